@@ -1,0 +1,94 @@
+//! The filter tree: what a query may ask of a payload.
+
+use crate::id::PointId;
+use crate::value::Path;
+
+/// A condition on a point. A condition on an absent field does not hold, other than [`Test::Empty`].
+#[derive(Clone, PartialEq, Debug)]
+pub enum Condition {
+    /// Every `must` holds, at least one `should` holds where there is one, no `must_not` holds.
+    Tree {
+        /// All of these hold.
+        must: Vec<Condition>,
+        /// At least one of these holds, where there is one.
+        should: Vec<Condition>,
+        /// None of these holds.
+        must_not: Vec<Condition>,
+    },
+    /// A value that the path reaches passes the test.
+    Field {
+        /// Where to look.
+        path: Path,
+        /// What to ask.
+        test: Test,
+    },
+    /// The point's id is one of these.
+    HasId(Vec<PointId>),
+}
+
+impl Condition {
+    /// The condition that holds for every point.
+    pub fn always() -> Self {
+        Self::Tree { must: Vec::new(), should: Vec::new(), must_not: Vec::new() }
+    }
+}
+
+/// What is asked of the values at a path. A list passes when one of its elements does.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Test {
+    /// Equal to one of these scalars (one of them: "match"; several: "any of").
+    AnyOf(Vec<Scalar>),
+    /// There is a scalar at the path, and it is none of these.
+    NoneOf(Vec<Scalar>),
+    /// Inside the range.
+    Range(Range),
+    /// The field is absent, null or an empty list.
+    Empty,
+    /// The field is there and is null.
+    Null,
+}
+
+/// A scalar of a payload, as equality sees it. Integers and floats of one value are equal.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Scalar {
+    /// A string, compared byte by byte.
+    Keyword(String),
+    /// An integer of 64 bits.
+    Integer(i64),
+    /// A number with a fraction.
+    Float(f64),
+    /// True or false.
+    Bool(bool),
+}
+
+/// A range with open or closed ends; an end that is `None` is unbounded.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Range {
+    /// Of numbers, integers and floats alike.
+    Number(Bounds<f64>),
+    /// Of instants, in microseconds since 1970; strings of RFC 3339 or `YYYY-MM-DD` are compared.
+    Datetime(Bounds<i64>),
+}
+
+/// The ends of a range. All given ends hold together.
+#[derive(Copy, Clone, PartialEq, Debug, Default)]
+pub struct Bounds<T> {
+    /// Greater than.
+    pub gt: Option<T>,
+    /// Greater than or equal to.
+    pub gte: Option<T>,
+    /// Less than.
+    pub lt: Option<T>,
+    /// Less than or equal to.
+    pub lte: Option<T>,
+}
+
+impl<T: PartialOrd + Copy> Bounds<T> {
+    /// Whether the value is inside.
+    pub fn holds(&self, value: T) -> bool {
+        self.gt.is_none_or(|end| value > end)
+            && self.gte.is_none_or(|end| value >= end)
+            && self.lt.is_none_or(|end| value < end)
+            && self.lte.is_none_or(|end| value <= end)
+    }
+}

@@ -1,0 +1,28 @@
+//! What live and sealed field indexes have in common, and what a filter needs of its part.
+
+use crate::bitmap::Bitmap;
+use crate::error::Result;
+use crate::filter::condition::Test;
+use crate::id::PointId;
+use crate::row::Row;
+use crate::value::Path;
+use serde_json::Value;
+
+/// The field indexes of one part.
+pub trait Fields: Send + Sync {
+    /// The rows whose value at `path` passes `test`, exactly; `None` where no index can tell, so
+    /// that the payloads have to be scanned.
+    fn lookup(&self, path: &Path, test: &Test) -> Result<Option<Bitmap>>;
+}
+
+/// What a filter needs of its part beside the indexes.
+pub trait Rows {
+    /// How many rows, the dead ones included.
+    fn rows(&self) -> u32;
+
+    /// The row of an id, dead or not.
+    fn find(&self, id: &PointId) -> Option<Row>;
+
+    /// A row's payload, for fields without an index.
+    fn payload(&self, row: Row) -> Result<Value>;
+}

@@ -1,0 +1,21 @@
+//! How one part of a collection answers a question.
+//!
+//! Everything here is a function of bytes and numbers: no file, no clock, no thread of its own.
+//! The same rows, the same spec and the same seed give the same bytes whatever the number of
+//! threads, so that two replicas, or a rebuild, agree hit by hit.
+//!
+//! Four wings of one shape (vector, text, filter, and later sparse) never look at each other; only
+//! [`query`] sees them all. Below them lies the ground floor: [`row`], [`id`], [`bitmap`],
+//! [`value`], [`params`], [`layout`], [`error`].
+
+pub mod bitmap;
+pub mod error;
+pub mod filter;
+pub mod id;
+pub mod layout;
+pub mod params;
+pub mod query;
+pub mod row;
+pub mod text;
+pub mod value;
+pub mod vector;

@@ -1,0 +1,92 @@
+//! BM25 (Robertson & Zaragoza 2009): statistics summed over all parts of a query, one weight a term.
+
+use crate::bitmap::Bitmap;
+use crate::error::Result;
+use crate::params::Found;
+use crate::text::spec::TextSpec;
+use std::ops::AddAssign;
+
+/// What BM25 has to know of a corpus. Sums over parts, dead rows left out.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Statistics {
+    /// Rows with at least one term.
+    pub docs: u64,
+    /// Terms in all of them.
+    pub tokens: u64,
+    /// For each term of the query, the rows that have it.
+    pub frequencies: Vec<u64>,
+}
+
+impl AddAssign<&Statistics> for Statistics {
+    fn add_assign(&mut self, other: &Statistics) {
+        self.docs += other.docs;
+        self.tokens += other.tokens;
+        self.frequencies.resize(self.frequencies.len().max(other.frequencies.len()), 0);
+        for (sum, more) in self.frequencies.iter_mut().zip(&other.frequencies) {
+            *sum += more;
+        }
+    }
+}
+
+/// A query with the weights that hold for every part.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Weighted {
+    /// Distinct terms with their weight: idf times the number of times the query says the term.
+    pub terms: Vec<(String, f32)>,
+    /// Terms of an average row.
+    pub average: f32,
+    /// BM25's k1.
+    pub k1: f32,
+    /// BM25's b.
+    pub b: f32,
+}
+
+impl Weighted {
+    /// Weighs the terms of a query, which may repeat. `distinct` is what [`distinct`] made of them,
+    /// and `statistics.frequencies` stands in its order.
+    pub fn new(distinct: &[(String, u32)], statistics: &Statistics, spec: &TextSpec) -> Self {
+        let docs = statistics.docs as f64;
+        let weigh = |(at, (term, times)): (usize, &(String, u32))| {
+            let frequency = statistics.frequencies.get(at).copied().unwrap_or(0) as f64;
+            let idf = (1.0 + (docs - frequency + 0.5) / (frequency + 0.5)).ln();
+            (term.clone(), (idf * f64::from(*times)) as f32)
+        };
+        Self {
+            terms: distinct.iter().enumerate().map(weigh).collect(),
+            average: if statistics.docs == 0 { 0.0 } else { (statistics.tokens as f64 / docs) as f32 },
+            k1: spec.k1,
+            b: spec.b,
+        }
+    }
+
+    /// The score that one term adds: `weight` from [`Self::terms`], `times` in a row of `length` terms.
+    #[inline]
+    pub fn score(&self, weight: f32, times: u32, length: u32) -> f32 {
+        let times = times as f32;
+        let norm = 1.0 - self.b + self.b * length as f32 / self.average;
+        weight * times * (self.k1 + 1.0) / (times + self.k1 * norm)
+    }
+}
+
+/// The terms of a query, sorted, each with the number of times it is said.
+pub fn distinct(mut terms: Vec<String>) -> Vec<(String, u32)> {
+    terms.sort();
+    let mut counted: Vec<(String, u32)> = Vec::with_capacity(terms.len());
+    for term in terms {
+        match counted.last_mut() {
+            Some((last, times)) if *last == term => *times += 1,
+            _ => counted.push((term, 1)),
+        }
+    }
+    counted
+}
+
+/// The text of one field in one part.
+pub trait TextPart: Send + Sync {
+    /// What this part adds to the statistics, without its dead rows.
+    fn statistics(&self, terms: &[(String, u32)], dead: &Bitmap) -> Result<Statistics>;
+
+    /// The `k` best rows of `allowed` (of all rows where it is `None`), best first; rows that have
+    /// none of the terms are not hits. The caller has taken the dead rows out of `allowed`.
+    fn search(&self, query: &Weighted, k: usize, allowed: Option<&Bitmap>) -> Result<Found>;
+}

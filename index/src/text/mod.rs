@@ -1,0 +1,5 @@
+//! Rows by words: analysis, inverted lists, BM25 with statistics that are true at query time.
+
+pub mod analyzer;
+pub mod bm25;
+pub mod spec;

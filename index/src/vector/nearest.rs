@@ -1,0 +1,22 @@
+//! What live and sealed vectors have in common.
+
+use crate::bitmap::Bitmap;
+use crate::params::{Found, Outline, Plan};
+use crate::row::Row;
+use std::borrow::Cow;
+
+/// The vectors of one field in one part.
+pub trait Nearest: Send + Sync {
+    /// What the planner needs to know.
+    fn outline(&self) -> Outline;
+
+    /// The rows that have a vector; `None` where every row has one.
+    fn present(&self) -> Option<&Bitmap>;
+
+    /// A row's vector as it was written, bit by bit.
+    fn vector(&self, row: Row) -> Option<Cow<'_, [f32]>>;
+
+    /// The `k` nearest rows of `allowed` (of all rows where it is `None`), by the given plan. A plan
+    /// whose route the field does not have is served exactly. `query` has the field's size.
+    fn search(&self, query: &[f32], k: usize, allowed: Option<&Bitmap>, plan: &Plan) -> Found;
+}

@@ -1,0 +1,13 @@
+//! The wire types of nigh, generated from the `.proto` files beside this crate.
+
+/// The first version of nigh's own API.
+#[allow(clippy::all, missing_docs, unreachable_pub)]
+pub mod v1 {
+    tonic::include_proto!("nigh.v1");
+
+    /// The compiled `.proto` files, for server reflection.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/nigh.v1.bin"));
+}
+
+/// The greatest message that a server takes and a client sends, in bytes.
+pub const MESSAGE_BYTES_MAX: usize = 64 << 20;

@@ -1,0 +1,146 @@
+//! What can go wrong below the doors, and whose mistake it was.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// An error of the storage.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The caller's mistake: nothing was written.
+    #[error("{field} is {value}; {limit}")]
+    Invalid {
+        /// The field, as the caller named it.
+        field: String,
+        /// What was given.
+        value: String,
+        /// What would have been right.
+        limit: String,
+    },
+    /// There is nothing of this name.
+    #[error("there is no {what} `{name}`")]
+    Missing {
+        /// The kind of thing: "collection", "vector field", "text field", "point".
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// There is something of this name already.
+    #[error("collection `{name}` is there already, with another spec")]
+    Exists {
+        /// Its name.
+        name: String,
+    },
+    /// More is waiting than there is room for; try again after a while.
+    #[error("{what} is full: {got} of {limit}; try again in {retry_ms} ms")]
+    Full {
+        /// What is full.
+        what: &'static str,
+        /// How much there is.
+        got: u64,
+        /// How much there may be.
+        limit: u64,
+        /// A good time to wait.
+        retry_ms: u64,
+    },
+    /// The collection takes no writes until it is reopened (a write or sync failed).
+    #[error("collection `{name}` takes no writes until it is reopened: {why}")]
+    Poisoned {
+        /// The collection.
+        name: String,
+        /// What failed first.
+        why: String,
+    },
+    /// The collection cannot be served; the others are.
+    #[error("collection `{name}` is quarantined: {why}")]
+    Quarantined {
+        /// The collection.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Another process holds the directory.
+    #[error("{} is in use by another process", path.display())]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The disk's mistake: this file can no longer be trusted.
+    #[error("{} is corrupt at byte {at}: {why}", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        at: u64,
+        /// What does not hold.
+        why: String,
+    },
+    /// The file was written by a newer version of nigh.
+    #[error("{} has format version {got}; this version of nigh reads up to {known}", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The version in the file.
+        got: u16,
+        /// The newest version known.
+        known: u16,
+    },
+    /// The operating system's answer.
+    #[error("could not {doing} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// The collection was closed or dropped while this waited.
+    #[error("collection `{name}` was closed")]
+    Closed {
+        /// The collection.
+        name: String,
+    },
+}
+
+/// A result of the storage.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// A caller's mistake.
+    pub fn invalid(field: impl Into<String>, value: impl ToString, limit: impl Into<String>) -> Self {
+        Self::Invalid { field: field.into(), value: value.to_string(), limit: limit.into() }
+    }
+
+    /// A file that can no longer be trusted.
+    pub fn corrupt(path: impl Into<PathBuf>, at: u64, why: impl Into<String>) -> Self {
+        Self::Corrupt { path: path.into(), at, why: why.into() }
+    }
+
+    /// An error of the index over the bytes of this file; a caller's mistake stays one.
+    pub fn of_index(path: &Path, err: nigh_index::error::Error) -> Self {
+        match err {
+            nigh_index::error::Error::Corrupt { section, at, why } => {
+                Self::corrupt(path, at, format!("section `{section}`: {why}"))
+            }
+            other => other.into(),
+        }
+    }
+}
+
+/// Names the deed and the file, which `io::Error` alone knows neither of.
+pub fn doing<'p>(deed: &'static str, path: &'p Path) -> impl FnOnce(io::Error) -> Error + 'p {
+    move |source| Error::Io { doing: deed, path: path.to_owned(), source }
+}
+
+impl From<nigh_index::error::Error> for Error {
+    fn from(err: nigh_index::error::Error) -> Self {
+        match err {
+            nigh_index::error::Error::Invalid { what, value, limit } => Self::Invalid { field: what, value, limit },
+            nigh_index::error::Error::Corrupt { section, at, why } => {
+                Self::Corrupt { path: PathBuf::from("(in memory)"), at, why: format!("section `{section}`: {why}") }
+            }
+            other => Self::Invalid { field: "query".into(), value: "refused".into(), limit: other.to_string() },
+        }
+    }
+}

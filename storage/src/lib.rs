@@ -1,0 +1,16 @@
+//! What survives a crash.
+//!
+//! A collection is the fold of its log: every write becomes a record of the log, is synced, and
+//! then becomes rows of a small immutable part in memory. Now and then parts are sealed into a
+//! segment, a folder of files that never change; now and then segments are merged. A query holds a
+//! [`snapshot::Snapshot`] and no lock. All of it is plain blocking code.
+
+pub mod collection;
+pub mod disk;
+pub mod error;
+pub mod part;
+pub mod point;
+pub mod schema;
+pub mod snapshot;
+pub mod store;
+pub mod write;

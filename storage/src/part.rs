@@ -1,0 +1,42 @@
+//! A part: rows that never change. Live parts stand in memory, segments in mapped files.
+
+use crate::error::Result;
+use bytes::Bytes;
+use nigh_index::filter::field::Fields;
+use nigh_index::id::PointId;
+use nigh_index::row::Row;
+use nigh_index::text::bm25::TextPart;
+use nigh_index::vector::nearest::Nearest;
+
+/// Rows that never change; deleting happens beside them, in the snapshot.
+pub trait Part: Send + Sync {
+    /// The segment's number; 0 for a live part.
+    fn segment(&self) -> u64;
+
+    /// How many rows, the dead ones included.
+    fn rows(&self) -> u32;
+
+    /// The id of a row.
+    fn id(&self, row: Row) -> PointId;
+
+    /// The row of an id, dead or not. An id stands at most once in a part.
+    fn find(&self, id: &PointId) -> Option<Row>;
+
+    /// The rows from this id on, in rising order of id.
+    fn ids_from(&self, from: &PointId) -> Box<dyn Iterator<Item = (PointId, Row)> + '_>;
+
+    /// The payload of a row: the text of a JSON object, as it was written.
+    fn payload(&self, row: Row) -> Result<Bytes>;
+
+    /// The field indexes.
+    fn fields(&self) -> &dyn Fields;
+
+    /// The vectors of a field, by its place in the spec.
+    fn nearest(&self, field: usize) -> &dyn Nearest;
+
+    /// The text of a field, by its place in the spec.
+    fn text(&self, field: usize) -> &dyn TextPart;
+
+    /// Bytes on disk, or in memory for a live part.
+    fn bytes(&self) -> u64;
+}

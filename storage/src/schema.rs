@@ -1,0 +1,130 @@
+//! What a collection holds.
+
+use crate::error::{Error, Result};
+use nigh_index::text::spec::TextSpec;
+use nigh_index::value::Path;
+use nigh_index::vector::spec::VectorSpec;
+use serde::{Deserialize, Serialize};
+
+/// A collection has at most this many fields of a kind.
+pub const FIELDS_MAX: usize = 64;
+/// A name has at most this many characters.
+pub const NAME_CHARS_MAX: usize = 128;
+
+/// What a collection holds; fixed when it is created.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct CollectionSpec {
+    /// Its vector fields; a point's vectors name them by their place here.
+    pub vectors: Vec<VectorField>,
+    /// Its text fields.
+    #[serde(default)]
+    pub texts: Vec<TextField>,
+    /// Whether scalar payload fields are left without an index.
+    #[serde(default)]
+    pub no_auto_index: bool,
+}
+
+/// A named vector field.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct VectorField {
+    /// Its name, unique among the vector fields.
+    pub name: String,
+    /// What it holds.
+    pub spec: VectorSpec,
+}
+
+/// A named text field.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct TextField {
+    /// Its name, unique among the text fields.
+    pub name: String,
+    /// Payload paths whose strings are read as one text, in this order. Empty: the name is the path.
+    #[serde(default)]
+    pub paths: Vec<String>,
+    /// How it is read and scored.
+    pub spec: TextSpec,
+}
+
+impl TextField {
+    /// The payload paths to read.
+    pub fn parsed_paths(&self) -> Result<Vec<Path>> {
+        let named = std::slice::from_ref(&self.name);
+        let texts = if self.paths.is_empty() { named } else { &self.paths[..] };
+        texts.iter().map(|text| Ok(Path::parse(text)?)).collect()
+    }
+}
+
+impl CollectionSpec {
+    /// Whether such a collection can be served.
+    pub fn validate(&self) -> Result<()> {
+        for (kind, count) in [("vectors", self.vectors.len()), ("texts", self.texts.len())] {
+            if count > FIELDS_MAX {
+                return Err(Error::invalid(
+                    kind,
+                    format!("{count} fields"),
+                    format!("at most {FIELDS_MAX} are allowed"),
+                ));
+            }
+        }
+        unique("vectors", self.vectors.iter().map(|field| &field.name))?;
+        unique("texts", self.texts.iter().map(|field| &field.name))?;
+        for field in &self.vectors {
+            field.spec.validate(&field.name)?;
+        }
+        for field in &self.texts {
+            field.spec.validate(&field.name)?;
+            nigh_index::text::analyzer::Analyzer::new(&field.spec.analyzer)?;
+            field.parsed_paths()?;
+        }
+        Ok(())
+    }
+
+    /// The place of a vector field; an empty name means the only one.
+    pub fn vector(&self, name: &str) -> Result<usize> {
+        place("vector field", name, self.vectors.iter().map(|field| &field.name[..]))
+    }
+
+    /// The place of a text field; an empty name means the only one.
+    pub fn text(&self, name: &str) -> Result<usize> {
+        place("text field", name, self.texts.iter().map(|field| &field.name[..]))
+    }
+}
+
+/// Whether a collection may have this name: 1 to 128 letters, digits, `.`, `_` and `-`, a letter or
+/// a digit first. Names never become parts of a path; the rule keeps them printable.
+pub fn check_name(name: &str) -> Result<()> {
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let fits = name.len() <= NAME_CHARS_MAX && name.chars().all(good);
+    if fits && name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        return Ok(());
+    }
+    let shown: String = name.chars().take(NAME_CHARS_MAX).collect();
+    let limit = "a name has 1 to 128 letters, digits, `.`, `_` or `-`, and starts with a letter or a digit";
+    Err(Error::invalid("collection", format!("`{shown}`"), limit))
+}
+
+fn unique<'n>(kind: &str, names: impl Iterator<Item = &'n String>) -> Result<()> {
+    let mut seen = std::collections::BTreeSet::new();
+    for name in names {
+        if name.chars().count() > NAME_CHARS_MAX {
+            return Err(Error::invalid(
+                format!("{kind}.name"),
+                format!("`{name}`"),
+                "a name has at most 128 characters",
+            ));
+        }
+        if !seen.insert(name) {
+            return Err(Error::invalid(format!("{kind}.name"), format!("`{name}` twice"), "names are unique"));
+        }
+    }
+    Ok(())
+}
+
+fn place<'n>(what: &'static str, name: &str, mut names: impl ExactSizeIterator<Item = &'n str>) -> Result<usize> {
+    let only = names.len() == 1;
+    match names.position(|have| have == name) {
+        Some(at) => Ok(at),
+        None if name.is_empty() && only => Ok(0),
+        None => Err(Error::Missing { what, name: name.to_owned() }),
+    }
+}
