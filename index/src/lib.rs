@@ -8,6 +8,8 @@
 //! [`query`] sees them all. Below them lies the ground floor: [`row`], [`id`], [`bitmap`],
 //! [`value`], [`params`], [`layout`], [`error`].
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail where it stands"))]
+
 pub mod bitmap;
 pub mod error;
 pub mod filter;

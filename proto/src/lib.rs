@@ -1,5 +1,7 @@
 //! The wire types of nigh, generated from the `.proto` files beside this crate.
 
+#![forbid(unsafe_code)]
+
 /// The first version of nigh's own API.
 #[allow(clippy::all, missing_docs, unreachable_pub)]
 pub mod v1 {

@@ -5,6 +5,8 @@
 //! segment, a folder of files that never change; now and then segments are merged. A query holds a
 //! [`snapshot::Snapshot`] and no lock. All of it is plain blocking code.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail where it stands"))]
+
 pub mod collection;
 pub mod disk;
 pub mod error;
