@@ -35,6 +35,11 @@ impl Bitmap {
         Self(set)
     }
 
+    /// From plain bits, by the word.
+    pub fn from_bits(bits: &Bits) -> Self {
+        Self(RoaringBitmap::from_lsb0_bytes(0, bytemuck::cast_slice(&bits.words)))
+    }
+
     /// Whether the row is in the set.
     pub fn has(&self, row: Row) -> bool {
         self.0.contains(row.0)
@@ -185,6 +190,7 @@ mod tests {
         let bits = bitmap.bits(65_600);
         assert_eq!(bits.iter().map(|row| row.0).collect::<Vec<_>>(), rows);
         assert_eq!(bits.count(), bitmap.len());
+        assert_eq!(Bitmap::from_bits(&bits), bitmap);
         assert!((0..65_600).all(|row| bits.has(Row(row)) == bitmap.has(Row(row))));
         assert!(!bits.has(Row(70_000)));
     }

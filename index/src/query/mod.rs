@@ -1,1 +1,3 @@
-//! Placeholder of a wing.
+//! What sees all wings: rankings become one.
+
+pub mod fuse;

@@ -1,0 +1,148 @@
+//! The field indexes of a live part: columns in memory, sorted once for a group of writes and
+//! merged, never extracted again, when small parts become one.
+
+use crate::bitmap::Bitmap;
+use crate::error::Result;
+use crate::filter::column::{Column, Pairs};
+use crate::filter::condition::Test;
+pub use crate::filter::extract::Extracted;
+use crate::filter::extract::spelled;
+use crate::filter::field::Fields;
+use crate::filter::postings::Moves;
+use crate::filter::rules::{FieldRules, PATH_DEPTH_MAX, PATHS_MAX};
+use crate::row::Kept;
+use crate::value::Path;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// The columns of a part, by path.
+#[derive(Clone, Debug)]
+pub struct LiveFields {
+    pub(crate) rows: u32,
+    /// Spelled paths with their columns, rising.
+    pub(crate) columns: Vec<(Arc<str>, Column)>,
+    /// Whether every path of every row has its column, down to the depth of the rules.
+    pub(crate) complete: bool,
+    /// Whether a row has something deeper than that.
+    pub(crate) deep: bool,
+}
+
+impl LiveFields {
+    /// The indexes of new rows, in row order.
+    pub fn build(rows: impl IntoIterator<Item = Extracted>, rules: &FieldRules) -> Self {
+        let rows: Vec<Extracted> = rows.into_iter().collect();
+        let complete = rules.auto && rows.iter().all(|row| row.complete);
+        let mut built = Self {
+            rows: rows.len() as u32,
+            columns: Vec::new(),
+            complete,
+            deep: !complete || rows.iter().any(|row| row.deep),
+        };
+        // A payload that was not looked at may have any path, so no column would know all its rows.
+        if complete {
+            built.columns = sorted(&rows);
+            built.keep_largest();
+        }
+        built
+    }
+
+    /// The kept rows of several parts as one part.
+    pub fn concat(parts: &[Kept<'_, Self>], rules: &FieldRules) -> Self {
+        let parts: Vec<_> = parts.iter().filter(|kept| !kept.rows.is_empty()).collect();
+        let mut rows = 0;
+        let mut moves = Vec::with_capacity(parts.len());
+        for kept in &parts {
+            moves.push(Moves::new(kept.rows, kept.part.rows, rows));
+            rows += kept.rows.len() as u32;
+        }
+        let mut merged = Self {
+            rows,
+            columns: Vec::new(),
+            complete: rules.auto && parts.iter().all(|kept| kept.part.complete),
+            deep: !rules.auto || parts.iter().any(|kept| kept.part.deep),
+        };
+        if !rules.auto {
+            return merged;
+        }
+        let mut paths: BTreeMap<&Arc<str>, Vec<(&Column, &Moves)>> = BTreeMap::new();
+        for (kept, moves) in parts.iter().zip(&moves) {
+            for (path, column) in &kept.part.columns {
+                paths.entry(path).or_default().push((column, moves));
+            }
+        }
+        for (path, columns) in paths {
+            // An incomplete part without the column may have the path in any of its rows.
+            let known = columns.len() == parts.len()
+                || parts.iter().all(|kept| kept.part.complete || kept.part.column(path).is_some());
+            let column = known.then(|| Column::merge(&columns)).filter(|column| column.entries() > 0);
+            merged.columns.extend(column.map(|column| (path.clone(), column)));
+        }
+        merged.keep_largest();
+        merged
+    }
+
+    /// Bytes in memory, roughly.
+    pub fn memory_bytes(&self) -> u64 {
+        self.columns.iter().map(|(path, column)| path.len() as u64 + column.memory_bytes()).sum()
+    }
+
+    /// Drops the columns of fewest values where there are too many.
+    fn keep_largest(&mut self) {
+        if self.columns.len() > PATHS_MAX {
+            self.complete = false;
+            // The sort is stable, so that of equally large columns the first paths stay.
+            self.columns.sort_by_key(|(_, column)| std::cmp::Reverse(column.entries()));
+            self.columns.truncate(PATHS_MAX);
+            self.columns.sort_by(|left, right| left.0.cmp(&right.0));
+        }
+    }
+
+    fn column(&self, spelled: &str) -> Option<&Column> {
+        let at = self.columns.binary_search_by(|(path, _)| (**path).cmp(spelled)).ok()?;
+        Some(&self.columns[at].1)
+    }
+}
+
+impl Fields for LiveFields {
+    fn lookup(&self, path: &Path, test: &Test) -> Result<Option<Bitmap>> {
+        let reachable = path.keys().len() <= PATH_DEPTH_MAX;
+        if let Some(column) = self.column(&spelled(path)) {
+            return column.lookup(test, self.rows);
+        }
+        let absent = if reachable { self.complete } else { !self.deep };
+        Ok(absent.then(|| if matches!(test, Test::Empty) { Bitmap::full(self.rows) } else { Bitmap::new() }))
+    }
+}
+
+/// All values by path, sorted.
+fn sorted(rows: &[Extracted]) -> Vec<(Arc<str>, Column)> {
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut columns: Vec<(&str, Pairs<'_>)> = Vec::new();
+    // Rows of one collection look alike: what followed a column in one row follows it in the next.
+    let mut follows: Vec<usize> = Vec::new();
+    let mut last = 0;
+    for (row, extracted) in rows.iter().enumerate() {
+        for (path, seen) in extracted.each() {
+            let guess = follows.get(last).copied().unwrap_or(0);
+            let at = if columns.get(last).is_some_and(|column| column.0 == path) {
+                last
+            } else if columns.get(guess).is_some_and(|column| column.0 == path) {
+                guess
+            } else {
+                *places.entry(path).or_insert_with(|| {
+                    columns.push((path, Pairs::default()));
+                    follows.push(0);
+                    columns.len() - 1
+                })
+            };
+            if last != at {
+                follows[last] = at;
+                last = at;
+            }
+            columns[at].1.push(seen, row as u32);
+        }
+    }
+    let mut columns: Vec<_> = columns.into_iter().map(|(path, pairs)| (Arc::from(path), pairs.finish())).collect();
+    columns.sort_by(|left: &(Arc<str>, Column), right| left.0.cmp(&right.0));
+    columns
+}
