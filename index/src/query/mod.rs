@@ -1,3 +1,4 @@
-//! What sees all wings: rankings become one.
+//! What concerns all wings of a part: how a search goes, and how rankings become one.
 
 pub mod fuse;
+pub mod plan;

@@ -1,5 +1,13 @@
 //! Nearest rows by vectors: how a vector is stored, and which rows are visited.
+//!
+//! [`live`] and [`sealed`] are what a part holds; both answer as [`nearest::Nearest`]. Below them,
+//! `quant` knows how a vector is stored and `flat` and `hnsw` know which rows are visited.
 
+mod flat;
+mod kernel;
+pub mod live;
 pub mod metric;
 pub mod nearest;
+mod quant;
+pub mod sealed;
 pub mod spec;
