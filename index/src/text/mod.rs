@@ -2,4 +2,6 @@
 
 pub mod analyzer;
 pub mod bm25;
+pub mod live;
+pub mod sealed;
 pub mod spec;
