@@ -1,7 +1,12 @@
 //! The disk, behind one trait: what is real in a server is cruel in a test.
 
+#[cfg(any(test, feature = "cruel"))]
+pub mod cruel;
+
 use bytes::Bytes;
-use std::io;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// What storage needs of a file system. Errors are the operating system's own; callers add the
@@ -19,7 +24,7 @@ pub trait Disk: Send + Sync {
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
     /// A file's length; an error of kind `NotFound` where there is none.
     fn length(&self, path: &Path) -> io::Result<u64>;
-    /// Renames a file, replacing what has the name.
+    /// Renames a file within its folder, replacing what has the name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
@@ -27,7 +32,8 @@ pub trait Disk: Send + Sync {
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
     /// Makes the entries of a folder durable: what was created, renamed or removed in it.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
-    /// Takes the lock file for this process until the value is dropped.
+    /// Takes the lock file for this process until the value is dropped; an error of kind
+    /// `WouldBlock` where somebody else has it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>>;
 }
 
@@ -35,6 +41,143 @@ pub trait Disk: Send + Sync {
 pub trait Appender: Send {
     /// Appends all of it.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
-    /// Makes what was appended durable.
+    /// Writes over bytes that were appended before.
+    fn overwrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Makes what was written durable. The name of a new file is durable only when its folder was
+    /// synced too.
     fn sync(&mut self) -> io::Result<()>;
+    /// The file does not change any more: from now on it can only be read, renamed or removed.
+    fn freeze(&mut self) -> io::Result<()>;
+}
+
+/// The operating system's files.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct FsDisk;
+
+impl Disk for FsDisk {
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        // Data is for the user it belongs to.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn Appender>> {
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        Ok(Box::new(FsAppender { file }))
+    }
+
+    fn map(&self, path: &Path) -> io::Result<Bytes> {
+        let file = File::open(path)?;
+        // A map of no bytes is refused by the operating system.
+        if file.metadata()?.len() == 0 {
+            return Ok(Bytes::new());
+        }
+        // SAFETY: the bytes must not change while the map lives. Only this process has the data
+        // directory (its lock, mode 0700), and storage never writes to or shortens a file once it
+        // was mapped: sealed files are frozen, a log file is never appended to after a replay.
+        let map = unsafe { memmap2::Mmap::map(&file)? };
+        Ok(Bytes::from_owner(map))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        fs::read(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(path)? {
+            // A name that is not UTF-8 is not ours.
+            names.extend(entry?.file_name().into_string().ok());
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn length(&self, path: &Path) -> io::Result<u64> {
+        Ok(fs::metadata(path)?.len())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir_all(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        file.try_lock()?;
+        Ok(Box::new(file))
+    }
+}
+
+struct FsAppender {
+    file: File,
+}
+
+impl Appender for FsAppender {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)
+    }
+
+    fn overwrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, at)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        // The length is part of what this syncs: without it the data could not be read back.
+        self.file.sync_data()
+    }
+
+    fn freeze(&mut self) -> io::Result<()> {
+        self.file.set_permissions(Permissions::from_mode(0o400))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_written_mapped_listed_and_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (disk, root) = (FsDisk, folder.path().join("a/b"));
+        disk.create_dir(&root).unwrap();
+        let mut file = disk.create(&root.join("x")).unwrap();
+        file.append(b"....").unwrap();
+        file.append(b"body").unwrap();
+        file.overwrite(0, b"head").unwrap();
+        file.sync().unwrap();
+        file.freeze().unwrap();
+        disk.create(&root.join("empty")).unwrap();
+        assert!(disk.create(&root.join("x")).is_err(), "a file is created once");
+        assert_eq!(&disk.map(&root.join("x")).unwrap()[..], b"headbody");
+        assert_eq!(disk.map(&root.join("empty")).unwrap().len(), 0);
+        disk.rename(&root.join("x"), &root.join("y")).unwrap();
+        disk.sync_dir(&root).unwrap();
+        assert_eq!(disk.list(&root).unwrap(), ["empty", "y"]);
+        assert_eq!(disk.length(&root.join("y")).unwrap(), 8);
+        assert_eq!(disk.length(&root.join("x")).unwrap_err().kind(), io::ErrorKind::NotFound);
+        disk.remove(&root.join("y")).unwrap();
+        disk.remove_dir(&root).unwrap();
+        assert!(disk.list(&root).is_err());
+    }
+
+    #[test]
+    fn a_lock_is_held_by_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("LOCK");
+        let held = FsDisk.lock(&path).unwrap();
+        assert_eq!(FsDisk.lock(&path).err().unwrap().kind(), io::ErrorKind::WouldBlock);
+        drop(held);
+        FsDisk.lock(&path).unwrap();
+    }
 }

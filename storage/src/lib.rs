@@ -10,9 +10,13 @@
 pub mod collection;
 pub mod disk;
 pub mod error;
+pub mod frame;
+pub mod manifest;
+pub mod op;
 pub mod part;
 pub mod point;
 pub mod schema;
 pub mod snapshot;
 pub mod store;
+pub mod wal;
 pub mod write;

@@ -1,0 +1,281 @@
+//! The frame of every file: who it is, how long, and whether its bytes are still those that were written.
+//!
+//! ```text
+//! | magic "nigh" | kind u16 | version u16 | body length u64 | body XXH3-64 u64 | zero x 32 | header XXH3-64 u64 | body |
+//! ```
+//!
+//! The header is 64 bytes, so the sections of the body stay aligned. It is written last: a file
+//! whose writer did not finish has a header of zeros. A log file grows and has no body length; the
+//! two words hold its first operation and its salt instead (see [`crate::wal`]).
+
+use crate::disk::{Appender, Disk};
+use crate::error::{Error, Result, doing};
+use bytes::Bytes;
+use std::fmt;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+/// The length of a header.
+pub const HEADER_BYTES: u64 = 64;
+/// The newest version known, of every kind.
+pub const VERSION: u16 = 1;
+
+const MAGIC: [u8; 4] = *b"nigh";
+const HEADER: usize = HEADER_BYTES as usize;
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// What a file holds.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[repr(u16)]
+pub enum Kind {
+    /// A collection's manifest.
+    Manifest = 1,
+    /// The ids of a segment.
+    Ids = 2,
+    /// The payloads of a segment.
+    Payload = 3,
+    /// The field indexes of a segment.
+    Fields = 4,
+    /// Full vectors of a field.
+    VectorFull = 5,
+    /// Codes of a vector field.
+    VectorCodes = 6,
+    /// The route of a vector field.
+    VectorRoute = 7,
+    /// The text index of a field.
+    Text = 8,
+    /// The dead rows of a segment.
+    Dead = 9,
+    /// The store's catalog.
+    Catalog = 10,
+    /// A file of the log.
+    Log = 11,
+}
+
+/// What the manifest keeps of a file.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct FrameInfo {
+    /// The length of the file, header included.
+    pub bytes: u64,
+    /// The checksum of the body.
+    pub checksum: u64,
+}
+
+/// Writes one file from front to back; what was written is hashed on the way.
+pub struct FrameWriter {
+    path: PathBuf,
+    kind: Kind,
+    file: Box<dyn Appender>,
+    buffer: Vec<u8>,
+    hash: Xxh3,
+    body_bytes: u64,
+}
+
+impl FrameWriter {
+    /// Creates the file.
+    pub fn create(disk: &dyn Disk, path: &Path, kind: Kind) -> Result<Self> {
+        let mut file = disk.create(path).map_err(doing("create", path))?;
+        file.append(&[0; HEADER]).map_err(doing("write", path))?;
+        let (path, buffer) = (path.to_owned(), Vec::new());
+        Ok(Self { path, kind, file, buffer, hash: Xxh3::new(), body_bytes: 0 })
+    }
+
+    /// Writes the header and syncs the file. The file's name is durable when its folder is synced.
+    pub fn finish(mut self) -> Result<FrameInfo> {
+        let checksum = self.hash.digest();
+        let header = header(self.kind, self.body_bytes, checksum);
+        self.flush_buffer().map_err(doing("write", &self.path))?;
+        self.file.overwrite(0, &header).map_err(doing("write", &self.path))?;
+        self.file.sync().map_err(doing("sync", &self.path))?;
+        self.file.freeze().map_err(doing("freeze", &self.path))?;
+        Ok(FrameInfo { bytes: HEADER_BYTES + self.body_bytes, checksum })
+    }
+
+    fn flush_buffer(&mut self) -> io::Result<()> {
+        if !self.buffer.is_empty() {
+            self.file.append(&self.buffer)?;
+            self.buffer.clear();
+        }
+        Ok(())
+    }
+}
+
+impl Write for FrameWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.hash.update(bytes);
+        self.body_bytes += bytes.len() as u64;
+        if self.buffer.len() + bytes.len() > BUFFER_BYTES {
+            self.flush_buffer()?;
+        }
+        match bytes.len() >= BUFFER_BYTES {
+            true => self.file.append(bytes)?,
+            false => self.buffer.extend_from_slice(bytes),
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.flush_buffer()
+    }
+}
+
+impl fmt::Debug for FrameWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrameWriter").field("path", &self.path).field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// The body of a file, mapped. Header and length are checked, the body's checksum is not: that
+/// would read all of it (see [`verify`]).
+pub fn open(disk: &dyn Disk, path: &Path, kind: Kind) -> Result<Bytes> {
+    Ok(opened(disk, path, kind)?.0)
+}
+
+/// Reads the whole file and checks that its body is what was written.
+pub fn verify(disk: &dyn Disk, path: &Path, kind: Kind) -> Result<()> {
+    let (body, expected) = opened(disk, path, kind)?;
+    let got = xxh3_64(&body);
+    if got != expected {
+        let why = format!("the body's checksum is {got:016x}, the header says {expected:016x}");
+        return Err(Error::corrupt(path, HEADER_BYTES, why));
+    }
+    Ok(())
+}
+
+/// Writes a file whose body is at hand.
+pub fn write_small(disk: &dyn Disk, path: &Path, kind: Kind, body: &[u8]) -> Result<FrameInfo> {
+    let mut writer = FrameWriter::create(disk, path, kind)?;
+    writer.write_all(body).map_err(doing("write", path))?;
+    writer.finish()
+}
+
+/// Replaces a file whole: a crash finds the old one or the new one.
+pub fn replace(disk: &dyn Disk, path: &Path, kind: Kind, body: &[u8]) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".tmp");
+    let written = path.with_file_name(name);
+    // One that a crash left behind.
+    match disk.remove(&written) {
+        Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(doing("remove", &written)(err)),
+        _ => {}
+    }
+    write_small(disk, &written, kind, body)?;
+    disk.rename(&written, path).map_err(doing("rename", &written))?;
+    // Until the folder is synced a crash may bring the old file back.
+    let folder = path.parent().unwrap_or(Path::new(""));
+    disk.sync_dir(folder).map_err(doing("sync", folder))
+}
+
+fn opened(disk: &dyn Disk, path: &Path, kind: Kind) -> Result<(Bytes, u64)> {
+    let file = disk.map(path).map_err(doing("open", path))?;
+    let [length, checksum] = read_header(path, &file, kind)?;
+    let got = file.len() as u64 - HEADER_BYTES;
+    if got != length {
+        return Err(Error::corrupt(path, 8, format!("the body has {got} bytes, the header says {length}")));
+    }
+    Ok((file.slice(HEADER..), checksum))
+}
+
+/// A header whose two words mean what the kind says.
+pub(crate) fn header(kind: Kind, word0: u64, word1: u64) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    header[..4].copy_from_slice(&MAGIC);
+    header[4..6].copy_from_slice(&(kind as u16).to_le_bytes());
+    header[6..8].copy_from_slice(&VERSION.to_le_bytes());
+    header[8..16].copy_from_slice(&word0.to_le_bytes());
+    header[16..24].copy_from_slice(&word1.to_le_bytes());
+    let checksum = xxh3_64(&header[..HEADER - 8]);
+    header[HEADER - 8..].copy_from_slice(&checksum.to_le_bytes());
+    header
+}
+
+/// The two words of a header that holds.
+pub(crate) fn read_header(path: &Path, file: &[u8], kind: Kind) -> Result<[u64; 2]> {
+    let corrupt = |at: u64, why: &str| Err(Error::corrupt(path, at, why));
+    let Some(header) = file.first_chunk::<HEADER>() else {
+        return corrupt(file.len() as u64, "the file ends within its header");
+    };
+    let half = |at: usize| u16::from_le_bytes([header[at], header[at + 1]]);
+    let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| header[at + byte]));
+    if header[..4] != MAGIC {
+        return corrupt(0, "not a file of nigh, or one that was never finished");
+    }
+    // The header's own layout is the same in every version.
+    if word(HEADER - 8) != xxh3_64(&header[..HEADER - 8]) {
+        return corrupt(0, "the header does not match its checksum");
+    }
+    if half(6) > VERSION {
+        return Err(Error::Newer { path: path.to_owned(), got: half(6), known: VERSION });
+    }
+    if half(4) != kind as u16 {
+        return Err(Error::corrupt(path, 4, format!("kind {}, not {} ({kind:?})", half(4), kind as u16)));
+    }
+    Ok([word(8), word(16)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::cruel::CruelDisk;
+
+    fn written(disk: &CruelDisk, body: &[u8]) -> PathBuf {
+        let path = PathBuf::from("data/file");
+        disk.create_dir(Path::new("data")).unwrap();
+        write_small(disk, &path, Kind::Ids, body).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_body_of_any_length_comes_back() {
+        for length in [0, 1, 63, BUFFER_BYTES - 1, BUFFER_BYTES, 3 * BUFFER_BYTES + 7] {
+            let disk = CruelDisk::new();
+            let body: Vec<u8> = (0..length).map(|at| at as u8).collect();
+            disk.create_dir(Path::new("data")).unwrap();
+            let path = Path::new("data/file");
+            let mut writer = FrameWriter::create(&disk, path, Kind::Ids).unwrap();
+            for piece in body.chunks(100_001) {
+                writer.write_all(piece).unwrap();
+            }
+            let info = writer.finish().unwrap();
+            assert_eq!(info, FrameInfo { bytes: HEADER_BYTES + length as u64, checksum: xxh3_64(&body) });
+            assert_eq!(open(&disk, path, Kind::Ids).unwrap(), body);
+            verify(&disk, path, Kind::Ids).unwrap();
+            assert!(open(&disk, path, Kind::Payload).is_err(), "another kind");
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_is_found() {
+        let disk = CruelDisk::new();
+        let path = written(&disk, b"twenty bytes of body");
+        for bit in 0..disk.length(&path).unwrap() * 8 {
+            disk.flip_bit(&path, bit);
+            assert!(verify(&disk, &path, Kind::Ids).is_err(), "bit {bit}");
+            disk.flip_bit(&path, bit);
+        }
+        verify(&disk, &path, Kind::Ids).unwrap();
+    }
+
+    #[test]
+    fn a_cut_file_is_found() {
+        let disk = CruelDisk::new();
+        let path = written(&disk, b"twenty bytes of body");
+        for length in (0..84).rev() {
+            disk.truncate(&path, length);
+            assert!(open(&disk, &path, Kind::Ids).is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_newer_version_is_named() {
+        let disk = CruelDisk::new();
+        let mut header = header(Kind::Ids, 0, xxh3_64(b""));
+        header[6] = VERSION as u8 + 1;
+        let checksum = xxh3_64(&header[..HEADER - 8]);
+        header[HEADER - 8..].copy_from_slice(&checksum.to_le_bytes());
+        disk.create(Path::new("file")).unwrap().append(&header).unwrap();
+        let err = open(&disk, Path::new("file"), Kind::Ids).unwrap_err();
+        assert!(matches!(err, Error::Newer { got: 2, known: 1, .. }), "{err}");
+    }
+}

@@ -1,0 +1,348 @@
+//! What the log holds: operations that are resolved, so that a replay decides nothing.
+//!
+//! ```text
+//! batch   = | version u8 | count u32 | operation ... |
+//! upsert  = | 1 u8 | id | vectors | payload |             payload = | length u32 | bytes |
+//! delete  = | 2 u8 | ids |                                ids     = | count u32 | id ... |
+//! set     = | 3 u8 | ids | payload |                      id      = | 0 u8 | number u64 | or | 1 u8 | uuid 16 |
+//! replace = | 4 u8 | ids | payload |                      vectors = | count u32 | vector ... |
+//! unset   = | 5 u8 | ids | keys |                         vector  = | field u16 | length u32 | f32 ... |
+//! clear   = | 6 u8 | ids |                                keys    = | count u32 | key ... |
+//! update  = | 7 u8 | id | vectors |                       key     = | length u32 | UTF-8 |
+//! drop    = | 8 u8 | ids | fields |                       fields  = | count u32 | field u16 ... |
+//! ```
+//!
+//! Numbers are little-endian. A count is checked against the bytes that are left before anything
+//! is allocated for it.
+
+use crate::point::Point;
+use bytes::Bytes;
+use nigh_index::id::PointId;
+use uuid::Uuid;
+
+const VERSION: u8 = 1;
+
+const UPSERT: u8 = 1;
+const DELETE: u8 = 2;
+const SET_PAYLOAD: u8 = 3;
+const OVERWRITE_PAYLOAD: u8 = 4;
+const DELETE_PAYLOAD_KEYS: u8 = 5;
+const CLEAR_PAYLOAD: u8 = 6;
+const UPDATE_VECTORS: u8 = 7;
+const DELETE_VECTORS: u8 = 8;
+
+const ID_NUM: u8 = 0;
+const ID_UUID: u8 = 1;
+
+/// One operation, as it stands in the log: filters are ids by now.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Op {
+    /// Replaces the whole point.
+    Upsert(Point),
+    /// Deletes points.
+    Delete(Vec<PointId>),
+    /// Sets these top-level keys, keeps the others. The text of a JSON object.
+    SetPayload(Vec<PointId>, Bytes),
+    /// Replaces the payload. The text of a JSON object.
+    OverwritePayload(Vec<PointId>, Bytes),
+    /// Takes these top-level keys out.
+    DeletePayloadKeys(Vec<PointId>, Vec<String>),
+    /// Takes the whole payload out.
+    ClearPayload(Vec<PointId>),
+    /// Sets these vectors of an existing point, keeps the others and the payload.
+    UpdateVectors(PointId, Vec<(u16, Vec<f32>)>),
+    /// Takes the vectors of these fields out.
+    DeleteVectors(Vec<PointId>, Vec<u16>),
+}
+
+/// Bytes that are no batch of operations.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("at byte {at} of the batch: {why}")]
+pub struct OpError {
+    /// Where in the batch.
+    pub at: u64,
+    /// What does not hold.
+    pub why: &'static str,
+}
+
+/// Lays a batch down at the end of `out`.
+pub fn encode(ops: &[Op], out: &mut Vec<u8>) {
+    out.push(VERSION);
+    put_len(ops.len(), out);
+    for op in ops {
+        put_op(op, out);
+    }
+}
+
+/// Reads a batch; payloads share its memory.
+pub fn decode(body: &Bytes) -> std::result::Result<Vec<Op>, OpError> {
+    let mut reader = Reader { body, at: 0 };
+    if reader.byte()? != VERSION {
+        return Err(OpError { at: 0, why: "the version is unknown" });
+    }
+    let ops = reader.many(5, Reader::op)?;
+    match reader.at == body.len() {
+        true => Ok(ops),
+        false => reader.fail("bytes behind the last operation"),
+    }
+}
+
+fn put_op(op: &Op, out: &mut Vec<u8>) {
+    match op {
+        Op::Upsert(point) => {
+            out.push(UPSERT);
+            put_id(&point.id, out);
+            put_vectors(&point.vectors, out);
+            put_bytes(&point.payload, out);
+        }
+        Op::Delete(ids) => put_ids(DELETE, ids, out),
+        Op::SetPayload(ids, payload) => {
+            put_ids(SET_PAYLOAD, ids, out);
+            put_bytes(payload, out);
+        }
+        Op::OverwritePayload(ids, payload) => {
+            put_ids(OVERWRITE_PAYLOAD, ids, out);
+            put_bytes(payload, out);
+        }
+        Op::DeletePayloadKeys(ids, keys) => {
+            put_ids(DELETE_PAYLOAD_KEYS, ids, out);
+            put_len(keys.len(), out);
+            keys.iter().for_each(|key| put_bytes(key.as_bytes(), out));
+        }
+        Op::ClearPayload(ids) => put_ids(CLEAR_PAYLOAD, ids, out),
+        Op::UpdateVectors(id, vectors) => {
+            out.push(UPDATE_VECTORS);
+            put_id(id, out);
+            put_vectors(vectors, out);
+        }
+        Op::DeleteVectors(ids, fields) => {
+            put_ids(DELETE_VECTORS, ids, out);
+            put_len(fields.len(), out);
+            fields.iter().for_each(|field| out.extend_from_slice(&field.to_le_bytes()));
+        }
+    }
+}
+
+fn put_len(len: usize, out: &mut Vec<u8>) {
+    let len = u32::try_from(len).expect("a batch is far below 4 GiB: the queue bounds its bytes");
+    out.extend_from_slice(&len.to_le_bytes());
+}
+
+fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    put_len(bytes.len(), out);
+    out.extend_from_slice(bytes);
+}
+
+fn put_ids(tag: u8, ids: &[PointId], out: &mut Vec<u8>) {
+    out.push(tag);
+    put_len(ids.len(), out);
+    ids.iter().for_each(|id| put_id(id, out));
+}
+
+fn put_id(id: &PointId, out: &mut Vec<u8>) {
+    match id {
+        PointId::Num(number) => {
+            out.push(ID_NUM);
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        PointId::Uuid(uuid) => {
+            out.push(ID_UUID);
+            out.extend_from_slice(uuid.as_bytes());
+        }
+    }
+}
+
+fn put_vectors(vectors: &[(u16, Vec<f32>)], out: &mut Vec<u8>) {
+    put_len(vectors.len(), out);
+    for (field, values) in vectors {
+        out.extend_from_slice(&field.to_le_bytes());
+        put_len(values.len(), out);
+        let start = out.len();
+        out.resize(start + values.len() * 4, 0);
+        for (bytes, value) in out[start..].chunks_exact_mut(4).zip(values) {
+            bytes.copy_from_slice(&value.to_le_bytes());
+        }
+    }
+}
+
+type Read<T> = std::result::Result<T, OpError>;
+
+struct Reader<'b> {
+    body: &'b Bytes,
+    at: usize,
+}
+
+impl Reader<'_> {
+    fn fail<T>(&self, why: &'static str) -> Read<T> {
+        Err(OpError { at: self.at as u64, why })
+    }
+
+    fn take(&mut self, len: usize) -> Read<std::ops::Range<usize>> {
+        if len > self.body.len() - self.at {
+            return self.fail("the batch ends early");
+        }
+        let start = self.at;
+        self.at += len;
+        Ok(start..self.at)
+    }
+
+    fn array<const N: usize>(&mut self) -> Read<[u8; N]> {
+        let range = self.take(N)?;
+        Ok(self.body[range].try_into().expect("as many bytes were taken"))
+    }
+
+    fn byte(&mut self) -> Read<u8> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    fn half(&mut self) -> Read<u16> {
+        Ok(u16::from_le_bytes(self.array()?))
+    }
+
+    /// A count of things that take at least this many bytes each.
+    fn count(&mut self, bytes_each: usize) -> Read<usize> {
+        let count = u32::from_le_bytes(self.array()?) as usize;
+        match count <= (self.body.len() - self.at) / bytes_each {
+            true => Ok(count),
+            false => self.fail("a count is larger than the bytes that are left"),
+        }
+    }
+
+    fn many<T>(&mut self, bytes_each: usize, one: impl Fn(&mut Self) -> Read<T>) -> Read<Vec<T>> {
+        let count = self.count(bytes_each)?;
+        (0..count).map(|_| one(self)).collect()
+    }
+
+    fn payload(&mut self) -> Read<Bytes> {
+        let len = self.count(1)?;
+        let range = self.take(len)?;
+        Ok(self.body.slice(range))
+    }
+
+    fn key(&mut self) -> Read<String> {
+        let bytes = self.payload()?;
+        match std::str::from_utf8(&bytes) {
+            Ok(key) => Ok(key.to_owned()),
+            Err(_) => self.fail("a key is not UTF-8"),
+        }
+    }
+
+    fn id(&mut self) -> Read<PointId> {
+        match self.byte()? {
+            ID_NUM => Ok(PointId::Num(u64::from_le_bytes(self.array()?))),
+            ID_UUID => Ok(PointId::Uuid(Uuid::from_bytes(self.array()?))),
+            _ => self.fail("an id is neither a number nor a UUID"),
+        }
+    }
+
+    fn ids(&mut self) -> Read<Vec<PointId>> {
+        self.many(9, Self::id)
+    }
+
+    fn vector(&mut self) -> Read<(u16, Vec<f32>)> {
+        let field = self.half()?;
+        let len = self.count(4)?;
+        let range = self.take(len * 4)?;
+        let value = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        Ok((field, self.body[range].chunks_exact(4).map(value).collect()))
+    }
+
+    fn vectors(&mut self) -> Read<Vec<(u16, Vec<f32>)>> {
+        self.many(6, Self::vector)
+    }
+
+    fn op(&mut self) -> Read<Op> {
+        Ok(match self.byte()? {
+            UPSERT => Op::Upsert(Point { id: self.id()?, vectors: self.vectors()?, payload: self.payload()? }),
+            DELETE => Op::Delete(self.ids()?),
+            SET_PAYLOAD => Op::SetPayload(self.ids()?, self.payload()?),
+            OVERWRITE_PAYLOAD => Op::OverwritePayload(self.ids()?, self.payload()?),
+            DELETE_PAYLOAD_KEYS => Op::DeletePayloadKeys(self.ids()?, self.many(4, Self::key)?),
+            CLEAR_PAYLOAD => Op::ClearPayload(self.ids()?),
+            UPDATE_VECTORS => Op::UpdateVectors(self.id()?, self.vectors()?),
+            DELETE_VECTORS => Op::DeleteVectors(self.ids()?, self.many(2, Self::half)?),
+            _ => return self.fail("an operation of an unknown kind"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    fn id() -> impl Strategy<Value = PointId> {
+        prop_oneof![
+            any::<u64>().prop_map(PointId::Num),
+            any::<u128>().prop_map(|bits| PointId::Uuid(Uuid::from_u128(bits)))
+        ]
+    }
+
+    fn payload() -> impl Strategy<Value = Bytes> {
+        vec(any::<u8>(), 0..40).prop_map(Bytes::from)
+    }
+
+    fn vectors() -> impl Strategy<Value = Vec<(u16, Vec<f32>)>> {
+        vec((any::<u16>(), vec(-1e30f32..1e30, 0..20)), 0..4)
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        let ids = || vec(id(), 0..5);
+        prop_oneof![
+            (id(), vectors(), payload()).prop_map(|(id, vectors, payload)| Op::Upsert(Point { id, vectors, payload })),
+            ids().prop_map(Op::Delete),
+            (ids(), payload()).prop_map(|(ids, payload)| Op::SetPayload(ids, payload)),
+            (ids(), payload()).prop_map(|(ids, payload)| Op::OverwritePayload(ids, payload)),
+            (ids(), vec(".{0,8}", 0..4)).prop_map(|(ids, keys)| Op::DeletePayloadKeys(ids, keys)),
+            ids().prop_map(Op::ClearPayload),
+            (id(), vectors()).prop_map(|(id, vectors)| Op::UpdateVectors(id, vectors)),
+            (ids(), vec(any::<u16>(), 0..5)).prop_map(|(ids, fields)| Op::DeleteVectors(ids, fields)),
+        ]
+    }
+
+    fn encoded(ops: &[Op]) -> Vec<u8> {
+        let mut out = Vec::new();
+        encode(ops, &mut out);
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_encoded_is_decoded(ops in vec(op(), 0..6)) {
+            prop_assert_eq!(decode(&encoded(&ops).into()).unwrap(), ops);
+        }
+
+        #[test]
+        fn no_damage_panics(ops in vec(op(), 1..4), bit in any::<prop::sample::Index>(), cut in any::<prop::sample::Index>()) {
+            let whole = encoded(&ops);
+            let cut = cut.index(whole.len());
+            prop_assert!(decode(&Bytes::copy_from_slice(&whole[..cut])).is_err());
+            let mut flipped = whole.clone();
+            let bit = bit.index(whole.len() * 8);
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let _ = decode(&flipped.into());
+        }
+
+        #[test]
+        fn noise_does_not_panic(noise in vec(any::<u8>(), 0..200)) {
+            let mut body = vec![VERSION, 1, 0, 0, 0];
+            body.extend(noise);
+            let _ = decode(&body.into());
+        }
+    }
+
+    #[test]
+    fn a_huge_count_is_refused_before_it_is_allocated() {
+        let body = [&[VERSION, 1, 0, 0, 0, DELETE][..], &u32::MAX.to_le_bytes(), &[0; 32]].concat();
+        assert_eq!(decode(&body.into()).unwrap_err().why, "a count is larger than the bytes that are left");
+    }
+
+    #[test]
+    fn payloads_share_the_memory_of_the_batch() {
+        let ops = [Op::Upsert(Point { id: 7.into(), vectors: vec![], payload: Bytes::from_static(b"{\"a\":1}") })];
+        let body = Bytes::from(encoded(&ops));
+        let Op::Upsert(point) = decode(&body).unwrap().remove(0) else { panic!("an upsert") };
+        assert!(body.as_ptr_range().contains(&point.payload.as_ptr()));
+    }
+}
