@@ -18,3 +18,6 @@ pub mod number;
 pub mod postings;
 pub mod rules;
 pub mod sealed;
+
+#[cfg(test)]
+mod agree;

@@ -49,23 +49,7 @@ impl SealedFields {
         rules: &FieldRules,
         extracted: &mut dyn FnMut(Row) -> Result<Extracted>,
     ) -> Result<Vec<u8>> {
-        // Chunks with the number of merges behind them: only chunks of one age are merged, so that
-        // every row is merged a few times whatever their number.
-        let mut chunks: Vec<(u32, LiveFields)> = Vec::new();
-        for from in (0..rows).step_by(CHUNK_ROWS as usize) {
-            let to = from.saturating_add(CHUNK_ROWS).min(rows);
-            let chunk = (from..to).map(|row| extracted(Row(row))).collect::<Result<Vec<_>>>()?;
-            chunks.push((0, LiveFields::build(chunk, rules)));
-            while let Some(same) = chunks.len().checked_sub(CHUNKS_MERGED)
-                && chunks[same].0 == chunks[chunks.len() - 1].0
-            {
-                let age = chunks[same].0 + 1;
-                let merged = concat_all(&chunks[same..], rules);
-                chunks.truncate(same);
-                chunks.push((age, merged));
-            }
-        }
-        seal(&concat_all(&chunks, rules))
+        seal(&gathered(rows, CHUNK_ROWS, rules, extracted)?)
     }
 
     /// Opens a body of a part of `rows` rows.
@@ -105,6 +89,32 @@ impl Fields for SealedFields {
     }
 }
 
+/// The columns of all rows, sorted chunk by chunk and merged.
+pub(crate) fn gathered(
+    rows: u32,
+    chunk_rows: u32,
+    rules: &FieldRules,
+    extracted: &mut dyn FnMut(Row) -> Result<Extracted>,
+) -> Result<LiveFields> {
+    // Chunks with the number of merges behind them: only chunks of one age are merged, so that
+    // every row is merged a few times whatever their number.
+    let mut chunks: Vec<(u32, LiveFields)> = Vec::new();
+    for from in (0..rows).step_by(chunk_rows as usize) {
+        let to = from.saturating_add(chunk_rows).min(rows);
+        let chunk = (from..to).map(|row| extracted(Row(row))).collect::<Result<Vec<_>>>()?;
+        chunks.push((0, LiveFields::build(chunk, rules)));
+        while let Some(same) = chunks.len().checked_sub(CHUNKS_MERGED)
+            && chunks[same].0 == chunks[chunks.len() - 1].0
+        {
+            let age = chunks[same].0 + 1;
+            let merged = concat_all(&chunks[same..], rules);
+            chunks.truncate(same);
+            chunks.push((age, merged));
+        }
+    }
+    Ok(concat_all(&chunks, rules))
+}
+
 fn concat_all(chunks: &[(u32, LiveFields)], rules: &FieldRules) -> LiveFields {
     if let [(_, only)] = chunks {
         return only.clone();
@@ -114,7 +124,7 @@ fn concat_all(chunks: &[(u32, LiveFields)], rules: &FieldRules) -> LiveFields {
     LiveFields::concat(&kept, rules)
 }
 
-fn seal(fields: &LiveFields) -> Result<Vec<u8>> {
+pub(crate) fn seal(fields: &LiveFields) -> Result<Vec<u8>> {
     let mut out = SectionsWriter::new(Vec::new());
     let flags = if fields.complete { COMPLETE } else { 0 } | if fields.deep { DEEP } else { 0 };
     written(out.put("head", &[VERSION, fields.rows, fields.columns.len() as u32, flags]));
