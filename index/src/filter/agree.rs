@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 
 const AUTO: FieldRules = FieldRules { auto: true };
 
-pub(crate) struct Payloads(pub(crate) Vec<Value>);
+struct Payloads(Vec<Value>);
 
 impl Rows for Payloads {
     fn rows(&self) -> u32 {
@@ -71,7 +71,7 @@ fn long() -> String {
 const KEYS: [&str; 6] = ["a", "b", "c", "d.e", "ü", ""];
 const PATHS: [&str; 11] =
     ["a", "b", "c", "a.b", "b.a", "a.a.a", "\"d.e\"", "\"d.e\".ü", "ü", "c[].b", "a.a.a.a.a.a.a.a.a"];
-const STRINGS: [&str; 12] = [
+const STRINGS: [&str; 13] = [
     "",
     "x",
     "y",
@@ -81,6 +81,7 @@ const STRINGS: [&str; 12] = [
     "2020-01-01T01:00:00+02:00",
     "2021-06-01",
     "2020-13-01",
+    "0999-12-31",
     "1",
     "null",
     "true",
@@ -123,7 +124,8 @@ fn object<K: Into<String>>(fields: Vec<(K, Value)>) -> Value {
     Value::Object(fields.into_iter().map(|(key, value)| (key.into(), value)).collect::<Map<_, _>>())
 }
 
-fn payload() -> impl Strategy<Value = Value> {
+/// A payload over a few keys, nested.
+pub(crate) fn payload() -> impl Strategy<Value = Value> {
     vec((select(&KEYS[..]), value()), 0..5).prop_map(object)
 }
 
@@ -164,7 +166,7 @@ fn leaf() -> impl Strategy<Value = Condition> {
 }
 
 /// Any filter over the keys that [`payload`] uses.
-fn condition() -> impl Strategy<Value = Condition> {
+pub(crate) fn condition() -> impl Strategy<Value = Condition> {
     leaf().prop_recursive(3, 16, 4, |inner| {
         (vec(inner.clone(), 0..3), vec(inner.clone(), 0..3), vec(inner, 0..3))
             .prop_map(|(must, should, must_not)| Condition::Tree { must, should, must_not })
@@ -322,6 +324,65 @@ fn chunks_leave_no_trace() {
     let none = SealedFields::build(0, &AUTO, &mut |_| unreachable!()).unwrap();
     let none = SealedFields::open(none.into(), 0).unwrap();
     assert!(none.lookup(&Path::parse("n").unwrap(), &Test::Empty).unwrap().unwrap().is_empty());
+}
+
+/// Every kind of value against every test that names it, alone and beside its neighbour.
+#[test]
+fn every_value_against_every_scalar() {
+    let mut values: Vec<Value> =
+        vec![Value::Null, json!({}), json!({"b": 1}), json!([]), json!(long()), json!(true), json!(false)];
+    values.extend(INTEGERS.map(Value::from));
+    values.extend(FLOATS.map(Value::from));
+    values.extend([1u64 << 63, (1 << 63) + 1, u64::MAX].map(Value::from));
+    values.extend(STRINGS.map(Value::from));
+    let pairs = values.windows(2).map(|pair| json!({ "a": pair })).collect::<Vec<_>>();
+    let payloads = Payloads(values.into_iter().map(|value| json!({ "a": value })).chain(pairs).collect());
+    let live = LiveFields::build(payloads.extracted(&AUTO), &AUTO);
+    let sealed = sealed(&live);
+    let mut scalars = vec![Scalar::Keyword(long()), Scalar::Bool(true), Scalar::Bool(false), Scalar::Float(f64::NAN)];
+    scalars.extend(INTEGERS.map(Scalar::Integer));
+    scalars.extend(FLOATS.map(Scalar::Float));
+    scalars.extend(STRINGS.map(|text| Scalar::Keyword(text.to_owned())));
+    let mut tests = vec![Test::Empty, Test::Null, Test::Range(Range::Datetime(Bounds::default()))];
+    tests.extend(scalars.iter().map(|scalar| Test::AnyOf(vec![scalar.clone()])));
+    tests.extend(scalars.iter().map(|scalar| Test::NoneOf(vec![scalar.clone()])));
+    for end in FLOATS.into_iter().chain([f64::NAN, f64::INFINITY, f64::NEG_INFINITY]) {
+        let none = Bounds::default();
+        for bounds in [
+            Bounds { gt: Some(end), ..none },
+            Bounds { gte: Some(end), ..none },
+            Bounds { lt: Some(end), ..none },
+            Bounds { lte: Some(end), ..none },
+            Bounds { gte: Some(end), lte: Some(end), ..none },
+        ] {
+            tests.push(Test::Range(Range::Number(bounds)));
+        }
+    }
+    for test in tests {
+        let condition = Condition::Field { path: Path::parse("a").unwrap(), test };
+        payloads.check(&live, &condition);
+        payloads.check(&sealed, &condition);
+    }
+}
+
+/// Below the depth of the rules a path is absent only where no row goes that deep.
+#[test]
+fn deep_paths_are_scanned_where_there_are_any() {
+    let deep = |levels: usize| (0..levels).fold(json!(7), |inner, _| json!({ "k": inner }));
+    let field =
+        |levels: usize, test: Test| Condition::Field { path: Path::parse(&vec!["k"; levels].join(".")).unwrap(), test };
+    for (payloads, scanned) in [(vec![deep(8), json!({})], false), (vec![json!({}), deep(9), deep(12)], true)] {
+        let payloads = Payloads(payloads);
+        let live = LiveFields::build(payloads.extracted(&AUTO), &AUTO);
+        for fields in [&live as &dyn Fields, &sealed(&live)] {
+            for levels in [1, 8, 9, 12, 13] {
+                for test in [Test::AnyOf(vec![Scalar::Integer(7)]), Test::Empty] {
+                    let found = payloads.check(fields, &field(levels, test));
+                    assert_eq!(!found.is_empty(), scanned && levels > 8, "{levels}");
+                }
+            }
+        }
+    }
 }
 
 /// The rule for a list of nulls and for objects: a list is entered, so what counts is whether it

@@ -29,7 +29,27 @@ pub enum Condition {
 impl Condition {
     /// The condition that holds for every point.
     pub fn always() -> Self {
-        Self::Tree { must: Vec::new(), should: Vec::new(), must_not: Vec::new() }
+        Self::all(Vec::new())
+    }
+
+    /// The condition that holds where all of these do.
+    pub fn all(must: Vec<Self>) -> Self {
+        Self::Tree { must, should: Vec::new(), must_not: Vec::new() }
+    }
+
+    /// The condition that holds where one of these does; for every point, where there is none.
+    pub fn any(should: Vec<Self>) -> Self {
+        Self::Tree { must: Vec::new(), should, must_not: Vec::new() }
+    }
+
+    /// The condition that holds where this one does not.
+    pub fn negated(condition: Self) -> Self {
+        Self::Tree { must: Vec::new(), should: Vec::new(), must_not: vec![condition] }
+    }
+
+    /// A value at the path passes the test.
+    pub fn field(path: Path, test: Test) -> Self {
+        Self::Field { path, test }
     }
 }
 
@@ -42,9 +62,10 @@ pub enum Test {
     NoneOf(Vec<Scalar>),
     /// Inside the range.
     Range(Range),
-    /// The field is absent, null or an empty list.
+    /// The field is absent, null or an empty list: the path reaches nothing but nulls. A list of
+    /// nulls is empty; an object is not, even one without fields.
     Empty,
-    /// The field is there and is null.
+    /// The field is there and is null, or is a list that holds a null.
     Null,
 }
 

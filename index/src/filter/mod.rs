@@ -9,12 +9,15 @@
 pub mod column;
 pub mod condition;
 pub mod datetime;
+pub mod display;
 pub mod eval;
 pub mod extract;
 pub mod field;
 pub mod keyword;
+pub mod lexer;
 pub mod live;
 pub mod number;
+pub mod parse;
 pub mod postings;
 pub mod rules;
 pub mod sealed;
