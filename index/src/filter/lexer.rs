@@ -147,14 +147,15 @@ fn path(rest: &str) -> Result<usize, &'static str> {
     let mut at = 0;
     loop {
         let key = &rest[at..];
-        at += if key.starts_with('"') {
-            2 + key[1..].find('"').ok_or("a closing \" for this key")?
-        } else {
-            let length = key.find(|char: char| !bare(char)).unwrap_or(key.len());
-            if length == 0 || (at == 0 && key.starts_with(|char: char| char.is_numeric() || char == '-')) {
-                return Err("a path, a number, a 'text', NOT or (");
+        at += match key.strip_prefix('"') {
+            Some(inside) => 2 + inside.find('"').ok_or("a closing \" for this key")?,
+            None => {
+                let length = key.find(|char: char| !bare(char)).unwrap_or(key.len());
+                if length == 0 || (at == 0 && key.starts_with(|char: char| char.is_numeric() || char == '-')) {
+                    return Err("a path, a number, a 'text', NOT or (");
+                }
+                length
             }
-            length
         };
         at += if rest[at..].starts_with("[]") { 2 } else { 0 };
         match rest[at..].strip_prefix('.') {
