@@ -1,49 +1,416 @@
-//! A collection: takes writes, hands out snapshots.
+//! A collection: takes writes, hands out snapshots, keeps itself in order.
+//!
+//! Three threads: the writer ([`crate::committer`]), one that seals ([`crate::seal`]) and one that
+//! merges ([`crate::merge`]). Locks are taken in this order: sealing or merging, manifest, state;
+//! the log and the queue are leaves. Readers take none: they load the published snapshot.
 
-use crate::error::Result;
+use crate::committer::{self, Pending, Queue};
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+use crate::manifest::Manifest;
+use crate::merge::{self, Pace};
+use crate::part::Part;
+use crate::prepare::{NewRow, Schema};
 use crate::schema::CollectionSpec;
+use crate::seal;
 use crate::snapshot::Snapshot;
+use crate::state::{Held, State};
+use crate::store::Options;
+use crate::wal::{Log, Record};
 use crate::write::{Durability, Write, Written};
+use arc_swap::ArcSwap;
+use nigh_index::id::PointId;
+use parking_lot::{Condvar, Mutex};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
-/// A collection that is open.
-pub struct Collection {
-    spec: Arc<CollectionSpec>,
-}
+/// After this time without a write, upkeep does what it put off.
+const IDLE_AFTER: Duration = Duration::from_secs(2);
+/// When idle, fewer live rows than this are left unsealed: scanning them costs nothing.
+const IDLE_SEAL_ROWS: u64 = 2_000;
+/// After a failed seal or merge, the next try waits this long.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// When live parts hold this many times the bytes at which they are sealed, writes have to wait.
+const LIVE_SEALS_MAX: u64 = 8;
 
 /// Called once with what became of a write.
 pub type Done = Box<dyn FnOnce(Result<Written>) + Send>;
 
+/// A collection that is open.
+pub struct Collection {
+    inner: Arc<Inner>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What the threads of a collection share.
+pub(crate) struct Inner {
+    pub(crate) name: String,
+    pub(crate) folder: PathBuf,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) options: Options,
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) queue: Queue,
+    pub(crate) manifest: Mutex<Manifest>,
+    pub(crate) state: Mutex<State>,
+    pub(crate) stop: AtomicBool,
+    pub(crate) counters: Counters,
+    /// Held by whoever seals.
+    pub(crate) sealing: Mutex<()>,
+    /// Held by whoever merges.
+    pub(crate) merging: Mutex<()>,
+    published: ArcSwap<Snapshot>,
+    log: Mutex<Log>,
+    next_segment: AtomicU64,
+    poison: Mutex<Option<String>>,
+    upkeep: AtomicU8,
+    wake: Wake,
+}
+
+/// What has been counted since the collection was opened.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) batches: AtomicU64,
+    pub(crate) syncs: AtomicU64,
+    pub(crate) durable_seq: AtomicU64,
+}
+
+/// Wakes the threads of upkeep.
+#[derive(Default)]
+struct Wake {
+    turn: Mutex<u64>,
+    changed: Condvar,
+}
+
+/// What upkeep does.
+#[derive(Copy, Clone)]
+pub(crate) enum Upkeep {
+    Sealing = 1,
+    Merging = 2,
+}
+
+/// Says what upkeep does until it is dropped.
+pub(crate) struct Doing<'a> {
+    upkeep: &'a AtomicU8,
+    bit: u8,
+}
+
+impl Drop for Doing<'_> {
+    fn drop(&mut self) {
+        self.upkeep.fetch_and(!self.bit, Ordering::Relaxed);
+    }
+}
+
+impl Inner {
+    pub(crate) fn new(
+        name: String,
+        folder: PathBuf,
+        disk: Arc<dyn Disk>,
+        options: Options,
+        manifest: Manifest,
+        state: State,
+        log: Log,
+    ) -> Self {
+        Self {
+            name,
+            folder,
+            disk,
+            options,
+            schema: state.schema.clone(),
+            queue: Queue::default(),
+            next_segment: AtomicU64::new(manifest.next_segment),
+            manifest: Mutex::new(manifest),
+            published: ArcSwap::from_pointee(state.snapshot()),
+            stop: AtomicBool::new(false),
+            counters: Counters { durable_seq: AtomicU64::new(state.seq), ..Counters::default() },
+            state: Mutex::new(state),
+            sealing: Mutex::new(()),
+            merging: Mutex::new(()),
+            log: Mutex::new(log),
+            poison: Mutex::new(None),
+            upkeep: AtomicU8::new(0),
+            wake: Wake::default(),
+        }
+    }
+
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.published.load_full()
+    }
+
+    /// Makes the state what readers see.
+    pub(crate) fn publish(&self, state: &State) {
+        self.published.store(Arc::new(state.snapshot()));
+    }
+
+    pub(crate) fn apply(&self, changes: Vec<(PointId, Option<NewRow>)>, seq: u64) {
+        let mut state = self.state.lock();
+        state.apply(changes, seq);
+        self.publish(&state);
+        let (rows, bytes) = state.unsealed();
+        drop(state);
+        if rows >= self.options.seal_rows || bytes >= self.options.seal_bytes {
+            self.wake();
+        }
+    }
+
+    /// Appends a group, and syncs it where that was asked for.
+    pub(crate) fn log_group(&self, records: &[Record], sync: bool) -> Result<()> {
+        let mut log = self.log.lock();
+        log.append(records)?;
+        if sync {
+            log.sync()?;
+            self.counters.syncs.fetch_add(1, Ordering::Relaxed);
+            if let Some(last) = records.last() {
+                let seq = last.first_seq + u64::from(last.ops) - 1;
+                self.counters.durable_seq.fetch_max(seq, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Syncs what was logged without a sync; a failure poisons the collection.
+    pub(crate) fn sync_log(&self) -> Result<()> {
+        let seq = self.snapshot().seq;
+        let synced = self.log.lock().sync();
+        match &synced {
+            Ok(()) => {
+                self.counters.syncs.fetch_add(1, Ordering::Relaxed);
+                self.counters.durable_seq.fetch_max(seq, Ordering::Relaxed);
+            }
+            Err(err) => {
+                self.poison(err);
+            }
+        }
+        synced
+    }
+
+    pub(crate) fn cut_log(&self, seq: u64) {
+        if let Err(err) = self.log.lock().cut_before(seq) {
+            tracing::warn!(collection = self.name, %err, "the log could not be cut");
+        }
+    }
+
+    /// Saves the manifest. When that fails nobody knows which one a crash would find: the collection
+    /// is poisoned, and both the old and the new files stay.
+    pub(crate) fn save_manifest(&self, current: &mut Manifest, mut next: Manifest) -> Result<()> {
+        next.next_segment = self.next_segment.load(Ordering::Relaxed);
+        if let Err(err) = next.save(&*self.disk, &self.folder) {
+            self.poison(&err);
+            return Err(err);
+        }
+        *current = next;
+        Ok(())
+    }
+
+    pub(crate) fn new_segment_number(&self) -> u64 {
+        self.next_segment.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// From now on no write is taken; gives the reason that callers hear.
+    pub(crate) fn poison(&self, err: &Error) -> String {
+        tracing::error!(collection = self.name, %err, "a write failed: no more writes until the collection is reopened");
+        let mut poison = self.poison.lock();
+        poison.get_or_insert_with(|| format!("{err}; whether the write is kept is not known")).clone()
+    }
+
+    pub(crate) fn poisoned(&self) -> Option<Error> {
+        let why = self.poison.lock().clone()?;
+        Some(Error::Poisoned { name: self.name.clone(), why })
+    }
+
+    pub(crate) fn doing(&self, what: Upkeep) -> Doing<'_> {
+        self.upkeep.fetch_or(what as u8, Ordering::Relaxed);
+        Doing { upkeep: &self.upkeep, bit: what as u8 }
+    }
+
+    fn wake(&self) {
+        *self.wake.turn.lock() += 1;
+        self.wake.changed.notify_all();
+    }
+
+    fn upkeep_name(&self) -> &'static str {
+        match self.upkeep.load(Ordering::Relaxed) {
+            0 => "idle",
+            1 => "sealing",
+            2 => "merging",
+            _ => "sealing and merging",
+        }
+    }
+}
+
 impl Collection {
+    /// Starts the threads of a collection that was recovered.
+    pub(crate) fn start(inner: Inner) -> Result<Arc<Self>> {
+        let inner = Arc::new(inner);
+        let mut threads = Vec::new();
+        let jobs: [(&str, fn(&Inner)); 3] = [("writer", committer::run), ("sealer", run_sealer), ("merger", run_merger)];
+        for (role, job) in jobs {
+            if role != "writer" && !inner.options.background {
+                continue;
+            }
+            let inner = inner.clone();
+            let thread = std::thread::Builder::new().name(format!("nigh {role}")).spawn(move || job(&inner));
+            threads.push(thread.map_err(|source| Error::Io {
+                doing: "start a thread for",
+                path: PathBuf::from(role),
+                source,
+            })?);
+        }
+        Ok(Arc::new(Self { inner, threads: Mutex::new(threads) }))
+    }
+
     /// What it holds.
     pub fn spec(&self) -> &Arc<CollectionSpec> {
-        &self.spec
+        &self.inner.schema.spec
     }
 
     /// Applies a batch, all of it or nothing, and waits until it is as far as was asked.
-    pub fn write(&self, _ops: Vec<Write>, _durability: Durability) -> Result<Written> {
-        todo!()
+    pub fn write(&self, ops: Vec<Write>, durability: Durability) -> Result<Written> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        self.submit(ops, durability, Box::new(move |written| drop(sender.send(written))))?;
+        receiver.recv().unwrap_or_else(|_| Err(Error::Closed { name: self.inner.name.clone() }))
     }
 
     /// As [`Self::write`], without waiting: `done` is called from the writer's thread, so it must
     /// not block. A full queue, a poisoned collection and a malformed batch are told at once.
-    pub fn submit(&self, _ops: Vec<Write>, _durability: Durability, _done: Done) -> Result<()> {
-        todo!()
+    pub fn submit(&self, ops: Vec<Write>, durability: Durability, done: Done) -> Result<()> {
+        if let Some(err) = self.inner.poisoned() {
+            return Err(err);
+        }
+        self.leave_room()?;
+        let batch = self.inner.schema.batch(ops)?;
+        let pending = Pending { batch, durability, done };
+        let options = &self.inner.options;
+        self.inner.queue.push(pending, options.queue_batches, options.queue_bytes).map_err(|err| match err {
+            Error::Closed { .. } => Error::Closed { name: self.inner.name.clone() },
+            other => other,
+        })
+    }
+
+    /// Refuses a write while sealing lags far behind, so that memory stays bounded.
+    fn leave_room(&self) -> Result<()> {
+        let limit = self.inner.options.seal_bytes.saturating_mul(LIVE_SEALS_MAX);
+        let live = |view: &&crate::snapshot::PartView| view.part.segment() == 0;
+        let got = self.inner.snapshot().parts.iter().filter(live).map(|view| view.part.bytes()).sum();
+        if got <= limit || !self.inner.options.background {
+            return Ok(());
+        }
+        Err(Error::Full { what: "the memory for rows not yet sealed (bytes)", got, limit, retry_ms: 500 })
     }
 
     /// The newest state.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        todo!()
+        self.inner.snapshot()
     }
 
     /// How it is.
     pub fn status(&self) -> Status {
-        todo!()
+        let state = self.inner.state.lock();
+        let (live_rows, live_bytes) = state.live();
+        let segments: Vec<SegmentStatus> = state
+            .entries
+            .iter()
+            .filter_map(|entry| match &entry.held {
+                Held::Live(_) => None,
+                Held::Sealed(segment) => Some(SegmentStatus {
+                    number: segment.segment(),
+                    rows: u64::from(segment.rows()),
+                    dead_rows: entry.dead.len(),
+                    bytes: segment.bytes(),
+                }),
+            })
+            .collect();
+        let (points, seq) = (state.snapshot().points(), state.seq);
+        drop(state);
+        let counters = &self.inner.counters;
+        Status {
+            points,
+            seq,
+            durable_seq: counters.durable_seq.load(Ordering::Relaxed).min(seq),
+            disk_bytes: segments.iter().map(|segment| segment.bytes).sum::<u64>() + self.inner.log.lock().bytes(),
+            segments,
+            live_rows,
+            live_bytes,
+            upkeep: self.inner.upkeep_name(),
+            refuses_writes: self.inner.poisoned().map(|err| err.to_string()),
+            batches: counters.batches.load(Ordering::Relaxed),
+            syncs: counters.syncs.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Seals what is live into a segment, now. False where there was nothing to seal.
+    pub fn seal(&self) -> Result<bool> {
+        seal::seal(&self.inner)
+    }
+
+    /// Merges once, if a merge is due when nobody writes. False where none is.
+    pub fn merge(&self) -> Result<bool> {
+        merge::merge(&self.inner, Pace::Idle)
     }
 
     /// Seals what is live and merges what should be merged, now, and waits for it.
     pub fn settle(&self) -> Result<()> {
-        todo!()
+        self.seal()?;
+        while self.merge()? {}
+        Ok(())
+    }
+
+    /// Writes what waits, syncs the log and ends the threads. Later writes are refused; snapshots
+    /// that are held go on to be read.
+    pub fn close(&self) {
+        self.inner.queue.close();
+        self.inner.stop.store(true, Ordering::Relaxed);
+        self.inner.wake();
+        for thread in self.threads.lock().drain(..) {
+            if thread.join().is_err() {
+                tracing::error!(collection = self.inner.name, "a thread of the collection had panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Collection {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Seals when enough is live, or when nobody wrote for a while.
+fn run_sealer(inner: &Inner) {
+    upkeep_loop(inner, |pace| {
+        let (rows, bytes) = inner.state.lock().unsealed();
+        let due = rows >= inner.options.seal_rows || bytes >= inner.options.seal_bytes;
+        if due || pace == Pace::Idle && rows >= IDLE_SEAL_ROWS { seal::seal(inner) } else { Ok(false) }
+    });
+}
+
+fn run_merger(inner: &Inner) {
+    upkeep_loop(inner, |pace| merge::merge(inner, pace));
+}
+
+fn upkeep_loop(inner: &Inner, job: impl Fn(Pace) -> Result<bool>) {
+    let mut seen = (0, 0);
+    while !inner.stop.load(Ordering::Relaxed) {
+        let seq = inner.snapshot().seq;
+        let pace = if seq == seen.0 { Pace::Idle } else { Pace::Busy };
+        let wait = match job(pace) {
+            Ok(true) => {
+                inner.wake();
+                continue;
+            }
+            Ok(false) => IDLE_AFTER,
+            Err(err) => {
+                tracing::error!(collection = inner.name, %err, "upkeep failed; it is tried again");
+                RETRY_AFTER
+            }
+        };
+        let mut turn = inner.wake.turn.lock();
+        let timed_out = *turn == seen.1 && inner.wake.changed.wait_for(&mut turn, wait).timed_out();
+        // Only a whole wait without a write makes it idle.
+        seen = (if timed_out { seq } else { u64::MAX }, *turn);
     }
 }
 
@@ -64,7 +431,7 @@ pub struct Status {
     pub live_bytes: u64,
     /// Bytes of log and segments.
     pub disk_bytes: u64,
-    /// "idle", "sealing" or "merging".
+    /// "idle", "sealing", "merging" or "sealing and merging".
     pub upkeep: &'static str,
     /// Why writes are refused, where they are.
     pub refuses_writes: Option<String>,

@@ -59,6 +59,12 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// The collection is still being opened; try again after a while.
+    #[error("collection `{name}` is still being opened")]
+    Opening {
+        /// The collection.
+        name: String,
+    },
     /// Another process holds the directory.
     #[error("{} is in use by another process", path.display())]
     Locked {

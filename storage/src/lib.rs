@@ -15,8 +15,18 @@ pub mod manifest;
 pub mod op;
 pub mod part;
 pub mod point;
+pub mod prepare;
 pub mod schema;
 pub mod snapshot;
 pub mod store;
 pub mod wal;
 pub mod write;
+
+mod committer;
+mod fold;
+mod live;
+mod merge;
+mod recover;
+mod seal;
+mod segment;
+mod state;

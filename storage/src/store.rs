@@ -1,11 +1,27 @@
 //! The data directory: its lock, its catalog, its collections.
+//!
+//! ```text
+//! data/LOCK
+//! data/CATALOG                 which collection is in which folder; replaced whole
+//! data/<uuid>/MANIFEST ...     a collection; its name is nowhere in a path
+//! ```
 
 use crate::collection::Collection;
 use crate::disk::Disk;
-use crate::error::Result;
-use crate::schema::CollectionSpec;
-use std::path::Path;
+use crate::error::{Error, Result, doing};
+use crate::frame::{self, Kind};
+use crate::recover;
+use crate::schema::{CollectionSpec, check_name};
+use parking_lot::{Mutex, RwLock};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use uuid::Uuid;
+
+/// A store holds at most this many collections.
+pub const COLLECTIONS_MAX: usize = 10_000;
 
 /// How a store works.
 #[derive(Clone, Debug)]
@@ -22,6 +38,8 @@ pub struct Options {
     pub build_threads: usize,
     /// A log file is closed when it has this many bytes.
     pub log_file_bytes: u64,
+    /// Whether collections seal and merge by themselves. Off in tests that say when.
+    pub background: bool,
 }
 
 impl Default for Options {
@@ -33,12 +51,32 @@ impl Default for Options {
             queue_bytes: 128 << 20,
             build_threads: std::thread::available_parallelism().map_or(1, usize::from),
             log_file_bytes: 64 << 20,
+            background: true,
         }
     }
 }
 
 /// A data directory that is open and locked.
-pub struct Store {}
+pub struct Store {
+    disk: Arc<dyn Disk>,
+    root: PathBuf,
+    options: Options,
+    collections: RwLock<BTreeMap<String, Slot>>,
+    /// Held by whoever changes the catalog.
+    changing: Mutex<()>,
+    _lock: Box<dyn Send + Sync>,
+}
+
+struct Slot {
+    folder: Uuid,
+    opened: Opened,
+}
+
+enum Opened {
+    Open(Arc<Collection>),
+    Opening,
+    Quarantined(String),
+}
 
 /// How a collection of the catalog is.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -51,35 +89,208 @@ pub enum State {
     Quarantined(String),
 }
 
+/// What the catalog file says.
+#[derive(Serialize, Deserialize, Default)]
+struct Catalog {
+    collections: BTreeMap<String, Uuid>,
+}
+
 impl Store {
     /// Opens the directory, creating it where it is not there, and every collection in it. A
     /// collection that cannot be opened is quarantined; the others serve.
-    pub fn open(_disk: Arc<dyn Disk>, _root: &Path, _options: Options) -> Result<Arc<Self>> {
-        todo!()
+    pub fn open(disk: Arc<dyn Disk>, root: &Path, options: Options) -> Result<Arc<Self>> {
+        let store = Self::attach(disk, root, options)?;
+        store.open_all();
+        Ok(store)
+    }
+
+    /// Locks the directory and reads its catalog; no collection is opened yet.
+    pub fn attach(disk: Arc<dyn Disk>, root: &Path, options: Options) -> Result<Arc<Self>> {
+        disk.create_dir(root).map_err(doing("create", root))?;
+        let path = root.join("LOCK");
+        let lock = disk.lock(&path).map_err(|err| match err.kind() {
+            io::ErrorKind::WouldBlock => Error::Locked { path: path.clone() },
+            _ => doing("lock", &path)(err),
+        })?;
+        let catalog = load_catalog(&*disk, root)?;
+        let slot = |folder| Slot { folder, opened: Opened::Opening };
+        let collections = catalog.collections.into_iter().map(|(name, folder)| (name, slot(folder))).collect();
+        let store = Self {
+            disk,
+            root: root.to_owned(),
+            options,
+            collections: RwLock::new(collections),
+            changing: Mutex::new(()),
+            _lock: lock,
+        };
+        store.remove_rubbish()?;
+        Ok(Arc::new(store))
+    }
+
+    /// Opens every collection that is not open yet; each serves as soon as it is.
+    pub fn open_all(&self) {
+        let waiting: Vec<(String, Uuid)> = self
+            .collections
+            .read()
+            .iter()
+            .filter(|(_, slot)| matches!(slot.opened, Opened::Opening))
+            .map(|(name, slot)| (name.clone(), slot.folder))
+            .collect();
+        for (name, folder) in waiting {
+            let opened = match self.open_one(&name, folder) {
+                Ok(collection) => Opened::Open(collection),
+                Err(err) => {
+                    tracing::error!(collection = name, %err, "quarantined");
+                    Opened::Quarantined(err.to_string())
+                }
+            };
+            if let Some(slot) = self.collections.write().get_mut(&name) {
+                slot.opened = opened;
+            }
+        }
     }
 
     /// Creates a collection; false where one of this name and an equal spec is there already.
-    pub fn create(&self, _name: &str, _spec: CollectionSpec) -> Result<bool> {
-        todo!()
+    pub fn create(&self, name: &str, spec: CollectionSpec) -> Result<bool> {
+        check_name(name)?;
+        spec.validate()?;
+        let _changing = self.changing.lock();
+        match self.collections.read().get(name).map(|slot| &slot.opened) {
+            None => {}
+            Some(Opened::Open(collection)) if **collection.spec() == spec => return Ok(false),
+            Some(Opened::Quarantined(why)) => {
+                return Err(Error::Quarantined { name: name.to_owned(), why: why.clone() });
+            }
+            Some(_) => return Err(Error::Exists { name: name.to_owned() }),
+        }
+        if self.collections.read().len() >= COLLECTIONS_MAX {
+            let (got, limit) = (COLLECTIONS_MAX as u64 + 1, COLLECTIONS_MAX as u64);
+            return Err(Error::Full { what: "the catalog (collections)", got, limit, retry_ms: 1000 });
+        }
+        let folder = Uuid::new_v4();
+        recover::create(&*self.disk, &self.folder(folder), folder, spec)?;
+        self.disk.sync_dir(&self.root).map_err(doing("sync", &self.root))?;
+        let mut catalog = self.catalog();
+        catalog.collections.insert(name.to_owned(), folder);
+        self.save(&catalog)?;
+        let opened = Opened::Open(self.open_one(name, folder)?);
+        self.collections.write().insert(name.to_owned(), Slot { folder, opened });
+        Ok(true)
     }
 
     /// Drops a collection and gives its space back; false where there was none.
-    pub fn drop_collection(&self, _name: &str) -> Result<bool> {
-        todo!()
+    pub fn drop_collection(&self, name: &str) -> Result<bool> {
+        let _changing = self.changing.lock();
+        let mut catalog = self.catalog();
+        let Some(folder) = catalog.collections.remove(name) else { return Ok(false) };
+        self.save(&catalog)?;
+        let removed = self.collections.write().remove(name);
+        if let Some(Slot { opened: Opened::Open(collection), .. }) = removed {
+            collection.close();
+        }
+        let path = self.folder(folder);
+        if let Err(err) = self.disk.remove_dir(&path) {
+            // It is no longer in the catalog: the next open removes it.
+            tracing::warn!(collection = name, %err, "the folder of a dropped collection could not be removed");
+        }
+        Ok(true)
     }
 
     /// An open collection.
-    pub fn collection(&self, _name: &str) -> Result<Arc<Collection>> {
-        todo!()
+    pub fn collection(&self, name: &str) -> Result<Arc<Collection>> {
+        match self.collections.read().get(name).map(|slot| &slot.opened) {
+            Some(Opened::Open(collection)) => Ok(collection.clone()),
+            Some(Opened::Opening) => Err(Error::Opening { name: name.to_owned() }),
+            Some(Opened::Quarantined(why)) => Err(Error::Quarantined { name: name.to_owned(), why: why.clone() }),
+            None => Err(Error::Missing { what: "collection", name: shortened(name) }),
+        }
     }
 
     /// Every collection, by name.
     pub fn list(&self) -> Vec<(String, State)> {
-        todo!()
+        let state = |slot: &Slot| match &slot.opened {
+            Opened::Open(_) => State::Open,
+            Opened::Opening => State::Opening,
+            Opened::Quarantined(why) => State::Quarantined(why.clone()),
+        };
+        self.collections.read().iter().map(|(name, slot)| (name.clone(), state(slot))).collect()
     }
 
     /// Syncs and closes every collection. Nothing is lost without it.
     pub fn close(&self) {
-        todo!()
+        let open: Vec<Arc<Collection>> = self
+            .collections
+            .read()
+            .values()
+            .filter_map(|slot| match &slot.opened {
+                Opened::Open(collection) => Some(collection.clone()),
+                _ => None,
+            })
+            .collect();
+        for collection in open {
+            collection.close();
+        }
     }
+
+    fn open_one(&self, name: &str, folder: Uuid) -> Result<Arc<Collection>> {
+        let inner = recover::open(self.disk.clone(), &self.folder(folder), name, self.options.clone())?;
+        Collection::start(inner)
+    }
+
+    fn folder(&self, folder: Uuid) -> PathBuf {
+        self.root.join(folder.to_string())
+    }
+
+    fn catalog(&self) -> Catalog {
+        let collections = self.collections.read();
+        Catalog { collections: collections.iter().map(|(name, slot)| (name.clone(), slot.folder)).collect() }
+    }
+
+    fn save(&self, catalog: &Catalog) -> Result<()> {
+        let body = serde_json::to_vec(catalog).expect("names and UUIDs are JSON");
+        frame::replace(&*self.disk, &self.root.join("CATALOG"), Kind::Catalog, &body)
+    }
+
+    /// Removes folders of collections that were dropped, or never came into the catalog.
+    fn remove_rubbish(&self) -> Result<()> {
+        let known: Vec<Uuid> = self.collections.read().values().map(|slot| slot.folder).collect();
+        for name in self.disk.list(&self.root).map_err(doing("list", &self.root))? {
+            if Uuid::try_parse(&name).is_ok_and(|folder| !known.contains(&folder)) {
+                let path = self.root.join(&name);
+                self.disk.remove_dir(&path).map_err(doing("remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn load_catalog(disk: &dyn Disk, root: &Path) -> Result<Catalog> {
+    let path = root.join("CATALOG");
+    match disk.length(&path) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => {
+            // A directory that lost its catalog is never taken for an empty one.
+            let names = disk.list(root).map_err(doing("list", root))?;
+            match names.iter().find(|name| Uuid::try_parse(name).is_ok_and(|_| held_writes(disk, root, name))) {
+                None => Ok(Catalog::default()),
+                Some(name) => Err(Error::corrupt(path, 0, format!("the catalog is missing, but there is a collection in {name}"))),
+            }
+        }
+        Err(err) => Err(doing("read", &path)(err)),
+        Ok(_) => {
+            frame::verify(disk, &path, Kind::Catalog)?;
+            let body = frame::open(disk, &path, Kind::Catalog)?;
+            serde_json::from_slice(&body).map_err(|err| Error::corrupt(path, 0, err.to_string()))
+        }
+    }
+}
+
+/// Whether a collection ever stood there: its manifest is written before the catalog names it.
+fn held_writes(disk: &dyn Disk, root: &Path, folder: &str) -> bool {
+    let log = recover::log_folder(&root.join(folder));
+    // A folder that no write ever reached is a creation that was cut short.
+    disk.list(&log).is_ok_and(|files| !files.is_empty())
+}
+
+fn shortened(name: &str) -> String {
+    name.chars().take(crate::schema::NAME_CHARS_MAX).collect()
 }

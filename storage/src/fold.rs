@@ -1,0 +1,231 @@
+//! How operations become rows: a group of batches folded over the state that it found.
+//!
+//! The fold keeps, for every id that was touched, the row that stands for it now; the state itself
+//! changes only when the group is on disk. The same fold replays the log.
+
+use crate::error::Result;
+use crate::op::Op;
+use crate::point::Point;
+use crate::prepare::{NewRow, Schema, Step, filter_of, parse_payload, with_ids};
+use crate::snapshot::Snapshot;
+use bytes::Bytes;
+use nigh_index::filter::condition::Condition;
+use nigh_index::filter::eval;
+use nigh_index::id::PointId;
+use nigh_index::row::Row;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+
+/// Operations folded so far.
+pub(crate) struct Fold<'s> {
+    schema: &'s Schema,
+    base: &'s Snapshot,
+    /// The place of an id in `changes`.
+    places: HashMap<PointId, usize>,
+    /// Every id touched, in the order of first touch, with its row now; `None`: deleted.
+    changes: Vec<(PointId, Option<NewRow>)>,
+    /// How to take the batch back that is being folded: what stood at a place before.
+    undo: Vec<(usize, Option<NewRow>)>,
+    undo_len: usize,
+}
+
+impl<'s> Fold<'s> {
+    pub(crate) fn new(schema: &'s Schema, base: &'s Snapshot) -> Self {
+        Self { schema, base, places: HashMap::new(), changes: Vec::new(), undo: Vec::new(), undo_len: 0 }
+    }
+
+    /// Folds a batch, all of it or nothing. Gives the number of points it affected, and the resolved
+    /// operations where a filter had to be resolved: `unresolved` has the others at their places.
+    pub(crate) fn batch(&mut self, steps: Vec<Step>, unresolved: Option<&mut Vec<Option<Op>>>) -> Result<u64> {
+        self.undo.clear();
+        self.undo_len = self.changes.len();
+        let folded = self.steps(steps, unresolved);
+        if folded.is_err() {
+            self.take_back();
+        }
+        folded
+    }
+
+    /// What it all came to.
+    pub(crate) fn into_changes(self) -> Vec<(PointId, Option<NewRow>)> {
+        self.changes
+    }
+
+    fn steps(&mut self, steps: Vec<Step>, mut unresolved: Option<&mut Vec<Option<Op>>>) -> Result<u64> {
+        let mut affected = 0;
+        for (at, step) in steps.into_iter().enumerate() {
+            affected += match step {
+                Step::Upsert(row) => {
+                    self.put(row.point.id, Some(row));
+                    1
+                }
+                Step::Op(op) => self.op(&op)?,
+                Step::Filtered(write) => {
+                    let ids = match filter_of(&write) {
+                        Some(filter) => self.resolve(filter)?,
+                        None => Vec::new(),
+                    };
+                    let op = with_ids(&write, ids);
+                    let count = self.op(&op)?;
+                    if let Some(ops) = unresolved.as_deref_mut() {
+                        ops[at] = Some(op);
+                    }
+                    count
+                }
+            };
+        }
+        Ok(affected)
+    }
+
+    fn op(&mut self, op: &Op) -> Result<u64> {
+        match op {
+            Op::Upsert(point) => {
+                let row = self.schema.row(point.clone())?;
+                self.put(point.id, Some(row));
+                Ok(1)
+            }
+            Op::Delete(ids) => {
+                let mut affected = 0;
+                for id in ids {
+                    if self.exists(id) {
+                        self.put(*id, None);
+                        affected += 1;
+                    }
+                }
+                Ok(affected)
+            }
+            Op::SetPayload(ids, text) => {
+                let set = object(text)?;
+                self.payloads(ids, |payload| payload.extend(set.clone()))
+            }
+            Op::OverwritePayload(ids, text) => {
+                let new = object(text)?;
+                self.payloads(ids, |payload| *payload = new.clone())
+            }
+            Op::DeletePayloadKeys(ids, keys) => self.payloads(ids, |payload| {
+                for key in keys {
+                    // The order of the other keys stays as the user wrote it.
+                    payload.shift_remove(key);
+                }
+            }),
+            Op::ClearPayload(ids) => self.payloads(ids, Map::clear),
+            Op::UpdateVectors(id, vectors) => self.points(std::slice::from_ref(id), |point| {
+                for (field, vector) in vectors {
+                    match point.vectors.binary_search_by_key(field, |(have, _)| *have) {
+                        Ok(at) => point.vectors[at].1.clone_from(vector),
+                        Err(at) => point.vectors.insert(at, (*field, vector.clone())),
+                    }
+                }
+            }),
+            Op::DeleteVectors(ids, fields) => {
+                self.points(ids, |point| point.vectors.retain(|(field, _)| !fields.contains(field)))
+            }
+        }
+    }
+
+    fn payloads(&mut self, ids: &[PointId], change: impl Fn(&mut Map<String, Value>)) -> Result<u64> {
+        let mut affected = 0;
+        for id in ids {
+            let Some(mut point) = self.point(id)? else { continue };
+            let mut payload = parse_payload("payload", &point.payload)?;
+            if let Value::Object(map) = &mut payload {
+                change(map);
+            }
+            point.payload = Bytes::from(payload.to_string());
+            let row = self.schema.row_of(point, &payload);
+            self.put(*id, Some(row));
+            affected += 1;
+        }
+        Ok(affected)
+    }
+
+    fn points(&mut self, ids: &[PointId], change: impl Fn(&mut Point)) -> Result<u64> {
+        let mut affected = 0;
+        for id in ids {
+            let Some(mut point) = self.point(id)? else { continue };
+            change(&mut point);
+            let row = self.schema.row(point)?;
+            self.put(*id, Some(row));
+            affected += 1;
+        }
+        Ok(affected)
+    }
+
+    fn exists(&self, id: &PointId) -> bool {
+        match self.places.get(id) {
+            Some(place) => self.changes[*place].1.is_some(),
+            None => self.base.find(id).is_some(),
+        }
+    }
+
+    /// The point as it stands now.
+    fn point(&self, id: &PointId) -> Result<Option<Point>> {
+        if let Some(place) = self.places.get(id) {
+            return Ok(self.changes[*place].1.as_ref().map(|row| row.point.clone()));
+        }
+        match self.base.find(id) {
+            None => Ok(None),
+            Some((part, row)) => Ok(Some(stored_point(self.base, part, row)?)),
+        }
+    }
+
+    /// The ids of all points that match, rising; the batch's own earlier operations count.
+    fn resolve(&self, filter: &Condition) -> Result<Vec<PointId>> {
+        let mut ids = Vec::new();
+        for view in &self.base.parts {
+            let mut matched = eval::eval(filter, view.part.fields(), view)?.rows;
+            matched.minus(&view.dead);
+            ids.extend(matched.iter().map(|row| view.part.id(row)).filter(|id| !self.places.contains_key(id)));
+        }
+        for (id, row) in &self.changes {
+            if let Some(row) = row {
+                let payload = parse_payload("payload", &row.point.payload)?;
+                if eval::holds(filter, id, &payload) {
+                    ids.push(*id);
+                }
+            }
+        }
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    fn put(&mut self, id: PointId, row: Option<NewRow>) {
+        match self.places.get(&id) {
+            Some(place) => {
+                let before = std::mem::replace(&mut self.changes[*place].1, row);
+                if *place < self.undo_len {
+                    self.undo.push((*place, before));
+                }
+            }
+            None => {
+                self.places.insert(id, self.changes.len());
+                self.changes.push((id, row));
+            }
+        }
+    }
+
+    fn take_back(&mut self) {
+        for (id, _) in self.changes.drain(self.undo_len..) {
+            self.places.remove(&id);
+        }
+        // Last change first, so that what stood first is restored last.
+        for (place, before) in self.undo.drain(..).rev() {
+            self.changes[place].1 = before;
+        }
+    }
+}
+
+/// A stored point, as it was written.
+pub(crate) fn stored_point(base: &Snapshot, part: usize, row: Row) -> Result<Point> {
+    let part = &base.parts[part].part;
+    let vector = |field: usize| Some((field as u16, part.nearest(field).vector(row)?.into_owned()));
+    let vectors = (0..base.spec.vectors.len()).filter_map(vector).collect();
+    Ok(Point { id: part.id(row), vectors, payload: part.payload(row)? })
+}
+
+fn object(text: &Bytes) -> Result<Map<String, Value>> {
+    match parse_payload("payload", text)? {
+        Value::Object(map) => Ok(map),
+        _ => Ok(Map::new()),
+    }
+}

@@ -1,0 +1,165 @@
+//! A live part: rows in memory, with the same indexes as a segment, for which the log stands.
+
+use crate::error::Result;
+use crate::part::Part;
+use crate::prepare::{NewRow, Schema};
+use bytes::Bytes;
+use nigh_index::filter::field::Fields;
+use nigh_index::filter::live::LiveFields;
+use nigh_index::id::PointId;
+use nigh_index::row::{Kept, Row};
+use nigh_index::text::bm25::TextPart;
+use nigh_index::text::live::LiveText;
+use nigh_index::vector::live::LiveVectors;
+use nigh_index::vector::nearest::Nearest;
+
+/// Rows in memory. Never changes; small ones are melted into larger ones.
+pub(crate) struct LivePart {
+    ids: Vec<PointId>,
+    /// The same ids, sorted, each with its row.
+    sorted: Vec<(PointId, Row)>,
+    payloads: Vec<Bytes>,
+    fields: LiveFields,
+    vectors: Vec<LiveVectors>,
+    texts: Vec<LiveText>,
+    bytes: u64,
+}
+
+impl LivePart {
+    /// From new rows, no id twice.
+    pub(crate) fn build(schema: &Schema, rows: Vec<NewRow>) -> Self {
+        let vectors = (0..schema.spec.vectors.len())
+            .map(|field| {
+                let spec = &schema.spec.vectors[field].spec;
+                LiveVectors::build(spec, rows.iter().map(|row| vector_of(row, field)))
+            })
+            .collect();
+        let mut parts = Columns::with_capacity(rows.len(), schema.texts.len());
+        for row in rows {
+            parts.push(row);
+        }
+        let texts = parts.texts.into_iter().map(LiveText::build).collect();
+        let fields = LiveFields::build(parts.extracted, &schema.rules);
+        Self::assemble(parts.ids, parts.payloads, fields, vectors, texts)
+    }
+
+    /// The kept rows of several live parts, one after another.
+    pub(crate) fn concat(schema: &Schema, kept: &[Kept<'_, LivePart>]) -> Self {
+        let mut ids = Vec::new();
+        let mut payloads = Vec::new();
+        for from in kept {
+            ids.extend(from.rows.iter().map(|row| from.part.ids[row.at()]));
+            payloads.extend(from.rows.iter().map(|row| from.part.payloads[row.at()].clone()));
+        }
+        let vectors = (0..schema.spec.vectors.len())
+            .map(|field| {
+                let of: Vec<_> = kept.iter().map(|from| Kept { part: &from.part.vectors[field], rows: from.rows }).collect();
+                LiveVectors::concat(&schema.spec.vectors[field].spec, &of)
+            })
+            .collect();
+        let texts = (0..schema.texts.len())
+            .map(|field| {
+                let of: Vec<_> = kept.iter().map(|from| Kept { part: &from.part.texts[field], rows: from.rows }).collect();
+                LiveText::concat(&of)
+            })
+            .collect();
+        let of: Vec<_> = kept.iter().map(|from| Kept { part: &from.part.fields, rows: from.rows }).collect();
+        let fields = LiveFields::concat(&of, &schema.rules);
+        Self::assemble(ids, payloads, fields, vectors, texts)
+    }
+
+    fn assemble(
+        ids: Vec<PointId>,
+        payloads: Vec<Bytes>,
+        fields: LiveFields,
+        vectors: Vec<LiveVectors>,
+        texts: Vec<LiveText>,
+    ) -> Self {
+        let mut sorted: Vec<_> = ids.iter().enumerate().map(|(row, id)| (*id, Row(row as u32))).collect();
+        sorted.sort_unstable();
+        let own = size_of::<PointId>() + size_of::<(PointId, Row)>() + size_of::<Bytes>();
+        let bytes = payloads.iter().map(|payload| (payload.len() + own) as u64).sum::<u64>()
+            + fields.memory_bytes()
+            + vectors.iter().map(LiveVectors::memory_bytes).sum::<u64>()
+            + texts.iter().map(LiveText::memory_bytes).sum::<u64>();
+        Self { ids, sorted, payloads, fields, vectors, texts, bytes }
+    }
+}
+
+/// What stands in one column for every row.
+struct Columns {
+    ids: Vec<PointId>,
+    payloads: Vec<Bytes>,
+    extracted: Vec<nigh_index::filter::live::Extracted>,
+    texts: Vec<Vec<Option<nigh_index::text::live::Analysed>>>,
+}
+
+impl Columns {
+    fn with_capacity(rows: usize, texts: usize) -> Self {
+        Self {
+            ids: Vec::with_capacity(rows),
+            payloads: Vec::with_capacity(rows),
+            extracted: Vec::with_capacity(rows),
+            texts: (0..texts).map(|_| Vec::with_capacity(rows)).collect(),
+        }
+    }
+
+    fn push(&mut self, row: NewRow) {
+        self.ids.push(row.point.id);
+        self.payloads.push(row.point.payload);
+        self.extracted.push(row.extracted);
+        for (column, text) in self.texts.iter_mut().zip(row.texts) {
+            column.push(text);
+        }
+    }
+}
+
+fn vector_of(row: &NewRow, field: usize) -> Option<&[f32]> {
+    let vectors = &row.point.vectors;
+    let at = vectors.binary_search_by_key(&field, |(have, _)| usize::from(*have)).ok()?;
+    Some(&vectors[at].1)
+}
+
+impl Part for LivePart {
+    fn segment(&self) -> u64 {
+        0
+    }
+
+    fn rows(&self) -> u32 {
+        self.ids.len() as u32
+    }
+
+    fn id(&self, row: Row) -> PointId {
+        self.ids[row.at()]
+    }
+
+    fn find(&self, id: &PointId) -> Option<Row> {
+        let at = self.sorted.binary_search_by(|(have, _)| have.cmp(id)).ok()?;
+        Some(self.sorted[at].1)
+    }
+
+    fn ids_from(&self, from: &PointId) -> Box<dyn Iterator<Item = (PointId, Row)> + '_> {
+        let at = self.sorted.partition_point(|(have, _)| have < from);
+        Box::new(self.sorted[at..].iter().copied())
+    }
+
+    fn payload(&self, row: Row) -> Result<Bytes> {
+        Ok(self.payloads[row.at()].clone())
+    }
+
+    fn fields(&self) -> &dyn Fields {
+        &self.fields
+    }
+
+    fn nearest(&self, field: usize) -> &dyn Nearest {
+        &self.vectors[field]
+    }
+
+    fn text(&self, field: usize) -> &dyn TextPart {
+        &self.texts[field]
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}

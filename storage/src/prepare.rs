@@ -1,0 +1,275 @@
+//! From what a caller asks for to what the writer needs: checked, parsed, analysed.
+//!
+//! All of it happens in the caller's thread, so that the one writer of a collection only links
+//! finished pieces together. A replay of the log walks the same way.
+
+use crate::error::{Error, Result};
+use crate::op::{self, Op};
+use crate::point::Point;
+use crate::schema::CollectionSpec;
+use crate::write::{Selector, Write};
+use bytes::Bytes;
+use nigh_index::filter::live::Extracted;
+use nigh_index::filter::rules::FieldRules;
+use nigh_index::id::PointId;
+use nigh_index::text::analyzer::Analyzer;
+use nigh_index::text::live::Analysed;
+use nigh_index::value::Path;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A batch has at most this many operations.
+pub const OPS_MAX: usize = 100_000;
+/// A payload has at most this many bytes of text.
+pub const PAYLOAD_BYTES_MAX: usize = 16 << 20;
+
+/// A collection's spec with what is needed to read a point by it.
+pub(crate) struct Schema {
+    pub(crate) spec: Arc<CollectionSpec>,
+    pub(crate) rules: FieldRules,
+    pub(crate) texts: Vec<TextReader>,
+}
+
+/// Reads one text field out of a payload.
+pub(crate) struct TextReader {
+    paths: Vec<Path>,
+    pub(crate) analyzer: Analyzer,
+}
+
+impl TextReader {
+    /// Calls `see` with every string of the field, in the order of its paths.
+    pub(crate) fn each<'v>(&self, payload: &'v Value, see: &mut dyn FnMut(&'v str)) {
+        for path in &self.paths {
+            path.each(payload, &mut |value| {
+                if let Value::String(text) = value {
+                    see(text);
+                }
+            });
+        }
+    }
+
+    fn analyse(&self, payload: &Value) -> Option<Analysed> {
+        let mut texts = Vec::new();
+        self.each(payload, &mut |text| texts.push(text));
+        Analysed::of(&self.analyzer, &mut texts.into_iter())
+    }
+}
+
+/// A row that is ready to stand in a live part.
+#[derive(Clone)]
+pub(crate) struct NewRow {
+    pub(crate) point: Point,
+    pub(crate) extracted: Extracted,
+    pub(crate) texts: Vec<Option<Analysed>>,
+}
+
+/// One step of a batch, as far as it can be prepared without knowing the collection's state.
+pub(crate) enum Step {
+    /// A whole new row.
+    Upsert(NewRow),
+    /// An operation on ids.
+    Op(Op),
+    /// An operation on what a filter finds.
+    Filtered(Write),
+}
+
+/// A batch that is ready for the writer.
+pub(crate) struct Batch {
+    pub(crate) steps: Vec<Step>,
+    pub(crate) log: LogForm,
+    /// What it weighs in the queue.
+    pub(crate) bytes: u64,
+}
+
+/// What will be written into the log for a batch.
+pub(crate) enum LogForm {
+    /// Encoded already: no step depends on the collection's state.
+    Encoded(Bytes),
+    /// The operations by step; `None` where a filter has to be resolved first.
+    Unresolved(Vec<Option<Op>>),
+}
+
+impl Schema {
+    pub(crate) fn new(spec: Arc<CollectionSpec>) -> Result<Self> {
+        let read = |field: &crate::schema::TextField| {
+            Ok(TextReader { paths: field.parsed_paths()?, analyzer: Analyzer::new(&field.spec.analyzer)? })
+        };
+        let texts = spec.texts.iter().map(read).collect::<Result<_>>()?;
+        Ok(Self { rules: FieldRules { auto: !spec.no_auto_index }, texts, spec })
+    }
+
+    /// Checks a batch and prepares it. An error names the operation and the field in it.
+    pub(crate) fn batch(&self, writes: Vec<Write>) -> Result<Batch> {
+        if writes.is_empty() || writes.len() > OPS_MAX {
+            return Err(Error::invalid("ops", format!("{} operations", writes.len()), format!("a batch has 1 to {OPS_MAX}")));
+        }
+        for (at, write) in writes.iter().enumerate() {
+            self.check(at, write)?;
+        }
+        let log = match writes.iter().all(|write| filter_of(write).is_none()) {
+            true => {
+                let mut encoded = Vec::new();
+                let ops: Vec<Op> = writes.iter().filter_map(resolved).collect();
+                op::encode(&ops, &mut encoded);
+                LogForm::Encoded(encoded.into())
+            }
+            false => LogForm::Unresolved(writes.iter().map(resolved).collect()),
+        };
+        let bytes = match &log {
+            LogForm::Encoded(encoded) => encoded.len() as u64,
+            LogForm::Unresolved(ops) => ops.len() as u64 * 64,
+        };
+        let mut steps = Vec::with_capacity(writes.len());
+        for (at, write) in writes.into_iter().enumerate() {
+            steps.push(self.step(at, write)?);
+        }
+        Ok(Batch { steps, log, bytes })
+    }
+
+    /// Prepares a logged operation.
+    pub(crate) fn replayed(&self, op: Op) -> Result<Step> {
+        Ok(match op {
+            Op::Upsert(point) => Step::Upsert(self.row(point)?),
+            other => Step::Op(other),
+        })
+    }
+
+    /// Parses and analyses a point.
+    pub(crate) fn row(&self, point: Point) -> Result<NewRow> {
+        let payload = parse_payload("payload", &point.payload)?;
+        Ok(self.row_of(point, &payload))
+    }
+
+    /// As [`Self::row`], with the payload parsed already.
+    pub(crate) fn row_of(&self, point: Point, payload: &Value) -> NewRow {
+        NewRow {
+            extracted: Extracted::of(payload, &self.rules),
+            texts: self.texts.iter().map(|reader| reader.analyse(payload)).collect(),
+            point,
+        }
+    }
+
+    fn step(&self, at: usize, write: Write) -> Result<Step> {
+        if filter_of(&write).is_some() {
+            return Ok(Step::Filtered(write));
+        }
+        match write {
+            Write::Upsert(point) => {
+                let payload = parse_payload(&format!("ops[{at}].upsert.payload"), &point.payload)?;
+                Ok(Step::Upsert(self.row_of(point, &payload)))
+            }
+            other => {
+                let op = resolved(&other).expect("a write without a filter is resolved");
+                Ok(Step::Op(op))
+            }
+        }
+    }
+
+    fn check(&self, at: usize, write: &Write) -> Result<()> {
+        if let Some(filter) = filter_of(write) {
+            nigh_index::filter::eval::check(filter)?;
+        }
+        match write {
+            Write::Upsert(point) => {
+                check_payload_size(at, &point.payload)?;
+                self.check_vectors(&format!("ops[{at}].upsert."), &point.vectors)
+            }
+            Write::UpdateVectors(_, vectors) => self.check_vectors(&format!("ops[{at}].update_vectors."), vectors),
+            Write::SetPayload(_, payload) | Write::OverwritePayload(_, payload) => {
+                check_payload_size(at, payload)?;
+                parse_payload(&format!("ops[{at}].payload"), payload).map(|_| ())
+            }
+            Write::DeleteVectors(_, fields) => fields.iter().try_for_each(|field| self.check_field(at, *field)),
+            Write::Delete(_) | Write::DeletePayloadKeys(..) | Write::ClearPayload(_) => Ok(()),
+        }
+    }
+
+    fn check_vectors(&self, place: &str, vectors: &[(u16, Vec<f32>)]) -> Result<()> {
+        let mut last = None;
+        for (field, vector) in vectors {
+            let Some(known) = self.spec.vectors.get(usize::from(*field)) else {
+                return Err(Error::Missing { what: "vector field", name: field.to_string() });
+            };
+            if last >= Some(*field) {
+                return Err(Error::invalid(format!("{place}vectors.{}", known.name), "given twice", "a field is given once"));
+            }
+            last = Some(*field);
+            known.spec.check(&known.name, vector).map_err(|err| match Error::from(err) {
+                Error::Invalid { field, value, limit } => Error::Invalid { field: format!("{place}{field}"), value, limit },
+                other => other,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn check_field(&self, at: usize, field: u16) -> Result<()> {
+        if usize::from(field) < self.spec.vectors.len() {
+            return Ok(());
+        }
+        Err(Error::Missing { what: "vector field", name: format!("ops[{at}]: {field}") })
+    }
+}
+
+/// Reads a payload: the text of a JSON object, or nothing for an empty one.
+pub(crate) fn parse_payload(field: &str, text: &Bytes) -> Result<Value> {
+    if text.is_empty() {
+        return Ok(Value::Object(serde_json::Map::new()));
+    }
+    let not_object = |what: &str| Error::invalid(field, what, "a payload is a JSON object");
+    match serde_json::from_slice(text) {
+        Ok(object @ Value::Object(_)) => Ok(object),
+        Ok(_) => Err(not_object("JSON, but no object")),
+        Err(err) => Err(not_object(&format!("no JSON ({err})"))),
+    }
+}
+
+fn check_payload_size(at: usize, payload: &Bytes) -> Result<()> {
+    if payload.len() <= PAYLOAD_BYTES_MAX {
+        return Ok(());
+    }
+    let limit = format!("a payload has at most {PAYLOAD_BYTES_MAX} bytes");
+    Err(Error::invalid(format!("ops[{at}].payload"), format!("{} bytes", payload.len()), limit))
+}
+
+fn selector_of(write: &Write) -> Option<&Selector> {
+    match write {
+        Write::Upsert(_) | Write::UpdateVectors(..) => None,
+        Write::Delete(selector)
+        | Write::SetPayload(selector, _)
+        | Write::OverwritePayload(selector, _)
+        | Write::DeletePayloadKeys(selector, _)
+        | Write::ClearPayload(selector)
+        | Write::DeleteVectors(selector, _) => Some(selector),
+    }
+}
+
+/// The filter that has to be resolved before the write can be logged.
+pub(crate) fn filter_of(write: &Write) -> Option<&nigh_index::filter::condition::Condition> {
+    match selector_of(write) {
+        Some(Selector::Filter(condition)) => Some(condition),
+        _ => None,
+    }
+}
+
+/// The logged form of a write on ids; `None` where a filter has to be resolved first.
+fn resolved(write: &Write) -> Option<Op> {
+    match selector_of(write) {
+        Some(Selector::Filter(_)) => None,
+        Some(Selector::Ids(ids)) => Some(with_ids(write, ids.clone())),
+        None => Some(with_ids(write, Vec::new())),
+    }
+}
+
+/// The logged form of a write, on these ids.
+pub(crate) fn with_ids(write: &Write, ids: Vec<PointId>) -> Op {
+    match write {
+        Write::Upsert(point) => Op::Upsert(point.clone()),
+        Write::UpdateVectors(id, vectors) => Op::UpdateVectors(*id, vectors.clone()),
+        Write::Delete(_) => Op::Delete(ids),
+        Write::SetPayload(_, payload) => Op::SetPayload(ids, payload.clone()),
+        Write::OverwritePayload(_, payload) => Op::OverwritePayload(ids, payload.clone()),
+        Write::DeletePayloadKeys(_, keys) => Op::DeletePayloadKeys(ids, keys.clone()),
+        Write::ClearPayload(_) => Op::ClearPayload(ids),
+        Write::DeleteVectors(_, fields) => Op::DeleteVectors(ids, fields.clone()),
+    }
+}

@@ -1,0 +1,121 @@
+//! Opening a collection: the manifest, its segments, and the log folded over them.
+
+use crate::collection::Inner;
+use crate::disk::Disk;
+use crate::error::{Error, Result, doing};
+use crate::fold::Fold;
+use crate::manifest::Manifest;
+use crate::op;
+use crate::prepare::Schema;
+use crate::schema::CollectionSpec;
+use crate::seal::load_dead;
+use crate::segment::Segment;
+use crate::snapshot::Snapshot;
+use crate::state::{Entry, Held, State};
+use crate::store::Options;
+use crate::wal::{self, Log, Record};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// A replay applies its records in groups of at most this many.
+const GROUP_RECORDS_MAX: usize = 4096;
+/// Or of this many bytes.
+const GROUP_BYTES_MAX: usize = 16 << 20;
+
+/// The folder of the log.
+pub(crate) fn log_folder(collection: &Path) -> PathBuf {
+    collection.join("wal")
+}
+
+/// Lays an empty collection down in a folder that is not there yet.
+pub(crate) fn create(disk: &dyn Disk, folder: &Path, collection: Uuid, spec: CollectionSpec) -> Result<()> {
+    for path in [folder.to_owned(), log_folder(folder), folder.join("segments")] {
+        disk.create_dir(&path).map_err(doing("create", &path))?;
+    }
+    let manifest = Manifest { collection, spec, replay_from: 1, next_segment: 1, segments: Vec::new() };
+    manifest.save(disk, folder)?;
+    disk.sync_dir(folder).map_err(doing("sync", folder))
+}
+
+/// Opens a collection.
+pub(crate) fn open(disk: Arc<dyn Disk>, folder: &Path, name: &str, options: Options) -> Result<Inner> {
+    let manifest = Manifest::load(&*disk, folder)?;
+    remove_rubbish(&*disk, folder, &manifest)?;
+    let schema = Arc::new(Schema::new(Arc::new(manifest.spec.clone()))?);
+    let mut entries = Vec::with_capacity(manifest.segments.len());
+    for entry in &manifest.segments {
+        let segment = Segment::open(&*disk, folder, &manifest.spec, entry)?;
+        let dead = load_dead(&*disk, folder, entry)?;
+        entries.push(Entry::with_dead(Held::Sealed(Arc::new(segment)), Arc::new(dead)));
+    }
+    let mut state = State { schema, entries, seq: manifest.replay_from - 1 };
+    let replayed_to = replay(&*disk, folder, &manifest, &mut state)?;
+    state.seq = state.seq.max(replayed_to);
+    let log = Log::start(disk.clone(), log_folder(folder), state.seq + 1, options.log_file_bytes)?;
+    Ok(Inner::new(name.to_owned(), folder.to_owned(), disk, options, manifest, state, log))
+}
+
+fn replay(disk: &dyn Disk, folder: &Path, manifest: &Manifest, state: &mut State) -> Result<u64> {
+    let schema = state.schema.clone();
+    let log = log_folder(folder);
+    let mut group: Vec<Record> = Vec::new();
+    let mut bytes = 0;
+    let replayed = wal::replay(disk, &log, manifest.replay_from, &mut |record| {
+        bytes += record.payload.len();
+        group.push(record);
+        if group.len() >= GROUP_RECORDS_MAX || bytes >= GROUP_BYTES_MAX {
+            bytes = 0;
+            return apply(&schema, state, &log, std::mem::take(&mut group));
+        }
+        Ok(())
+    })?;
+    apply(&schema, state, &log, group)?;
+    Ok(replayed.next_seq.saturating_sub(1))
+}
+
+fn apply(schema: &Schema, state: &mut State, log: &Path, group: Vec<Record>) -> Result<()> {
+    let Some(last) = group.last() else { return Ok(()) };
+    let seq = last.first_seq + u64::from(last.ops) - 1;
+    let base: Snapshot = state.snapshot();
+    let mut fold = Fold::new(schema, &base);
+    for record in group {
+        let first_seq = record.first_seq;
+        let corrupt = |why: String| Error::corrupt(log, 0, format!("the record of operation {first_seq}: {why}"));
+        let ops = op::decode(&record.payload).map_err(|err| corrupt(err.to_string()))?;
+        let steps = ops.into_iter().map(|op| schema.replayed(op)).collect::<Result<_>>();
+        let steps = steps.map_err(|err| corrupt(err.to_string()))?;
+        fold.batch(steps, None).map_err(|err| corrupt(err.to_string()))?;
+    }
+    state.apply(fold.into_changes(), seq);
+    Ok(())
+}
+
+/// Removes what the manifest does not name: folders of builds that were never finished, or of
+/// segments whose successors are in the manifest. Names that are not ours are left alone.
+fn remove_rubbish(disk: &dyn Disk, folder: &Path, manifest: &Manifest) -> Result<()> {
+    let segments = folder.join("segments");
+    for name in disk.list(&segments).map_err(doing("list", &segments))? {
+        let Ok(number) = name.parse::<u64>() else {
+            tracing::warn!(path = %segments.join(&name).display(), "not one of our names: left alone");
+            continue;
+        };
+        let path = segments.join(&name);
+        match manifest.segments.iter().find(|entry| entry.number == number) {
+            None => disk.remove_dir(&path).map_err(doing("remove", &path))?,
+            Some(entry) => remove_stale_dead(disk, &path, entry)?,
+        }
+    }
+    Ok(())
+}
+
+fn remove_stale_dead(disk: &dyn Disk, folder: &Path, entry: &crate::manifest::SegmentEntry) -> Result<()> {
+    for name in disk.list(folder).map_err(doing("list", folder))? {
+        let named = entry.dead.as_ref().is_some_and(|dead| dead.name == name);
+        if name.starts_with("dead.") && !named {
+            let path = folder.join(&name);
+            disk.remove(&path).map_err(doing("remove", &path))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! A checkpoint: what is live becomes a segment, and the log before it may go.
+//!
+//! ```text
+//! freeze (a moment of the state) -> build files -> dead rows -> manifest -> install -> cut the log
+//! ```
+//!
+//! Writes and reads go on all the while. What dies while the segment is built is carried over when
+//! it is installed, and stands in the log for a replay.
+
+use crate::collection::{Inner, Upkeep};
+use crate::error::{Result, doing};
+use crate::frame::{self, Kind};
+use crate::manifest::{FileEntry, Manifest, SegmentEntry};
+use crate::part::Part;
+use crate::segment::build::{Builder, Rows};
+use crate::segment::{Segment, folder};
+use crate::state::{Entry, Held};
+use nigh_index::bitmap::Bitmap;
+use nigh_index::row::{Kept, Row};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The moment that a seal speaks of.
+struct Frozen {
+    seq: u64,
+    /// The live parts, each with its dead rows at that moment.
+    parts: Vec<(Held, Arc<Bitmap>)>,
+}
+
+/// Seals what is live. False where there was nothing to do, or the collection is being closed.
+pub(crate) fn seal(inner: &Inner) -> Result<bool> {
+    let _one = inner.sealing.lock();
+    if inner.poisoned().is_some() {
+        return Ok(false);
+    }
+    let Some(frozen) = freeze(inner) else { return Ok(false) };
+    let _doing = inner.doing(Upkeep::Sealing);
+    let sealed = build_and_install(inner, &frozen);
+    if !matches!(sealed, Ok(true)) {
+        for entry in &mut inner.state.lock().entries {
+            entry.frozen = false;
+        }
+    }
+    sealed
+}
+
+fn freeze(inner: &Inner) -> Option<Frozen> {
+    let replay_from = inner.manifest.lock().replay_from;
+    let mut state = inner.state.lock();
+    if state.seq < replay_from {
+        return None;
+    }
+    let mut parts = Vec::new();
+    for entry in &mut state.entries {
+        entry.dead_frozen = entry.dead.clone();
+        if entry.is_live() {
+            entry.frozen = true;
+            parts.push((entry.held.clone(), entry.dead.clone()));
+        }
+    }
+    Some(Frozen { seq: state.seq, parts })
+}
+
+fn build_and_install(inner: &Inner, frozen: &Frozen) -> Result<bool> {
+    let rows: Vec<Vec<Row>> = frozen.parts.iter().map(|(held, dead)| rows_without(held.part(), dead)).collect();
+    let parts = frozen.parts.iter().map(|(held, _)| held.part());
+    let kept: Vec<Kept<'_, dyn Part + '_>> = parts.zip(&rows).map(|(part, rows)| Kept { part, rows }).collect();
+    let rows_of = Rows::new(&kept);
+    let number = inner.new_segment_number();
+    let mut built = None;
+    if rows_of.len() > 0 {
+        let Some(entry) = inner.builder().build(number, &rows_of)? else { return Ok(false) };
+        let segment = Segment::open(&*inner.disk, &inner.folder, &inner.schema.spec, &entry)?;
+        built = Some((entry, Arc::new(segment)));
+    }
+
+    // The log up to the checkpoint is made durable first: a new log file after a crash would
+    // otherwise begin behind a gap.
+    inner.sync_log()?;
+    let mut manifest = inner.manifest.lock();
+    let mut next: Manifest = manifest.clone();
+    let mut stale = Vec::new();
+    for (number, dead) in frozen_dead(inner) {
+        let Some(entry) = next.segments.iter_mut().find(|entry| entry.number == number) else { continue };
+        let file = save_dead(inner, number, frozen.seq, &dead)?;
+        stale.extend(entry.dead.replace(file).map(|old| folder(&inner.folder, number).join(old.name)));
+    }
+    next.segments.extend(built.as_ref().map(|(entry, _)| entry.clone()));
+    next.replay_from = frozen.seq + 1;
+    inner.save_manifest(&mut manifest, next)?;
+    install(inner, frozen, &rows, built.map(|(_, segment)| segment));
+    drop(manifest);
+
+    // From here on nothing can be lost: what fails now leaves rubbish that the next open removes.
+    for path in stale {
+        if let Err(err) = inner.disk.remove(&path) {
+            tracing::warn!(collection = inner.name, %err, "an old file of dead rows could not be removed");
+        }
+    }
+    inner.cut_log(frozen.seq + 1);
+    Ok(true)
+}
+
+/// Segments whose dead rows of the frozen moment are not what the manifest has.
+fn frozen_dead(inner: &Inner) -> Vec<(u64, Arc<Bitmap>)> {
+    let state = inner.state.lock();
+    let changed = state.entries.iter().filter(|entry| !entry.is_live() && entry.dead_frozen != entry.dead_saved);
+    changed.map(|entry| (entry.held.part().segment(), entry.dead_frozen.clone())).collect()
+}
+
+fn install(inner: &Inner, frozen: &Frozen, rows: &[Vec<Row>], segment: Option<Arc<Segment>>) {
+    let mut state = inner.state.lock();
+    let mut dead = Bitmap::new();
+    let mut start = 0;
+    let melted = state.entries.iter().filter(|entry| entry.is_live() && entry.frozen);
+    for (entry, rows) in melted.zip(rows) {
+        translate(&entry.dead, rows, start, &mut dead);
+        start += rows.len() as u32;
+    }
+    debug_assert_eq!(frozen.parts.len(), rows.len(), "frozen parts stay until they are installed");
+    state.entries.retain(|entry| !(entry.is_live() && entry.frozen));
+    for entry in state.entries.iter_mut().filter(|entry| !entry.is_live()) {
+        entry.dead_saved = entry.dead_frozen.clone();
+    }
+    if let Some(segment) = segment {
+        let mut entry = Entry::with_dead(Held::Sealed(segment), Arc::new(Bitmap::new()));
+        entry.dead = Arc::new(dead);
+        let at = state.entries.iter().take_while(|entry| !entry.is_live()).count();
+        state.entries.insert(at, entry);
+    }
+    inner.publish(&state);
+}
+
+/// Adds the rows of `dead` that were kept, at their places in the new part.
+pub(crate) fn translate(dead: &Bitmap, kept: &[Row], start: u32, into: &mut Bitmap) {
+    for row in dead.iter() {
+        if let Ok(at) = kept.binary_search(&row) {
+            into.insert(Row(start + at as u32));
+        }
+    }
+}
+
+/// The rows of a part that are not in the set.
+pub(crate) fn rows_without(part: &dyn Part, dead: &Bitmap) -> Vec<Row> {
+    (0..part.rows()).map(Row).filter(|row| !dead.has(*row)).collect()
+}
+
+/// Writes the dead rows of a segment as of a checkpoint.
+pub(crate) fn save_dead(inner: &Inner, number: u64, seq: u64, dead: &Bitmap) -> Result<FileEntry> {
+    let folder = folder(&inner.folder, number);
+    let name = format!("dead.{seq:020}");
+    let path = folder.join(&name);
+    // A try that failed before its manifest was saved may have left one of this name.
+    if inner.disk.length(&path).is_ok() {
+        inner.disk.remove(&path).map_err(doing("remove", &path))?;
+    }
+    let info = frame::write_small(&*inner.disk, &path, Kind::Dead, &dead.to_bytes())?;
+    inner.disk.sync_dir(&folder).map_err(doing("sync", &folder))?;
+    Ok(FileEntry { name, bytes: info.bytes, checksum: info.checksum })
+}
+
+/// Reads the dead rows that the manifest names.
+pub(crate) fn load_dead(disk: &dyn crate::disk::Disk, collection: &Path, entry: &SegmentEntry) -> Result<Bitmap> {
+    let Some(file) = &entry.dead else { return Ok(Bitmap::new()) };
+    let path = folder(collection, entry.number).join(&file.name);
+    frame::verify(disk, &path, Kind::Dead)?;
+    let body = frame::open(disk, &path, Kind::Dead)?;
+    Bitmap::from_bytes(&body, entry.rows).map_err(|err| crate::error::Error::of_index(&path, err))
+}
+
+impl Inner {
+    pub(crate) fn builder(&self) -> Builder<'_> {
+        Builder {
+            disk: &*self.disk,
+            collection: &self.folder,
+            schema: &self.schema,
+            threads: self.options.build_threads,
+            stop: &self.stop,
+        }
+    }
+}

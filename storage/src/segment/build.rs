@@ -1,0 +1,172 @@
+//! Lays a segment down: rows of other parts, one part after another, every file synced.
+
+use crate::disk::Disk;
+use crate::error::{Error, Result, doing};
+use crate::frame::{FrameWriter, Kind};
+use crate::manifest::{FileEntry, SegmentEntry};
+use crate::part::Part;
+use crate::prepare::{Schema, parse_payload};
+use crate::segment::payload::WriteError;
+use crate::segment::{folder, ids, payload, text_file, vector_file};
+use bytes::Bytes;
+use nigh_index::filter::live::Extracted;
+use nigh_index::filter::sealed::SealedFields;
+use nigh_index::layout::SectionsWriter;
+use nigh_index::row::{Kept, Row};
+use nigh_index::text::sealed::SealedText;
+use nigh_index::vector::sealed::{BuildParams, SealedVectors};
+use serde_json::Value;
+use std::io::Write;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Where and how a segment is built.
+pub(crate) struct Builder<'a> {
+    pub(crate) disk: &'a dyn Disk,
+    pub(crate) collection: &'a Path,
+    pub(crate) schema: &'a Schema,
+    pub(crate) threads: usize,
+    /// Set when the collection is closed: the build gives up.
+    pub(crate) stop: &'a AtomicBool,
+}
+
+/// The rows that a segment will hold: those kept of each part, in this order.
+pub(crate) struct Rows<'a> {
+    parts: &'a [Kept<'a, dyn Part + 'a>],
+    /// Where the rows of each part begin; one more at the end.
+    starts: Vec<u32>,
+}
+
+impl<'a> Rows<'a> {
+    pub(crate) fn new(parts: &'a [Kept<'a, dyn Part + 'a>]) -> Self {
+        let mut starts = vec![0];
+        for kept in parts {
+            starts.push(starts[starts.len() - 1] + kept.rows.len() as u32);
+        }
+        Self { parts, starts }
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        self.starts[self.starts.len() - 1]
+    }
+
+    fn source(&self, row: Row) -> (&'a dyn Part, Row) {
+        let at = self.starts.partition_point(|start| *start <= row.0) - 1;
+        let kept = &self.parts[at];
+        (kept.part, kept.rows[(row.0 - self.starts[at]) as usize])
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&'a dyn Part, Row)> + use<'a, '_> {
+        self.parts.iter().flat_map(|kept| kept.rows.iter().map(|row| (kept.part, *row)))
+    }
+
+    fn payload(&self, row: Row) -> Result<Value> {
+        let (part, row) = self.source(row);
+        parse_payload("payload", &part.payload(row)?)
+    }
+}
+
+impl Builder<'_> {
+    /// Builds the segment; `None` when it was stopped. A folder that is there already is rubbish of
+    /// an earlier try and is removed first. After an error the folder is rubbish too.
+    pub(crate) fn build(&self, number: u64, rows: &Rows<'_>) -> Result<Option<SegmentEntry>> {
+        let folder = folder(self.collection, number);
+        if self.disk.list(&folder).is_ok() {
+            self.disk.remove_dir(&folder).map_err(doing("remove", &folder))?;
+        }
+        self.disk.create_dir(&folder).map_err(doing("create", &folder))?;
+        // Vectors take a core for their graph; the other files meanwhile share the other one.
+        let (vectors, others) = std::thread::scope(|scope| {
+            let others = scope.spawn(|| self.other_files(&folder, rows));
+            let vectors = self.vector_files(&folder, rows);
+            (vectors, others.join())
+        });
+        let others = others.map_err(|_| Error::invalid("segment", number, "building its files failed"))?;
+        let (Some(vectors), mut files) = (vectors?, others?) else { return Ok(None) };
+        files.extend(vectors);
+        self.disk.sync_dir(&folder).map_err(doing("sync", &folder))?;
+        let parent = self.collection.join("segments");
+        self.disk.sync_dir(&parent).map_err(doing("sync", &parent))?;
+        Ok(Some(SegmentEntry { number, rows: rows.len(), files, dead: None }))
+    }
+
+    fn other_files(&self, folder: &Path, rows: &Rows<'_>) -> Result<Vec<FileEntry>> {
+        let mut files = Vec::new();
+        let all_ids: Vec<_> = rows.all().map(|(part, row)| part.id(row)).collect();
+        files.push(self.sections(folder, "ids", Kind::Ids, |out, path| {
+            ids::write(&all_ids, out).map_err(doing("write", path))
+        })?);
+        drop(all_ids);
+        files.push(self.sections(folder, "payload", Kind::Payload, |out, path| {
+            payload::write(rows.all().map(|(part, row)| part.payload(row)), out).map_err(|err| match err {
+                WriteError::Read(err) => err,
+                WriteError::Write(err) => doing("write", path)(err),
+            })
+        })?);
+        let mut extracted = |row: Row| {
+            let payload = rows.payload(row).map_err(index_error)?;
+            Ok(Extracted::of(&payload, &self.schema.rules))
+        };
+        let body = SealedFields::build(rows.len(), &self.schema.rules, &mut extracted)?;
+        files.push(self.file(folder, "fields", Kind::Fields, &body)?);
+        for (at, reader) in self.schema.texts.iter().enumerate() {
+            let mut texts = |row: Row, see: &mut dyn FnMut(&str)| {
+                let payload = rows.payload(row).map_err(index_error)?;
+                reader.each(&payload, &mut |text| see(text));
+                Ok(())
+            };
+            let body = SealedText::build(&reader.analyzer, rows.len(), &mut texts)?;
+            files.push(self.file(folder, &text_file(at), Kind::Text, &body)?);
+        }
+        Ok(files)
+    }
+
+    fn vector_files(&self, folder: &Path, rows: &Rows<'_>) -> Result<Option<Vec<FileEntry>>> {
+        let mut files = Vec::new();
+        for (at, field) in self.schema.spec.vectors.iter().enumerate() {
+            let name = vector_file(at, "full");
+            files.push(self.sections(folder, &name, Kind::VectorFull, |out, path| {
+                let mut vector = |row: Row| {
+                    let (part, row) = rows.source(row);
+                    part.nearest(at).vector(row)
+                };
+                SealedVectors::write_full(&field.spec, rows.len(), &mut vector, out).map_err(doing("write", path))
+            })?);
+            let full: Bytes = crate::frame::open(self.disk, &folder.join(&name), Kind::VectorFull)?;
+            let how = BuildParams { threads: self.threads, stop: self.stop };
+            let Some(built) = SealedVectors::build(&field.spec, rows.len(), &full, &how)? else { return Ok(None) };
+            files.push(self.file(folder, &vector_file(at, "codes"), Kind::VectorCodes, &built.codes)?);
+            files.push(self.file(folder, &vector_file(at, "route"), Kind::VectorRoute, &built.route)?);
+        }
+        Ok((!self.stop.load(Ordering::Relaxed)).then_some(files))
+    }
+
+    fn sections(
+        &self,
+        folder: &Path,
+        name: &str,
+        kind: Kind,
+        fill: impl FnOnce(&mut SectionsWriter<FrameWriter>, &Path) -> Result<()>,
+    ) -> Result<FileEntry> {
+        let path = folder.join(name);
+        let mut out = SectionsWriter::new(FrameWriter::create(self.disk, &path, kind)?);
+        fill(&mut out, &path)?;
+        finished(name, out.finish().map_err(doing("write", &path))?)
+    }
+
+    fn file(&self, folder: &Path, name: &str, kind: Kind, body: &[u8]) -> Result<FileEntry> {
+        let path = folder.join(name);
+        let mut out = FrameWriter::create(self.disk, &path, kind)?;
+        out.write_all(body).map_err(doing("write", &path))?;
+        finished(name, out)
+    }
+}
+
+fn finished(name: &str, out: FrameWriter) -> Result<FileEntry> {
+    let info = out.finish()?;
+    Ok(FileEntry { name: name.to_owned(), bytes: info.bytes, checksum: info.checksum })
+}
+
+fn index_error(err: Error) -> nigh_index::error::Error {
+    nigh_index::error::Error::corrupt("payload", 0, err.to_string())
+}

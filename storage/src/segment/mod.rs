@@ -1,0 +1,155 @@
+//! A segment: a folder of files that never change, one for each way of asking.
+//!
+//! ```text
+//! segments/0000000007/ids  payload  fields  v0.full  v0.codes  v0.route  t0.text ...
+//! ```
+//!
+//! Every file speaks of the same rows. The manifest names the files with length and checksum; a
+//! folder that it does not name is rubbish.
+
+pub(crate) mod build;
+mod ids;
+mod payload;
+
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+use crate::frame::{self, Kind};
+use crate::manifest::SegmentEntry;
+use crate::part::Part;
+use crate::schema::CollectionSpec;
+use bytes::Bytes;
+use ids::Ids;
+use nigh_index::filter::field::Fields;
+use nigh_index::filter::sealed::SealedFields;
+use nigh_index::id::PointId;
+use nigh_index::row::Row;
+use nigh_index::text::bm25::TextPart;
+use nigh_index::text::sealed::SealedText;
+use nigh_index::vector::nearest::Nearest;
+use nigh_index::vector::sealed::SealedVectors;
+use payload::Payloads;
+use std::path::{Path, PathBuf};
+
+/// A segment that is open.
+pub(crate) struct Segment {
+    number: u64,
+    rows: u32,
+    bytes: u64,
+    ids: Ids,
+    payloads: Payloads,
+    fields: SealedFields,
+    vectors: Vec<SealedVectors>,
+    texts: Vec<SealedText>,
+}
+
+/// The folder of a segment.
+pub(crate) fn folder(collection: &Path, number: u64) -> PathBuf {
+    collection.join("segments").join(format!("{number:010}"))
+}
+
+/// The file of a vector field's `part`: "full", "codes" or "route".
+pub(crate) fn vector_file(field: usize, part: &str) -> String {
+    format!("v{field}.{part}")
+}
+
+/// The file of a text field.
+pub(crate) fn text_file(field: usize) -> String {
+    format!("t{field}.text")
+}
+
+impl Segment {
+    /// Maps the files and checks that they hold together.
+    pub(crate) fn open(disk: &dyn Disk, collection: &Path, spec: &CollectionSpec, entry: &SegmentEntry) -> Result<Self> {
+        let folder = folder(collection, entry.number);
+        let opener = Opener { disk, folder: &folder, entry };
+        let rows = entry.rows;
+        let vectors = spec.vectors.iter().enumerate().map(|(at, field)| {
+            let full = opener.body(&vector_file(at, "full"), Kind::VectorFull)?;
+            let codes = opener.body(&vector_file(at, "codes"), Kind::VectorCodes)?;
+            let route = opener.body(&vector_file(at, "route"), Kind::VectorRoute)?;
+            SealedVectors::open(&field.spec, rows, full, codes, route).map_err(|err| Error::of_index(&folder, err))
+        });
+        let vectors = vectors.collect::<Result<_>>()?;
+        let texts = (0..spec.texts.len()).map(|at| {
+            opener.wing(&text_file(at), Kind::Text, |body| SealedText::open(body, rows))
+        });
+        Ok(Self {
+            number: entry.number,
+            rows,
+            bytes: entry.files.iter().map(|file| file.bytes).sum(),
+            ids: opener.wing("ids", Kind::Ids, |body| Ids::open(body, rows))?,
+            payloads: opener.wing("payload", Kind::Payload, |body| Payloads::open(body, rows))?,
+            fields: opener.wing("fields", Kind::Fields, |body| SealedFields::open(body, rows))?,
+            vectors,
+            texts: texts.collect::<Result<_>>()?,
+        })
+    }
+}
+
+struct Opener<'a> {
+    disk: &'a dyn Disk,
+    folder: &'a Path,
+    entry: &'a SegmentEntry,
+}
+
+impl Opener<'_> {
+    /// The body of a file that the manifest names, as long as the manifest says.
+    fn body(&self, name: &str, kind: Kind) -> Result<Bytes> {
+        let path = self.folder.join(name);
+        let Some(entry) = self.entry.files.iter().find(|file| file.name == name) else {
+            return Err(Error::corrupt(path, 0, "the manifest does not name this file"));
+        };
+        let body = frame::open(self.disk, &path, kind)?;
+        let bytes = body.len() as u64 + frame::HEADER_BYTES;
+        if bytes != entry.bytes {
+            return Err(Error::corrupt(path, bytes, format!("has {bytes} bytes, the manifest says {}", entry.bytes)));
+        }
+        Ok(body)
+    }
+
+    fn wing<T>(&self, name: &str, kind: Kind, open: impl FnOnce(Bytes) -> nigh_index::error::Result<T>) -> Result<T> {
+        open(self.body(name, kind)?).map_err(|err| Error::of_index(&self.folder.join(name), err))
+    }
+}
+
+impl Part for Segment {
+    fn segment(&self) -> u64 {
+        self.number
+    }
+
+    fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    fn id(&self, row: Row) -> PointId {
+        self.ids.id(row)
+    }
+
+    fn find(&self, id: &PointId) -> Option<Row> {
+        self.ids.find(id)
+    }
+
+    fn ids_from(&self, from: &PointId) -> Box<dyn Iterator<Item = (PointId, Row)> + '_> {
+        Box::new(self.ids.from(from))
+    }
+
+    fn payload(&self, row: Row) -> Result<Bytes> {
+        Ok(self.payloads.payload(row))
+    }
+
+    fn fields(&self) -> &dyn Fields {
+        &self.fields
+    }
+
+    fn nearest(&self, field: usize) -> &dyn Nearest {
+        &self.vectors[field]
+    }
+
+    fn text(&self, field: usize) -> &dyn TextPart {
+        &self.texts[field]
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}

@@ -1,0 +1,172 @@
+//! The parts of a collection as its writer sees them, and how a group of writes changes them.
+//!
+//! Parts never change. A write makes a new live part and new sets of dead rows; upkeep replaces
+//! parts by others that hold the same points. Readers take what [`State::snapshot`] made.
+
+use crate::live::LivePart;
+use crate::part::Part;
+use crate::prepare::{NewRow, Schema};
+use crate::segment::Segment;
+use crate::snapshot::{PartView, Snapshot};
+use nigh_index::bitmap::Bitmap;
+use nigh_index::id::PointId;
+use nigh_index::row::{Kept, Row};
+use std::sync::Arc;
+
+/// This many live parts of one size class are melted into one of the next.
+const MELT_PARTS: usize = 4;
+
+/// A part and what is dead in it.
+#[derive(Clone)]
+pub(crate) struct Entry {
+    pub(crate) held: Held,
+    /// Dead now.
+    pub(crate) dead: Arc<Bitmap>,
+    /// Dead when the seal that is under way began; what its checkpoint will save.
+    pub(crate) dead_frozen: Arc<Bitmap>,
+    /// Dead at the last checkpoint: as the manifest says. Only these may leave in a merge, because
+    /// a replay from the checkpoint asks for every other row (a payload operation reads its row).
+    pub(crate) dead_saved: Arc<Bitmap>,
+    /// Being sealed: neither melted nor dropped until the segment stands.
+    pub(crate) frozen: bool,
+}
+
+/// A part of either kind.
+#[derive(Clone)]
+pub(crate) enum Held {
+    Live(Arc<LivePart>),
+    Sealed(Arc<Segment>),
+}
+
+impl Held {
+    pub(crate) fn part(&self) -> &dyn Part {
+        match self {
+            Self::Live(live) => &**live,
+            Self::Sealed(segment) => &**segment,
+        }
+    }
+
+    fn shared(&self) -> Arc<dyn Part> {
+        match self {
+            Self::Live(live) => live.clone(),
+            Self::Sealed(segment) => segment.clone(),
+        }
+    }
+}
+
+impl Entry {
+    pub(crate) fn live(part: LivePart) -> Self {
+        Self::with_dead(Held::Live(Arc::new(part)), Arc::new(Bitmap::new()))
+    }
+
+    /// A segment as the manifest has it.
+    pub(crate) fn with_dead(held: Held, dead: Arc<Bitmap>) -> Self {
+        Self { held, dead_frozen: dead.clone(), dead_saved: dead.clone(), dead, frozen: false }
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(self.held, Held::Live(_))
+    }
+
+    fn alive_rows(&self) -> Vec<Row> {
+        (0..self.held.part().rows()).map(Row).filter(|row| !self.dead.has(*row)).collect()
+    }
+}
+
+/// What the writer of a collection knows.
+pub(crate) struct State {
+    pub(crate) schema: Arc<Schema>,
+    /// Segments first, then live parts, each oldest first.
+    pub(crate) entries: Vec<Entry>,
+    /// The last operation applied.
+    pub(crate) seq: u64,
+}
+
+impl State {
+    /// What readers see.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let view = |entry: &Entry| PartView { part: entry.held.shared(), dead: entry.dead.clone() };
+        let parts = self.entries.iter().map(view).collect();
+        Snapshot { seq: self.seq, spec: self.schema.spec.clone(), parts }
+    }
+
+    /// Where a point stands.
+    pub(crate) fn find(&self, id: &PointId) -> Option<(usize, Row)> {
+        let alive = |entry: &Entry| entry.held.part().find(id).filter(|row| !entry.dead.has(*row));
+        self.entries.iter().enumerate().rev().find_map(|(at, entry)| Some((at, alive(entry)?)))
+    }
+
+    /// Applies what a group of writes came to: for every id touched, its new row or none.
+    pub(crate) fn apply(&mut self, changes: Vec<(PointId, Option<NewRow>)>, seq: u64) {
+        let mut newly_dead: Vec<Option<Bitmap>> = self.entries.iter().map(|_| None).collect();
+        for (id, _) in &changes {
+            if let Some((at, row)) = self.find(id) {
+                newly_dead[at].get_or_insert_with(|| (*self.entries[at].dead).clone()).insert(row);
+            }
+        }
+        for (entry, dead) in self.entries.iter_mut().zip(newly_dead) {
+            if let Some(dead) = dead {
+                entry.dead = Arc::new(dead);
+            }
+        }
+        let rows: Vec<NewRow> = changes.into_iter().filter_map(|(_, row)| row).collect();
+        if !rows.is_empty() {
+            self.entries.push(Entry::live(LivePart::build(&self.schema, rows)));
+        }
+        self.seq = seq;
+        self.melt();
+    }
+
+    /// Rows and bytes of live parts that no seal has taken up yet.
+    pub(crate) fn unsealed(&self) -> (u64, u64) {
+        let loose = self.entries.iter().filter(|entry| entry.is_live() && !entry.frozen);
+        loose.fold((0, 0), |(rows, bytes), entry| {
+            (rows + u64::from(entry.held.part().rows()), bytes + entry.held.part().bytes())
+        })
+    }
+
+    /// Rows and bytes of all live parts.
+    pub(crate) fn live(&self) -> (u64, u64) {
+        let live = self.entries.iter().filter(|entry| entry.is_live());
+        live.fold((0, 0), |(rows, bytes), entry| {
+            (rows + u64::from(entry.held.part().rows()), bytes + entry.held.part().bytes())
+        })
+    }
+
+    /// Keeps the number of live parts logarithmic: four of a size class become one. Dead rows are
+    /// left behind. The newest parts are the smallest, so only the end of the list is looked at.
+    fn melt(&mut self) {
+        // A live part whose rows are all dead says nothing.
+        self.entries.retain(|entry| {
+            !(entry.is_live() && !entry.frozen && u64::from(entry.held.part().rows()) == entry.dead.len())
+        });
+        loop {
+            let Some(last) = self.entries.last() else { return };
+            let class = size_class(last);
+            let small = |entry: &&Entry| entry.is_live() && !entry.frozen && size_class(entry) <= class;
+            let count = self.entries.iter().rev().take_while(small).count();
+            if count < MELT_PARTS {
+                return;
+            }
+            let from = self.entries.len() - count;
+            let melted = melted(&self.schema, &self.entries[from..]);
+            self.entries.truncate(from);
+            self.entries.push(Entry::live(melted));
+        }
+    }
+}
+
+/// Sizes of one class differ by less than four times.
+fn size_class(entry: &Entry) -> u32 {
+    entry.held.part().rows().max(1).ilog2() / 2
+}
+
+fn melted(schema: &Schema, entries: &[Entry]) -> LivePart {
+    let rows: Vec<Vec<Row>> = entries.iter().map(Entry::alive_rows).collect();
+    let live = entries.iter().filter_map(|entry| match &entry.held {
+        Held::Live(live) => Some(&**live),
+        Held::Sealed(_) => None,
+    });
+    let kept: Vec<_> = live.zip(&rows).map(|(part, rows)| Kept { part, rows }).collect();
+    LivePart::concat(schema, &kept)
+}

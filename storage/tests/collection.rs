@@ -1,0 +1,309 @@
+//! A collection against a map: random operations, seals, merges and reopenings change nothing that
+//! a reader can see.
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+use bytes::Bytes;
+use nigh_index::filter::condition::{Condition, Scalar, Test};
+use nigh_index::id::PointId;
+use nigh_index::text::spec::TextSpec;
+use nigh_index::value::Path as FieldPath;
+use nigh_index::vector::metric::Metric;
+use nigh_index::vector::spec::VectorSpec;
+use nigh_storage::collection::Collection;
+use nigh_storage::disk::FsDisk;
+use nigh_storage::error::Error;
+use nigh_storage::point::Point;
+use nigh_storage::schema::{CollectionSpec, TextField, VectorField};
+use nigh_storage::store::{Options, Store};
+use nigh_storage::write::{Durability, Selector, Write};
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+#[derive(Clone, PartialEq, Debug, Default)]
+struct Modelled {
+    payload: Map<String, Value>,
+    vectors: BTreeMap<u16, Vec<f32>>,
+}
+
+type Model = BTreeMap<PointId, Modelled>;
+
+fn spec() -> CollectionSpec {
+    let field = |name: &str, size, metric| VectorField { name: name.into(), spec: VectorSpec::new(size, metric) };
+    CollectionSpec {
+        vectors: vec![field("a", 4, Metric::Cosine), field("b", 3, Metric::Euclid)],
+        texts: vec![TextField { name: "text".into(), paths: vec![], spec: TextSpec::default() }],
+        no_auto_index: false,
+    }
+}
+
+fn options() -> Options {
+    Options { background: false, ..Options::default() }
+}
+
+fn open(root: &std::path::Path) -> (Arc<Store>, Arc<Collection>) {
+    let store = Store::open(Arc::new(FsDisk), root, options()).unwrap();
+    store.create("c", spec()).unwrap();
+    let collection = store.collection("c").unwrap();
+    (store, collection)
+}
+
+/// One thing that happens to a collection.
+#[derive(Clone, Debug)]
+enum Event {
+    Batch(Vec<Change>),
+    Seal,
+    Merge,
+    Reopen,
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Upsert(u8, u8, bool, bool),
+    Delete(u8),
+    DeleteKind(u8),
+    Set(u8, u8),
+    Overwrite(u8, u8),
+    DeleteKey(u8),
+    Clear(u8),
+    UpdateVector(u8, u8),
+    DeleteVector(u8),
+}
+
+fn id(number: u8) -> PointId {
+    match number % 3 {
+        0 => PointId::Uuid(uuid::Uuid::from_u128(u128::from(number))),
+        _ => PointId::Num(u64::from(number)),
+    }
+}
+
+fn payload(kind: u8) -> Map<String, Value> {
+    let text = ["red apple", "green pear", "blue plum pear"][usize::from(kind % 3)];
+    let object = json!({"kind": kind % 4, "text": text, "z": {"deep": [kind, null]}});
+    object.as_object().unwrap().clone()
+}
+
+fn text_of(map: &Map<String, Value>) -> Bytes {
+    Bytes::from(Value::Object(map.clone()).to_string())
+}
+
+fn a(seed: u8) -> Vec<f32> {
+    (0..4).map(|at| f32::from(seed) * 0.37 + at as f32).collect()
+}
+
+fn b(seed: u8) -> Vec<f32> {
+    (0..3).map(|at| f32::from(seed) - at as f32 * 1.5).collect()
+}
+
+fn kind_is(kind: u8) -> Condition {
+    let test = Test::AnyOf(vec![Scalar::Integer(i64::from(kind))]);
+    Condition::Field { path: FieldPath::parse("kind").unwrap(), test }
+}
+
+fn ids(number: u8) -> Selector {
+    Selector::Ids(vec![id(number)])
+}
+
+/// The write, and what it does to the model.
+fn write(change: &Change, model: &mut Model) -> Write {
+    match change {
+        Change::Upsert(number, kind, with_a, with_b) => {
+            let mut vectors = BTreeMap::new();
+            if *with_a {
+                vectors.insert(0, a(*kind));
+            }
+            if *with_b {
+                vectors.insert(1, b(*kind));
+            }
+            let point = Modelled { payload: payload(*kind), vectors };
+            model.insert(id(*number), point.clone());
+            let vectors = point.vectors.into_iter().collect();
+            Write::Upsert(Point { id: id(*number), vectors, payload: text_of(&point.payload) })
+        }
+        Change::Delete(number) => {
+            model.remove(&id(*number));
+            Write::Delete(ids(*number))
+        }
+        Change::DeleteKind(kind) => {
+            model.retain(|_, point| point.payload.get("kind") != Some(&json!(kind)));
+            Write::Delete(Selector::Filter(kind_is(*kind)))
+        }
+        Change::Set(kind, value) => {
+            let matching = |point: &&mut Modelled| point.payload.get("kind") == Some(&json!(kind));
+            for point in model.values_mut().filter(matching) {
+                point.payload.insert("set".into(), json!(value));
+            }
+            let set = Bytes::from(json!({"set": value}).to_string());
+            Write::SetPayload(Selector::Filter(kind_is(*kind)), set)
+        }
+        Change::Overwrite(number, kind) => {
+            if let Some(point) = model.get_mut(&id(*number)) {
+                point.payload = payload(*kind);
+            }
+            Write::OverwritePayload(ids(*number), text_of(&payload(*kind)))
+        }
+        Change::DeleteKey(number) => {
+            if let Some(point) = model.get_mut(&id(*number)) {
+                point.payload.shift_remove("z");
+            }
+            Write::DeletePayloadKeys(ids(*number), vec!["z".into()])
+        }
+        Change::Clear(number) => {
+            if let Some(point) = model.get_mut(&id(*number)) {
+                point.payload.clear();
+            }
+            Write::ClearPayload(ids(*number))
+        }
+        Change::UpdateVector(number, seed) => {
+            if let Some(point) = model.get_mut(&id(*number)) {
+                point.vectors.insert(1, b(*seed));
+            }
+            Write::UpdateVectors(id(*number), vec![(1, b(*seed))])
+        }
+        Change::DeleteVector(number) => {
+            if let Some(point) = model.get_mut(&id(*number)) {
+                point.vectors.remove(&0);
+            }
+            Write::DeleteVectors(ids(*number), vec![0])
+        }
+    }
+}
+
+fn contents(collection: &Collection) -> Model {
+    let snapshot = collection.snapshot();
+    let mut found = Model::new();
+    for view in &snapshot.parts {
+        for (id, row) in view.part.ids_from(&PointId::Num(0)).filter(|(_, row)| !view.dead.has(*row)) {
+            let Value::Object(payload) = view.payload(row).unwrap() else { panic!("no object") };
+            let vector = |field: usize| Some((field as u16, view.part.nearest(field).vector(row)?.into_owned()));
+            let vectors = (0..2).filter_map(vector).collect();
+            assert_eq!(view.part.id(row), id);
+            assert!(found.insert(id, Modelled { payload, vectors }).is_none(), "{id} twice");
+        }
+    }
+    assert_eq!(snapshot.points(), found.len() as u64);
+    for id in found.keys() {
+        assert!(snapshot.find(id).is_some());
+    }
+    found
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let number = 0u8..24;
+    let change = prop_oneof![
+        6 => (number.clone(), 0u8..8, any::<bool>(), any::<bool>()).prop_map(|(n, k, a, b)| Change::Upsert(n, k, a, b)),
+        2 => number.clone().prop_map(Change::Delete),
+        1 => (0u8..4).prop_map(Change::DeleteKind),
+        1 => (0u8..4, 0u8..8).prop_map(|(k, v)| Change::Set(k, v)),
+        1 => (number.clone(), 0u8..8).prop_map(|(n, k)| Change::Overwrite(n, k)),
+        1 => number.clone().prop_map(Change::DeleteKey),
+        1 => number.clone().prop_map(Change::Clear),
+        1 => (number.clone(), 0u8..8).prop_map(|(n, s)| Change::UpdateVector(n, s)),
+        1 => number.prop_map(Change::DeleteVector),
+    ];
+    let event = prop_oneof![
+        8 => prop::collection::vec(change, 1..6).prop_map(Event::Batch),
+        2 => Just(Event::Seal),
+        1 => Just(Event::Merge),
+        1 => Just(Event::Reopen),
+    ];
+    prop::collection::vec(event, 1..40)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_collection_is_the_map_that_was_written(events in events()) {
+        let root = tempfile::tempdir().unwrap();
+        let (mut store, mut collection) = open(root.path());
+        let mut model = Model::new();
+        for event in &events {
+            match event {
+                Event::Batch(changes) => {
+                    let writes = changes.iter().map(|change| write(change, &mut model)).collect();
+                    collection.write(writes, Durability::Durable).unwrap();
+                }
+                Event::Seal => { collection.seal().unwrap(); }
+                Event::Merge => { collection.merge().unwrap(); }
+                Event::Reopen => {
+                    drop(collection);
+                    store.close();
+                    drop(store);
+                    (store, collection) = open(root.path());
+                }
+            }
+            prop_assert_eq!(&contents(&collection), &model);
+        }
+    }
+}
+
+#[test]
+fn a_batch_is_all_or_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let (_store, collection) = open(root.path());
+    let good = Write::Upsert(Point { id: id(1), vectors: vec![(0, a(1))], payload: Bytes::new() });
+    let bad = [
+        Point { id: id(2), vectors: vec![(0, vec![1.0])], payload: Bytes::new() },
+        Point { id: id(2), vectors: vec![(0, vec![1.0, f32::NAN, 0.0, 0.0])], payload: Bytes::new() },
+        Point { id: id(2), vectors: vec![(7, vec![1.0])], payload: Bytes::new() },
+        Point { id: id(2), vectors: vec![], payload: Bytes::from_static(b"[1]") },
+        Point { id: id(2), vectors: vec![], payload: Bytes::from_static(b"{\"a\":") },
+    ];
+    for point in bad {
+        let refused = collection.write(vec![good.clone(), Write::Upsert(point)], Durability::Durable);
+        assert!(matches!(refused, Err(Error::Invalid { .. } | Error::Missing { .. })), "{refused:?}");
+        assert_eq!(collection.snapshot().points(), 0);
+    }
+    assert!(collection.write(vec![], Durability::Durable).is_err());
+}
+
+#[test]
+fn a_filter_sees_the_operations_before_it() {
+    let root = tempfile::tempdir().unwrap();
+    let (_store, collection) = open(root.path());
+    let mut model = Model::new();
+    let changes = [Change::Upsert(1, 1, true, false), Change::DeleteKind(1), Change::Upsert(2, 1, true, false)];
+    let writes = changes.iter().map(|change| write(change, &mut model)).collect();
+    collection.write(writes, Durability::Durable).unwrap();
+    assert_eq!(contents(&collection), model);
+    assert_eq!(model.len(), 1);
+}
+
+#[test]
+fn a_directory_is_locked_and_collections_come_and_go() {
+    let root = tempfile::tempdir().unwrap();
+    let (store, collection) = open(root.path());
+    assert!(matches!(Store::open(Arc::new(FsDisk), root.path(), options()), Err(Error::Locked { .. })));
+    assert!(!store.create("c", spec()).unwrap());
+    assert!(matches!(store.create("c", CollectionSpec::default()), Err(Error::Exists { .. })));
+    assert!(matches!(store.create("../c", spec()), Err(Error::Invalid { .. })));
+    drop(collection);
+    assert!(store.drop_collection("c").unwrap());
+    assert!(!store.drop_collection("c").unwrap());
+    assert!(matches!(store.collection("c"), Err(Error::Missing { .. })));
+    drop(store);
+    let store = Store::open(Arc::new(FsDisk), root.path(), options()).unwrap();
+    assert!(store.list().is_empty());
+    let left: Vec<_> = std::fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "LOCK and CATALOG only: {left:?}");
+}
+
+#[test]
+fn a_corrupt_collection_is_quarantined_and_the_others_serve() {
+    let root = tempfile::tempdir().unwrap();
+    let (store, collection) = open(root.path());
+    store.create("d", spec()).unwrap();
+    drop((collection, store));
+    let manifests = std::fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().path().join("MANIFEST"));
+    let first = manifests.filter(|path| path.exists()).min().unwrap();
+    let mut bytes = std::fs::read(&first).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::remove_file(&first).unwrap();
+    std::fs::write(&first, bytes).unwrap();
+    let store = Store::open(Arc::new(FsDisk), root.path(), options()).unwrap();
+    let states: Vec<bool> = ["c", "d"].iter().map(|name| store.collection(name).is_ok()).collect();
+    assert_eq!(states.iter().filter(|open| **open).count(), 1);
+}
