@@ -364,7 +364,12 @@ impl Collection {
         self.inner.queue.close();
         self.inner.stop.store(true, Ordering::Relaxed);
         self.inner.wake();
+        let here = std::thread::current().id();
         for thread in self.threads.lock().drain(..) {
+            // Whoever holds the last handle inside a callback of the writer cannot wait for the writer.
+            if thread.thread().id() == here {
+                continue;
+            }
             if thread.join().is_err() {
                 tracing::error!(collection = self.inner.name, "a thread of the collection had panicked");
             }

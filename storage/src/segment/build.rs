@@ -67,24 +67,35 @@ impl<'a> Rows<'a> {
 }
 
 impl Builder<'_> {
-    /// Builds the segment; `None` when it was stopped. A folder that is there already is rubbish of
-    /// an earlier try and is removed first. After an error the folder is rubbish too.
+    /// Builds the segment; `None` when it was stopped. What was laid down of a build that did not
+    /// come to its end is removed, for it may stand on a disk that is full.
     pub(crate) fn build(&self, number: u64, rows: &Rows<'_>) -> Result<Option<SegmentEntry>> {
         let folder = folder(self.collection, number);
-        if self.disk.list(&folder).is_ok() {
-            self.disk.remove_dir(&folder).map_err(doing("remove", &folder))?;
+        let built = self.build_in(&folder, number, rows);
+        if !matches!(built, Ok(Some(_)))
+            && let Err(err) = self.disk.remove_dir(&folder)
+        {
+            tracing::warn!(folder = %folder.display(), %err, "an unfinished segment could not be removed");
         }
-        self.disk.create_dir(&folder).map_err(doing("create", &folder))?;
+        built
+    }
+
+    fn build_in(&self, folder: &Path, number: u64, rows: &Rows<'_>) -> Result<Option<SegmentEntry>> {
+        // A folder that is there already is rubbish of an earlier try.
+        if self.disk.list(folder).is_ok() {
+            self.disk.remove_dir(folder).map_err(doing("remove", folder))?;
+        }
+        self.disk.create_dir(folder).map_err(doing("create", folder))?;
         // Vectors take a core for their graph; the other files meanwhile share the other one.
         let (vectors, others) = std::thread::scope(|scope| {
-            let others = scope.spawn(|| self.other_files(&folder, rows));
-            let vectors = self.vector_files(&folder, rows);
+            let others = scope.spawn(|| self.other_files(folder, rows));
+            let vectors = self.vector_files(folder, rows);
             (vectors, others.join())
         });
         let others = others.map_err(|_| Error::invalid("segment", number, "building its files failed"))?;
         let (Some(vectors), mut files) = (vectors?, others?) else { return Ok(None) };
         files.extend(vectors);
-        self.disk.sync_dir(&folder).map_err(doing("sync", &folder))?;
+        self.disk.sync_dir(folder).map_err(doing("sync", folder))?;
         let parent = self.collection.join("segments");
         self.disk.sync_dir(&parent).map_err(doing("sync", &parent))?;
         Ok(Some(SegmentEntry { number, rows: rows.len(), files, dead: None }))
