@@ -127,7 +127,7 @@ impl Sections {
             let offset = read_u64(numbers, 0);
             let length = read_u64(numbers, 8);
             let end = offset.checked_add(length).filter(|end| *end <= start as u64);
-            if end.is_none() || offset % ALIGN as u64 != 0 {
+            if end.is_none() || !offset.is_multiple_of(ALIGN as u64) {
                 return Err(corrupt(at, "a section lies outside the body or is not aligned"));
             }
             if table.insert(name.to_owned(), (offset as usize, length as usize)).is_some() {

@@ -246,7 +246,8 @@ impl Collection {
     pub(crate) fn start(inner: Inner) -> Result<Arc<Self>> {
         let inner = Arc::new(inner);
         let mut threads = Vec::new();
-        let jobs: [(&str, fn(&Inner)); 3] = [("writer", committer::run), ("sealer", run_sealer), ("merger", run_merger)];
+        let jobs: [(&str, fn(&Inner)); 3] =
+            [("writer", committer::run), ("sealer", run_sealer), ("merger", run_merger)];
         for (role, job) in jobs {
             if role != "writer" && !inner.options.background {
                 continue;

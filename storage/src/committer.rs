@@ -63,7 +63,12 @@ impl Queue {
         }
         // One batch is let in whatever its size, or it could never be written.
         if bytes > bytes_max && batches > 1 {
-            return Err(Error::Full { what: "the write queue (bytes)", got: bytes, limit: bytes_max, retry_ms: RETRY_MS });
+            return Err(Error::Full {
+                what: "the write queue (bytes)",
+                got: bytes,
+                limit: bytes_max,
+                retry_ms: RETRY_MS,
+            });
         }
         waiting.bytes = bytes;
         waiting.batches.push_back(pending);
@@ -149,7 +154,10 @@ fn commit(inner: &Inner, group: Vec<Pending>, unsynced: bool) -> bool {
                 durable |= pending.durability == Durability::Durable;
                 records.push(Record { first_seq: seq + 1, ops, payload });
                 seq += u64::from(ops);
-                taken.push(Taken { done: pending.done, written: Written { seq, reached: Durability::Logged, affected } });
+                taken.push(Taken {
+                    done: pending.done,
+                    written: Written { seq, reached: Durability::Logged, affected },
+                });
             }
         }
     }

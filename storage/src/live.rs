@@ -53,13 +53,15 @@ impl LivePart {
         }
         let vectors = (0..schema.spec.vectors.len())
             .map(|field| {
-                let of: Vec<_> = kept.iter().map(|from| Kept { part: &from.part.vectors[field], rows: from.rows }).collect();
+                let of: Vec<_> =
+                    kept.iter().map(|from| Kept { part: &from.part.vectors[field], rows: from.rows }).collect();
                 LiveVectors::concat(&schema.spec.vectors[field].spec, &of)
             })
             .collect();
         let texts = (0..schema.texts.len())
             .map(|field| {
-                let of: Vec<_> = kept.iter().map(|from| Kept { part: &from.part.texts[field], rows: from.rows }).collect();
+                let of: Vec<_> =
+                    kept.iter().map(|from| Kept { part: &from.part.texts[field], rows: from.rows }).collect();
                 LiveText::concat(&of)
             })
             .collect();

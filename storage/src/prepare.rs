@@ -101,7 +101,11 @@ impl Schema {
     /// Checks a batch and prepares it. An error names the operation and the field in it.
     pub(crate) fn batch(&self, writes: Vec<Write>) -> Result<Batch> {
         if writes.is_empty() || writes.len() > OPS_MAX {
-            return Err(Error::invalid("ops", format!("{} operations", writes.len()), format!("a batch has 1 to {OPS_MAX}")));
+            return Err(Error::invalid(
+                "ops",
+                format!("{} operations", writes.len()),
+                format!("a batch has 1 to {OPS_MAX}"),
+            ));
         }
         for (at, write) in writes.iter().enumerate() {
             self.check(at, write)?;
@@ -191,11 +195,17 @@ impl Schema {
                 return Err(Error::Missing { what: "vector field", name: field.to_string() });
             };
             if last >= Some(*field) {
-                return Err(Error::invalid(format!("{place}vectors.{}", known.name), "given twice", "a field is given once"));
+                return Err(Error::invalid(
+                    format!("{place}vectors.{}", known.name),
+                    "given twice",
+                    "a field is given once",
+                ));
             }
             last = Some(*field);
             known.spec.check(&known.name, vector).map_err(|err| match Error::from(err) {
-                Error::Invalid { field, value, limit } => Error::Invalid { field: format!("{place}{field}"), value, limit },
+                Error::Invalid { field, value, limit } => {
+                    Error::Invalid { field: format!("{place}{field}"), value, limit }
+                }
                 other => other,
             })?;
         }

@@ -272,7 +272,9 @@ fn load_catalog(disk: &dyn Disk, root: &Path) -> Result<Catalog> {
             let names = disk.list(root).map_err(doing("list", root))?;
             match names.iter().find(|name| Uuid::try_parse(name).is_ok_and(|_| held_writes(disk, root, name))) {
                 None => Ok(Catalog::default()),
-                Some(name) => Err(Error::corrupt(path, 0, format!("the catalog is missing, but there is a collection in {name}"))),
+                Some(name) => {
+                    Err(Error::corrupt(path, 0, format!("the catalog is missing, but there is a collection in {name}")))
+                }
             }
         }
         Err(err) => Err(doing("read", &path)(err)),

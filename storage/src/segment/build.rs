@@ -104,9 +104,11 @@ impl Builder<'_> {
     fn other_files(&self, folder: &Path, rows: &Rows<'_>) -> Result<Vec<FileEntry>> {
         let mut files = Vec::new();
         let all_ids: Vec<_> = rows.all().map(|(part, row)| part.id(row)).collect();
-        files.push(self.sections(folder, "ids", Kind::Ids, |out, path| {
-            ids::write(&all_ids, out).map_err(doing("write", path))
-        })?);
+        files.push(
+            self.sections(folder, "ids", Kind::Ids, |out, path| {
+                ids::write(&all_ids, out).map_err(doing("write", path))
+            })?,
+        );
         drop(all_ids);
         files.push(self.sections(folder, "payload", Kind::Payload, |out, path| {
             payload::write(rows.all().map(|(part, row)| part.payload(row)), out).map_err(|err| match err {

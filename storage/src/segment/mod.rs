@@ -59,7 +59,12 @@ pub(crate) fn text_file(field: usize) -> String {
 
 impl Segment {
     /// Maps the files and checks that they hold together.
-    pub(crate) fn open(disk: &dyn Disk, collection: &Path, spec: &CollectionSpec, entry: &SegmentEntry) -> Result<Self> {
+    pub(crate) fn open(
+        disk: &dyn Disk,
+        collection: &Path,
+        spec: &CollectionSpec,
+        entry: &SegmentEntry,
+    ) -> Result<Self> {
         let folder = folder(collection, entry.number);
         let opener = Opener { disk, folder: &folder, entry };
         let rows = entry.rows;
@@ -70,9 +75,8 @@ impl Segment {
             SealedVectors::open(&field.spec, rows, full, codes, route).map_err(|err| Error::of_index(&folder, err))
         });
         let vectors = vectors.collect::<Result<_>>()?;
-        let texts = (0..spec.texts.len()).map(|at| {
-            opener.wing(&text_file(at), Kind::Text, |body| SealedText::open(body, rows))
-        });
+        let texts = (0..spec.texts.len())
+            .map(|at| opener.wing(&text_file(at), Kind::Text, |body| SealedText::open(body, rows)));
         Ok(Self {
             number: entry.number,
             rows,
