@@ -2,6 +2,11 @@
 
 pub mod analyzer;
 pub mod bm25;
+mod bundle;
 pub mod live;
 pub mod sealed;
+mod search;
 pub mod spec;
+
+#[cfg(test)]
+mod tests;

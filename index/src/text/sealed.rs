@@ -1,39 +1,210 @@
 //! Rows by words in a sealed segment: one body of bytes, read in place.
+//!
+//! ```text
+//! text.totals   u64 version, rows with a term, terms in all rows
+//! text.lengths  u32 for each row, its terms
+//! text.frequent u32 the numbers of the terms with long lists, rising
+//! text.peaks    u32 x 4 for each of those, what bounds its scores (search::Peak)
+//! tantivy.*     the dictionary and the posting lists (bundle)
+//! ```
 
 use crate::bitmap::Bitmap;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::layout::{Array, Sections, SectionsWriter};
 use crate::params::Found;
 use crate::row::Row;
 use crate::text::analyzer::Analyzer;
 use crate::text::bm25::{Statistics, TextPart, Weighted};
+use crate::text::bundle::{self, Builder};
+use crate::text::search::{self, Blocks, List, PRICED_WHOLE, Peak};
 use bytes::Bytes;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use tantivy::index::InvertedIndexReader;
+use tantivy::postings::{BlockSegmentPostings, TermInfo};
+use tantivy::schema::IndexRecordOption;
+
+const VERSION: u64 = 1;
 
 /// The text of one field in a sealed segment.
-pub struct SealedText {}
+pub struct SealedText {
+    index: Arc<InvertedIndexReader>,
+    lengths: Array<u32>,
+    frequent: Array<u32>,
+    peaks: Array<u32>,
+    docs: u64,
+    tokens: u64,
+}
 
 impl SealedText {
     /// The body for `rows` rows. `texts` is called once a row, in order, and calls back with every
     /// string of that row.
     pub fn build(
-        _analyzer: &Analyzer,
-        _rows: u32,
-        _texts: &mut dyn FnMut(Row, &mut dyn FnMut(&str)) -> Result<()>,
+        analyzer: &Analyzer,
+        rows: u32,
+        texts: &mut dyn FnMut(Row, &mut dyn FnMut(&str)) -> Result<()>,
     ) -> Result<Vec<u8>> {
-        todo!()
+        if rows > bundle::ROWS_MAX {
+            return Err(Error::invalid("rows", rows, format!("a segment has at most {}", bundle::ROWS_MAX)));
+        }
+        let mut builder = Builder::new()?;
+        let mut lengths = Vec::with_capacity(rows as usize);
+        let mut joined = String::new();
+        for row in 0..rows {
+            joined.clear();
+            let mut length = 0u32;
+            texts(Row(row), &mut |text| {
+                analyzer.each(text, &mut |term| {
+                    joined.push_str(term);
+                    joined.push(bundle::BETWEEN);
+                    length = length.saturating_add(1);
+                });
+            })?;
+            builder.add(&joined)?;
+            lengths.push(length);
+        }
+        let mut out = SectionsWriter::new(Vec::new());
+        let laid = |err: std::io::Error| Error::invalid("text", "the body", err.to_string());
+        let (docs, tokens) = totals(&lengths);
+        out.put("text.totals", &[VERSION, docs, tokens]).map_err(laid)?;
+        out.put("text.lengths", &lengths).map_err(laid)?;
+        let index = builder.finish(&mut out)?;
+        let (frequent, peaks) = peaks(&index, &lengths)?;
+        out.put("text.frequent", &frequent).map_err(laid)?;
+        out.put("text.peaks", &peaks).map_err(laid)?;
+        out.finish().map_err(laid)
     }
 
     /// Reads a body in place.
-    pub fn open(_body: Bytes, _rows: u32) -> Result<Self> {
-        todo!()
+    pub fn open(body: Bytes, rows: u32) -> Result<Self> {
+        let sections = Sections::open(body)?;
+        let stored = sections.array_of::<u64>("text.totals", 3)?;
+        if stored[0] != VERSION {
+            return Err(Error::corrupt("text.totals", 0, format!("is of version {}, not {VERSION}", stored[0])));
+        }
+        let lengths = sections.array_of::<u32>("text.lengths", rows as usize)?;
+        let (docs, tokens) = totals(&lengths);
+        if (docs, tokens) != (stored[1], stored[2]) {
+            return Err(Error::corrupt("text.lengths", 0, "does not add up to the totals"));
+        }
+        let frequent = sections.array::<u32>("text.frequent")?;
+        if !frequent.is_sorted_by(|a, b| a < b) {
+            return Err(Error::corrupt("text.frequent", 0, "the terms do not rise"));
+        }
+        let peaks = sections.array_of::<u32>("text.peaks", frequent.len().saturating_mul(4))?;
+        let index = guarded(|| bundle::open(&sections, rows))?;
+        Ok(Self { index, lengths, frequent, peaks, docs, tokens })
+    }
+
+    fn list(&self, term: &str, option: IndexRecordOption) -> Result<Option<Postings>> {
+        let info = self.index.terms().get(term).map_err(unreadable)?;
+        info.map(|info| Postings::open(&self.index, &info, option)).transpose()
+    }
+
+    fn peak(&self, term: &str) -> Option<Peak> {
+        let number = self.index.terms().term_ord(term).ok()??;
+        let at = self.frequent.binary_search(&u32::try_from(number).ok()?).ok()?;
+        match *self.peaks.get(at * 4..at * 4 + 4)? {
+            [once, twice, more, times] => Some(Peak { shortest: [once, twice, more], times }),
+            _ => None,
+        }
     }
 }
 
 impl TextPart for SealedText {
-    fn statistics(&self, _terms: &[(String, u32)], _dead: &Bitmap) -> Result<Statistics> {
-        todo!()
+    fn statistics(&self, terms: &[(String, u32)], dead: &Bitmap) -> Result<Statistics> {
+        guarded(|| {
+            let list = |(term, _): &(String, u32)| self.list(term, IndexRecordOption::Basic);
+            let lists = terms.iter().map(list).collect::<Result<Vec<_>>>()?;
+            Ok(search::statistics(lists.into_iter(), self.docs, self.tokens, &self.lengths, dead))
+        })
     }
 
-    fn search(&self, _query: &Weighted, _k: usize, _allowed: Option<&Bitmap>) -> Result<Found> {
-        todo!()
+    fn search(&self, query: &Weighted, k: usize, allowed: Option<&Bitmap>) -> Result<Found> {
+        guarded(|| {
+            let mut lists = Vec::with_capacity(query.terms.len());
+            for (term, weight) in &query.terms {
+                if let Some(list) = self.list(term, IndexRecordOption::WithFreqs)? {
+                    let peak = if list.len() > PRICED_WHOLE as u64 { self.peak(term) } else { None };
+                    lists.push(List::new(list, query, *weight, peak, &self.lengths));
+                }
+            }
+            Ok(search::search(lists, query, &self.lengths, k, allowed))
+        })
+    }
+}
+
+/// tantivy trusts its files and panics where they are broken; here that is an error like any other.
+/// What it was reading is shared by nobody, so nothing is left half done.
+fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err(Error::corrupt("tantivy", 0, "the dictionary or a posting list cannot be read")))
+}
+
+fn unreadable(err: std::io::Error) -> Error {
+    Error::corrupt("tantivy", 0, err.to_string())
+}
+
+/// Rows that have a term, and terms in all of them.
+fn totals(lengths: &[u32]) -> (u64, u64) {
+    let docs = lengths.iter().filter(|length| **length > 0).count() as u64;
+    (docs, lengths.iter().map(|length| u64::from(*length)).sum())
+}
+
+/// The peaks of all long lists, with the numbers of their terms.
+fn peaks(index: &InvertedIndexReader, lengths: &[u32]) -> Result<(Vec<u32>, Vec<u32>)> {
+    let (mut frequent, mut peaks) = (Vec::new(), Vec::new());
+    let mut terms = index.terms().stream().map_err(unreadable)?;
+    while terms.advance() {
+        if terms.value().doc_freq as usize <= PRICED_WHOLE {
+            continue;
+        }
+        // A term without a peak is only bounded more loosely.
+        let Ok(number) = u32::try_from(terms.term_ord()) else { break };
+        let mut list = Postings::open(index, terms.value(), IndexRecordOption::WithFreqs)?;
+        let mut peak = Peak::NONE;
+        while !list.rows().is_empty() {
+            for (row, times) in list.rows().iter().zip(list.times()) {
+                peak.see(*times, lengths[*row as usize]);
+            }
+            list.next();
+        }
+        frequent.push(number);
+        peaks.extend_from_slice(&peak.shortest);
+        peaks.push(peak.times);
+    }
+    Ok((frequent, peaks))
+}
+
+/// A posting list of tantivy's.
+struct Postings(BlockSegmentPostings);
+
+impl Postings {
+    fn open(index: &InvertedIndexReader, info: &TermInfo, option: IndexRecordOption) -> Result<Self> {
+        index.read_block_postings_from_terminfo(info, option).map(Self).map_err(unreadable)
+    }
+}
+
+impl Blocks for Postings {
+    #[inline]
+    fn rows(&self) -> &[u32] {
+        self.0.docs()
+    }
+
+    #[inline]
+    fn times(&self) -> &[u32] {
+        self.0.freqs()
+    }
+
+    fn next(&mut self) {
+        self.0.advance();
+    }
+
+    fn seek(&mut self, row: u32) {
+        self.0.seek(row);
+    }
+
+    fn len(&self) -> u64 {
+        u64::from(self.0.doc_freq())
     }
 }
