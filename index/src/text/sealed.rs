@@ -26,6 +26,9 @@ use tantivy::schema::IndexRecordOption;
 
 const VERSION: u64 = 1;
 
+/// Calls back with every string that a row has in the field, in order.
+pub type Texts<'a> = dyn FnMut(Row, &mut dyn FnMut(&str)) -> Result<()> + 'a;
+
 /// The text of one field in a sealed segment.
 pub struct SealedText {
     index: Arc<InvertedIndexReader>,
@@ -39,11 +42,7 @@ pub struct SealedText {
 impl SealedText {
     /// The body for `rows` rows. `texts` is called once a row, in order, and calls back with every
     /// string of that row.
-    pub fn build(
-        analyzer: &Analyzer,
-        rows: u32,
-        texts: &mut dyn FnMut(Row, &mut dyn FnMut(&str)) -> Result<()>,
-    ) -> Result<Vec<u8>> {
+    pub fn build(analyzer: &Analyzer, rows: u32, texts: &mut Texts<'_>) -> Result<Vec<u8>> {
         if rows > bundle::ROWS_MAX {
             return Err(Error::invalid("rows", rows, format!("a segment has at most {}", bundle::ROWS_MAX)));
         }
