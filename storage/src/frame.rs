@@ -167,6 +167,16 @@ pub fn replace(disk: &dyn Disk, path: &Path, kind: Kind, body: &[u8]) -> Result<
     disk.sync_dir(folder).map_err(doing("sync", folder))
 }
 
+/// The body of a file that is replaced whole, checked; what was read stays read. Its folder is
+/// synced: a process that ended between the rename and the sync leaves a file that is seen, but
+/// that a power cut would undo, after others were removed on its word.
+pub fn read_replaced(disk: &dyn Disk, path: &Path, kind: Kind) -> Result<Bytes> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    disk.sync_dir(folder).map_err(doing("sync", folder))?;
+    verify(disk, path, kind)?;
+    open(disk, path, kind)
+}
+
 fn opened(disk: &dyn Disk, path: &Path, kind: Kind) -> Result<(Bytes, u64)> {
     let file = disk.map(path).map_err(doing("open", path))?;
     let [length, checksum] = read_header(path, &file, kind)?;

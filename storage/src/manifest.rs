@@ -57,11 +57,10 @@ pub struct FileEntry {
 }
 
 impl Manifest {
-    /// Reads the manifest of this folder.
+    /// Reads the manifest of this folder; a crash does not bring an older one back.
     pub fn load(disk: &dyn Disk, dir: &Path) -> Result<Self> {
         let path = dir.join(FILE_NAME);
-        frame::verify(disk, &path, Kind::Manifest)?;
-        let body = frame::open(disk, &path, Kind::Manifest)?;
+        let body = frame::read_replaced(disk, &path, Kind::Manifest)?;
         let corrupt = |why: String| Error::corrupt(&path, HEADER_BYTES, why);
         let manifest: Self = serde_json::from_slice(&body).map_err(|err| corrupt(err.to_string()))?;
         manifest.check().map_err(corrupt)?;
@@ -112,7 +111,7 @@ mod uuid_text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::cruel::{CruelDisk, Lie, every_power_cut};
+    use crate::disk::cruel::{CruelDisk, Fault, Lie, every_power_cut};
     use std::path::PathBuf;
     use std::sync::Arc;
 
@@ -205,6 +204,25 @@ mod tests {
     fn a_power_cut_finds_the_old_manifest_or_the_new_one() {
         let cuts = cut_while_saving(None).unwrap();
         assert!(cuts > 500, "{cuts} cuts");
+    }
+
+    /// Saves fail at each call in turn; what is loaded then, without a restart of the machine, may be
+    /// acted upon, so that it must still be there after a power cut.
+    #[test]
+    fn what_was_loaded_is_found_again() {
+        let folder = Path::new("");
+        for call in 0..20 {
+            let disk = CruelDisk::new();
+            sample(1).save(&disk, folder).unwrap();
+            disk.fail_at(call, Fault::Io);
+            let _ = sample(2).save(&disk, folder);
+            disk.heal();
+            let loaded = Manifest::load(&disk, folder).unwrap();
+            for seed in 0..20 {
+                assert_eq!(Manifest::load(&disk.crash(seed), folder).unwrap(), loaded, "call {call}, seed {seed}");
+            }
+            sample(3).save(&disk, folder).unwrap();
+        }
     }
 
     #[test]

@@ -25,6 +25,8 @@
 
 mod reader;
 mod record;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use reader::{Replayed, replay};
