@@ -12,6 +12,9 @@
 //! Any call that changes something can be made to fail, or to be the one at which the power goes. A
 //! sync that failed drops what it was to sync, as Linux does: a second one succeeds and means nothing.
 
+mod medium;
+
+use self::medium::{Change, Dice, FileNode, FolderNode, Mood, put};
 use super::{Appender, Disk};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -21,7 +24,6 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const SECTOR: usize = 512;
 const ROOT: u64 = 0;
 
 /// A disk in memory. Clones are the same disk.
@@ -90,46 +92,6 @@ struct State {
 enum Node {
     File(FileNode),
     Folder(FolderNode),
-}
-
-#[derive(Default)]
-struct FileNode {
-    live: Vec<u8>,
-    durable: Vec<u8>,
-    pending: Vec<(usize, Vec<u8>)>,
-    frozen: bool,
-    mapped: Option<Bytes>,
-}
-
-#[derive(Default)]
-struct FolderNode {
-    live: BTreeMap<String, u64>,
-    durable: BTreeMap<String, u64>,
-    pending: Vec<Change>,
-}
-
-#[derive(Clone)]
-enum Change {
-    Add(String, u64),
-    Remove(String),
-    Rename(String, String, u64),
-}
-
-impl Change {
-    fn apply(&self, names: &mut BTreeMap<String, u64>) {
-        match self {
-            Self::Add(name, node) => {
-                names.insert(name.clone(), *node);
-            }
-            Self::Remove(name) => {
-                names.remove(name);
-            }
-            Self::Rename(from, to, node) => {
-                names.remove(from);
-                names.insert(to.clone(), *node);
-            }
-        }
-    }
 }
 
 /// What becomes of a call.
@@ -555,107 +517,6 @@ impl State {
     }
 }
 
-/// How much of what was not synced is found.
-#[derive(Copy, Clone, PartialEq, Eq)]
-enum Mood {
-    Nothing,
-    All,
-    Prefix,
-    Sectors,
-    Mixed,
-}
-
-impl Mood {
-    fn of(dice: &mut Dice) -> Self {
-        [Self::Nothing, Self::All, Self::Prefix, Self::Sectors, Self::Mixed, Self::Mixed][dice.below(6) as usize]
-    }
-}
-
-impl FileNode {
-    fn write(&mut self, at: usize, bytes: &[u8]) {
-        self.mapped = None;
-        put(&mut self.live, at, bytes);
-        self.pending.push((at, bytes.to_vec()));
-    }
-
-    fn found(&self, mood: Mood, dice: &mut Dice) -> Self {
-        let mut bytes = self.durable.clone();
-        match mood {
-            Mood::Nothing => {}
-            Mood::All => self.pending.iter().for_each(|(at, piece)| put(&mut bytes, *at, piece)),
-            Mood::Prefix => self.find_prefix(&mut bytes, dice),
-            Mood::Sectors | Mood::Mixed => self.find_sectors(&mut bytes, dice),
-        }
-        Self { live: bytes.clone(), durable: bytes, frozen: self.frozen, ..Self::default() }
-    }
-
-    /// Some writes, and the next one up to some byte.
-    fn find_prefix(&self, bytes: &mut Vec<u8>, dice: &mut Dice) {
-        let whole = dice.below(self.pending.len() as u64 + 1) as usize;
-        for (number, (at, piece)) in self.pending.iter().enumerate().take(whole + 1) {
-            let length = if number < whole { piece.len() } else { dice.below(piece.len() as u64) as usize };
-            put(bytes, *at, &piece[..length]);
-        }
-    }
-
-    /// Each sector as it was after some of the writes to it.
-    fn find_sectors(&self, bytes: &mut Vec<u8>, dice: &mut Dice) {
-        let mut writes: BTreeMap<usize, u64> = BTreeMap::new();
-        for (at, piece) in &self.pending {
-            sectors(*at, piece.len()).for_each(|sector| *writes.entry(sector).or_default() += 1);
-        }
-        // A file may have got its new length before its new data.
-        if self.live.len() > bytes.len() && dice.below(3) == 0 {
-            let old = bytes.len();
-            bytes.resize(old + dice.below((self.live.len() - old) as u64 + 1) as usize, 0);
-            if dice.below(3) == 0 {
-                bytes[old..].iter_mut().for_each(|byte| *byte = dice.next() as u8);
-            }
-        }
-        writes.values_mut().for_each(|count| *count = dice.below(*count + 1));
-        for (at, piece) in &self.pending {
-            for sector in sectors(*at, piece.len()) {
-                let left = writes.get_mut(&sector).expect("every sector of a write was counted");
-                if *left > 0 {
-                    *left -= 1;
-                    let (from, to) = ((sector * SECTOR).max(*at), ((sector + 1) * SECTOR).min(at + piece.len()));
-                    put(bytes, from, &piece[from - at..to - at]);
-                }
-            }
-        }
-    }
-}
-
-impl FolderNode {
-    fn found(&self, mood: Mood, dice: &mut Dice) -> Self {
-        let mut names = self.durable.clone();
-        let prefix = dice.below(self.pending.len() as u64 + 1) as usize;
-        for (number, change) in self.pending.iter().enumerate() {
-            let kept = match mood {
-                Mood::Nothing => false,
-                Mood::All => true,
-                Mood::Prefix => number < prefix,
-                Mood::Sectors | Mood::Mixed => dice.below(2) == 0,
-            };
-            if kept {
-                change.apply(&mut names);
-            }
-        }
-        Self { live: names.clone(), durable: names, pending: Vec::new() }
-    }
-}
-
-fn sectors(at: usize, length: usize) -> Range<usize> {
-    at / SECTOR..(at + length).div_ceil(SECTOR)
-}
-
-fn put(bytes: &mut Vec<u8>, at: usize, piece: &[u8]) {
-    if bytes.len() < at + piece.len() {
-        bytes.resize(at + piece.len(), 0);
-    }
-    bytes[at..at + piece.len()].copy_from_slice(piece);
-}
-
 fn names(path: &Path) -> io::Result<Vec<String>> {
     use std::path::Component;
     let mut names = Vec::new();
@@ -679,24 +540,6 @@ impl From<Fault> for io::Error {
             Fault::NoSpace => io::ErrorKind::StorageFull.into(),
             Fault::Io => io::Error::other("the device failed"),
         }
-    }
-}
-
-/// Numbers that a seed decides (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Below `limit`; 0 where there is nothing below it.
-    fn below(&mut self, limit: u64) -> u64 {
-        if limit == 0 { 0 } else { self.next() % limit }
     }
 }
 
@@ -728,91 +571,4 @@ pub fn every_power_cut<T: Default>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn path(name: &str) -> &Path {
-        Path::new(name)
-    }
-
-    #[test]
-    fn what_is_synced_is_found() {
-        for seed in 0..200 {
-            let disk = CruelDisk::new();
-            disk.create_dir(path("/d")).unwrap();
-            disk.sync_dir(path("/")).unwrap();
-            let mut file = disk.create(path("/d/f")).unwrap();
-            file.append(&[1; 2000]).unwrap();
-            file.overwrite(10, &[2; 700]).unwrap();
-            file.sync().unwrap();
-            disk.sync_dir(path("/d")).unwrap();
-            file.append(&[3; 2000]).unwrap();
-            let found = disk.crash(seed).read(path("/d/f")).unwrap();
-            assert_eq!(&found[..2000], &disk.read(path("/d/f")).unwrap()[..2000], "seed {seed}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_synced_is_found_in_every_state() {
-        let disk = CruelDisk::new();
-        let mut file = disk.create(path("f")).unwrap();
-        disk.sync_dir(path("")).unwrap();
-        file.append(&[1; 1024]).unwrap();
-        let found: HashSet<Vec<u8>> = (0..300).map(|seed| disk.crash(seed).read(path("f")).unwrap()).collect();
-        for state in [vec![], vec![1; 1024], vec![1; 512], [[0; 512], [1; 512]].concat(), vec![0; 0]] {
-            assert!(found.contains(&state), "{} bytes", state.len());
-        }
-    }
-
-    #[test]
-    fn names_are_lost_alone() {
-        let disk = CruelDisk::new();
-        disk.create(path("a")).unwrap();
-        disk.sync_dir(path("")).unwrap();
-        disk.create(path("b")).unwrap();
-        disk.rename(path("b"), path("c")).unwrap();
-        disk.remove(path("a")).unwrap();
-        let found: HashSet<Vec<String>> = (0..300).map(|seed| disk.crash(seed).list(path("")).unwrap()).collect();
-        for state in [&["a"][..], &["a", "b"], &["a", "c"], &["c"], &["b"], &[]] {
-            assert!(found.contains(&state.iter().map(|name| name.to_string()).collect::<Vec<_>>()), "{state:?}");
-        }
-    }
-
-    #[test]
-    fn a_failed_sync_loses_what_a_second_one_promises() {
-        let disk = CruelDisk::new();
-        let mut file = disk.create(path("f")).unwrap();
-        disk.sync_dir(path("")).unwrap();
-        file.append(&[1; 4096]).unwrap();
-        disk.fail_at(0, Fault::Io);
-        file.sync().unwrap_err();
-        file.sync().unwrap();
-        assert_eq!(disk.read(path("f")).unwrap(), [1; 4096]);
-        assert_ne!(disk.crash(1).read(path("f")).unwrap(), [1; 4096]);
-    }
-
-    #[test]
-    fn a_full_disk_writes_a_part() {
-        let disk = CruelDisk::new();
-        let mut file = disk.create(path("f")).unwrap();
-        disk.fail_from(0, Fault::NoSpace);
-        assert_eq!(file.append(&[1; 1000]).unwrap_err().kind(), io::ErrorKind::StorageFull);
-        assert!(disk.create(path("g")).is_err());
-        disk.heal();
-        file.append(&[2; 10]).unwrap();
-        assert!(disk.length(path("f")).unwrap() < 1010);
-        assert_eq!(disk.count(Call::Append), 2);
-    }
-
-    #[test]
-    fn nothing_works_after_the_power_went() {
-        let disk = CruelDisk::new();
-        disk.cut_power_at(1);
-        let mut file = disk.create(path("f")).unwrap();
-        file.append(b"x").unwrap_err();
-        file.append(b"x").unwrap_err();
-        assert!(disk.power_is_cut() && disk.map(path("f")).is_err());
-        assert_eq!(disk.calls(), 2);
-        disk.crash(0).list(path("")).unwrap();
-    }
-}
+mod tests;
