@@ -1,0 +1,123 @@
+//! What a server is told when it starts: where it listens, where its data lies, what it puts up with.
+
+use nigh_storage::store::Options;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// Where gRPC listens unless told otherwise.
+pub const GRPC_PORT: u16 = 6334;
+/// Where HTTP listens unless told otherwise.
+pub const HTTP_PORT: u16 = 6333;
+
+/// How a server works.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The data directory; created where it is not there.
+    pub data: PathBuf,
+    /// Where gRPC listens; port 0 takes a free one.
+    pub grpc: SocketAddr,
+    /// Where HTTP listens; port 0 takes a free one.
+    pub http: SocketAddr,
+    /// Whether it may listen where other machines reach it. There are no keys and no encryption yet.
+    pub insecure_bind: bool,
+    /// How collections are kept.
+    pub storage: Options,
+    /// What one caller, and all of them together, may ask for.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// The defaults, on this data directory.
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        Self {
+            data: data.into(),
+            grpc: loopback(GRPC_PORT),
+            http: loopback(HTTP_PORT),
+            insecure_bind: false,
+            storage: Options::default(),
+            limits: Limits::default(),
+        }
+    }
+
+    /// The first address that other machines reach, where that was not allowed by name.
+    pub(crate) fn exposed(&self) -> Option<SocketAddr> {
+        let open = |addr: &SocketAddr| !addr.ip().is_loopback() && !self.insecure_bind;
+        [self.grpc, self.http].into_iter().find(open)
+    }
+}
+
+/// The greatest of everything that can be asked for. Above it a request is refused, by name.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Hits of a query, hits of a retriever, points of a page, ids of a Get.
+    pub hits_max: u32,
+    /// Hits that a query skips.
+    pub offset_max: u32,
+    /// Retrievers of a query.
+    pub retrievers_max: usize,
+    /// Width of a graph search.
+    pub ef_max: u32,
+    /// Bytes of a text query.
+    pub query_text_bytes_max: usize,
+    /// Operations of a batch.
+    pub batch_ops_max: usize,
+    /// Reads that run at once.
+    pub reads_running: usize,
+    /// Reads that wait for one of those; more are refused.
+    pub reads_queued: usize,
+    /// Writes that are parsed and analysed at once.
+    pub writes_running: usize,
+    /// Writes that wait for one of those; more are refused.
+    pub writes_queued: usize,
+    /// Batches of one ingest stream that may be unacknowledged.
+    pub ingest_batches: u32,
+    /// Bytes of one ingest stream that may be unacknowledged.
+    pub ingest_bytes: u32,
+    /// Bytes of a message, in and out.
+    pub message_bytes_max: usize,
+    /// Calls of one connection that are served at once.
+    pub streams_max: u32,
+    /// Milliseconds for which calls that run may go on when the server stops.
+    pub drain_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            hits_max: 10_000,
+            offset_max: 100_000,
+            retrievers_max: 16,
+            ef_max: 65_536,
+            query_text_bytes_max: 64 << 10,
+            batch_ops_max: nigh_storage::prepare::OPS_MAX,
+            reads_running: cores.max(2),
+            reads_queued: 1024,
+            writes_running: cores.max(2),
+            writes_queued: 1024,
+            ingest_batches: 32,
+            ingest_bytes: 128 << 20,
+            message_bytes_max: 64 << 20,
+            streams_max: 1024,
+            drain_ms: 10_000,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_without_a_word() {
+        let mut config = Config::new("data");
+        assert_eq!(config.exposed(), None);
+        config.http = "0.0.0.0:80".parse().unwrap();
+        assert_eq!(config.exposed(), Some(config.http));
+        config.insecure_bind = true;
+        assert_eq!(config.exposed(), None);
+        config = Config { grpc: "[::1]:1".parse().unwrap(), ..Config::new("data") };
+        assert_eq!(config.exposed(), None);
+    }
+}
