@@ -2,8 +2,21 @@
 //!
 //! Pairwise scores of `f32` vectors go through simsimd, which picks the best code for the machine
 //! at run time. Vectors of unequal length score as if the longer one were cut.
+//!
+//! Distances of 8-bit codes are our own, a whole list of rows a call: on a list the next rows can be
+//! asked for while the first ones are compared, and four of them share every load of the query.
+//! simsimd's 8-bit kernels widen to 16 bits and take one pair a call, which costs three times as much.
+//! All of them are integer sums, so every twin gives the same bits.
 
 use simsimd::SpatialSimilarity;
+use std::fmt;
+use std::ops::Deref;
+
+/// Bytes of a cache line. Codes are padded to whole lines.
+pub(super) const LINE: usize = 64;
+
+/// How far ahead of the comparison rows are asked for.
+const AHEAD: usize = 8;
 
 /// The inner product.
 #[inline]
@@ -43,6 +56,320 @@ pub(super) fn inverse_norm(vector: &[f32]) -> f32 {
     if inverse.is_finite() { inverse } else { 0.0 }
 }
 
+/// Memory that starts at a cache line and, from a few megabytes on, asks for huge pages: a search reads
+/// at random, and on small pages it pays for a page walk with nearly every read.
+pub(super) struct Block {
+    memory: Vec<u8>,
+    from: usize,
+    len: usize,
+}
+
+impl Block {
+    /// Zeros.
+    pub(super) fn zeroed(len: usize) -> Self {
+        const HUGE: usize = 2 << 20;
+        let align = if len >= 2 * HUGE { HUGE } else { LINE };
+        let memory = vec![0; len + align];
+        let from = (memory.as_ptr() as usize).next_multiple_of(align) - memory.as_ptr() as usize;
+        #[cfg(target_os = "linux")]
+        if align == HUGE {
+            let start = memory.as_ptr().wrapping_add(from).cast_mut().cast();
+            // SAFETY: the range lies inside `memory`; this advice changes how it is paged, not what it
+            // holds. Where it is refused, nothing changes.
+            let _ = unsafe { rustix::mm::madvise(start, len, rustix::mm::Advice::LinuxHugepage) };
+        }
+        Self { memory, from, len }
+    }
+
+    /// A copy.
+    pub(super) fn copy_of(bytes: &[u8]) -> Self {
+        let mut block = Self::zeroed(bytes.len());
+        block.bytes_mut().copy_from_slice(bytes);
+        block
+    }
+
+    /// To be filled.
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.memory[self.from..self.from + self.len]
+    }
+}
+
+impl Deref for Block {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        &self.memory[self.from..self.from + self.len]
+    }
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Block({} bytes)", self.len)
+    }
+}
+
+/// Asks for the line at `at`, which may be beyond the end.
+#[inline(always)]
+fn prefetch_line(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing and faults nowhere, whatever the address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch(at.cast(), _MM_HINT_T0);
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: a prefetch reads nothing and faults nowhere, whatever the address.
+    unsafe {
+        std::arch::asm!("prfm pldl1keep, [{0}]", in(reg) at, options(nostack, readonly, preserves_flags));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = at;
+}
+
+/// Asks for all lines of `values`.
+#[inline]
+pub(super) fn prefetch<T>(values: &[T]) {
+    let start = values.as_ptr().cast::<u8>();
+    for at in (0..size_of_val(values)).step_by(LINE) {
+        prefetch_line(start.wrapping_add(at));
+    }
+}
+
+/// Compares one code with a list of rows. `codes` holds whole rows of `query.len()` bytes, every row of
+/// the list is one of them, `out` is as long as the list: [`Codes8::list`] sees to all three.
+type List = unsafe fn(codes: &[u8], query: &[u8], rows: &[u32], out: &mut [u32]);
+
+/// The 8-bit kernels that are best on this machine.
+#[derive(Copy, Clone)]
+pub(super) struct Codes8 {
+    dots: List,
+    sads: List,
+}
+
+impl fmt::Debug for Codes8 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Codes8")
+    }
+}
+
+impl Codes8 {
+    /// Looks at the machine.
+    pub(super) fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if std::arch::is_x86_feature_detected!("avx512f")
+                && std::arch::is_x86_feature_detected!("avx512bw")
+                && std::arch::is_x86_feature_detected!("avx512dq")
+                && std::arch::is_x86_feature_detected!("avx512vnni")
+            {
+                return Self { dots: avx512::dots, sads: avx512::sads };
+            }
+            if std::arch::is_x86_feature_detected!("avx2") {
+                return Self { dots: avx2::dots, sads: avx2::sads };
+            }
+        }
+        Self { dots: portable_dots, sads: portable_sads }
+    }
+
+    /// The inner products of rows with a query whose bytes are signed (a code minus 128); modulo 2^32.
+    #[inline]
+    pub(super) fn dots(&self, codes: &[u8], query: &[u8], rows: &[u32], out: &mut Vec<u32>) {
+        Self::list(self.dots, codes, query, rows, out);
+    }
+
+    /// The sums of absolute differences of rows and a code.
+    #[inline]
+    pub(super) fn sads(&self, codes: &[u8], query: &[u8], rows: &[u32], out: &mut Vec<u32>) {
+        Self::list(self.sads, codes, query, rows, out);
+    }
+
+    #[inline]
+    fn list(kernel: List, codes: &[u8], query: &[u8], rows: &[u32], out: &mut Vec<u32>) {
+        out.clear();
+        out.resize(rows.len(), 0);
+        let Some(last) = rows.iter().max() else { return };
+        assert!(
+            query.len().is_multiple_of(LINE) && (*last as usize + 1) * query.len() <= codes.len(),
+            "rows lie inside the codes"
+        );
+        // SAFETY: the assertion holds what `List` asks for, `out` was made as long as the list, and
+        // `detect` gave this kernel because the machine has what it is compiled for.
+        unsafe { kernel(codes, query, rows, out) };
+    }
+}
+
+#[inline(always)]
+fn row_of(codes: &[u8], stride: usize, row: u32) -> &[u8] {
+    &codes[row as usize * stride..][..stride]
+}
+
+#[inline(always)]
+fn dot_plain(query: &[u8], code: &[u8]) -> u32 {
+    let sum: i32 = query.iter().zip(code).map(|(q, c)| i32::from(*q as i8) * i32::from(*c)).fold(0, i32::wrapping_add);
+    sum as u32
+}
+
+#[inline(always)]
+fn sad_plain(query: &[u8], code: &[u8]) -> u32 {
+    query.iter().zip(code).map(|(q, c)| u32::from(q.abs_diff(*c))).fold(0, u32::wrapping_add)
+}
+
+/// The plain loop over a list, for every instruction set that the compiler makes the best of by itself.
+#[inline(always)]
+fn each(codes: &[u8], query: &[u8], rows: &[u32], out: &mut [u32], one: impl Fn(&[u8], &[u8]) -> u32) {
+    let stride = query.len();
+    for row in rows.iter().take(AHEAD) {
+        prefetch(row_of(codes, stride, *row));
+    }
+    for (at, out) in out.iter_mut().enumerate() {
+        if let Some(row) = rows.get(at + AHEAD) {
+            prefetch(row_of(codes, stride, *row));
+        }
+        *out = one(query, row_of(codes, stride, rows[at]));
+    }
+}
+
+/// Safe, but as a pointer it has the type of its twins.
+unsafe fn portable_dots(codes: &[u8], query: &[u8], rows: &[u32], out: &mut [u32]) {
+    each(codes, query, rows, out, dot_plain);
+}
+
+/// Safe, but as a pointer it has the type of its twins.
+unsafe fn portable_sads(codes: &[u8], query: &[u8], rows: &[u32], out: &mut [u32]) {
+    each(codes, query, rows, out, sad_plain);
+}
+
+/// The plain loops, compiled for 256-bit registers.
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    use super::{dot_plain, each, sad_plain};
+
+    #[target_feature(enable = "avx2")]
+    pub(super) unsafe fn dots(codes: &[u8], query: &[u8], rows: &[u32], out: &mut [u32]) {
+        each(codes, query, rows, out, dot_plain);
+    }
+
+    #[target_feature(enable = "avx2")]
+    pub(super) unsafe fn sads(codes: &[u8], query: &[u8], rows: &[u32], out: &mut [u32]) {
+        each(codes, query, rows, out, sad_plain);
+    }
+}
+
+/// Four rows at a time on 512-bit registers: 64 products an instruction, one load of the query for all
+/// four, one reduction for all four.
+#[cfg(target_arch = "x86_64")]
+mod avx512 {
+    use super::{AHEAD, LINE, prefetch_line};
+    use std::arch::x86_64::*;
+
+    /// One line of a row against one line of the query, added to a sum.
+    macro_rules! dot_line {
+        ($sum:expr, $row:expr, $query:expr) => {
+            _mm512_dpbusd_epi32($sum, $row, $query)
+        };
+    }
+    macro_rules! sad_line {
+        ($sum:expr, $row:expr, $query:expr) => {
+            _mm512_add_epi32($sum, _mm512_sad_epu8($row, $query))
+        };
+    }
+
+    /// A kernel for any number of lines and, unrolled, for the usual ones.
+    macro_rules! kernel {
+        ($name:ident, $sized:ident, $line:ident) => {
+            /// # Safety
+            ///
+            /// As of `List`; the machine has AVX-512 F, BW, DQ and VNNI.
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni")]
+            pub(super) unsafe fn $name(codes: &[u8], query: &[u8], rows: &[u32], out: &mut [u32]) {
+                let lines = query.len() / LINE;
+                // SAFETY: the caller's promise is passed on; the number of lines is the query's.
+                unsafe {
+                    match lines {
+                        2 => $sized::<2>(codes, query, rows, out, 2),
+                        6 => $sized::<6>(codes, query, rows, out, 6),
+                        12 => $sized::<12>(codes, query, rows, out, 12),
+                        13 => $sized::<13>(codes, query, rows, out, 13),
+                        16 => $sized::<16>(codes, query, rows, out, 16),
+                        24 => $sized::<24>(codes, query, rows, out, 24),
+                        _ => $sized::<0>(codes, query, rows, out, lines),
+                    }
+                }
+            }
+
+            /// # Safety
+            ///
+            /// As of `List`; `lines` is the query's length in lines, and so is `LINES` where it is not 0.
+            #[inline]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni")]
+            unsafe fn $sized<const LINES: usize>(
+                codes: &[u8],
+                query: &[u8],
+                rows: &[u32],
+                out: &mut [u32],
+                lines: usize,
+            ) {
+                let lines = if LINES == 0 { lines } else { LINES };
+                let start = |row: u32| codes.as_ptr().wrapping_add(row as usize * lines * LINE);
+                let ask = |row: u32| {
+                    let start = start(row);
+                    for line in 0..lines {
+                        prefetch_line(start.wrapping_add(line * LINE));
+                    }
+                };
+                for row in rows.iter().take(AHEAD) {
+                    ask(*row);
+                }
+                let mut at = 0;
+                while at < rows.len() {
+                    for row in rows.iter().skip(at + AHEAD).take(4) {
+                        ask(*row);
+                    }
+                    // A last group of fewer than four repeats its last row.
+                    let row = |lane: usize| start(rows[(at + lane).min(rows.len() - 1)]);
+                    let four = [row(0), row(1), row(2), row(3)];
+                    let mut sums = [_mm512_setzero_si512(); 4];
+                    for line in 0..lines {
+                        // SAFETY: `line` is below the query's lines, and every row of the list lies inside
+                        // the codes with as many lines.
+                        unsafe {
+                            let of_query = _mm512_loadu_si512(query.as_ptr().add(line * LINE).cast());
+                            for lane in 0..4 {
+                                let of_row = _mm512_loadu_si512(four[lane].add(line * LINE).cast());
+                                sums[lane] = $line!(sums[lane], of_row, of_query);
+                            }
+                        }
+                    }
+                    let totals = totals(sums);
+                    for (out, total) in out[at..].iter_mut().zip(totals) {
+                        *out = total;
+                    }
+                    at += 4;
+                }
+            }
+        };
+    }
+
+    kernel!(dots, dots_sized, dot_line);
+    kernel!(sads, sads_sized, sad_line);
+
+    /// The sums of the sixteen numbers of each, by one transposing tree.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni")]
+    fn totals([a, b, c, d]: [__m512i; 4]) -> [u32; 4] {
+        let ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+        let cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+        let abcd = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+        let half = _mm256_add_epi32(_mm512_castsi512_si256(abcd), _mm512_extracti64x4_epi64(abcd, 1));
+        let quarter = _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+        let mut totals = [0; 4];
+        // SAFETY: four numbers of 32 bits are 128 bits.
+        unsafe { _mm_storeu_si128(totals.as_mut_ptr().cast(), quarter) };
+        totals
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,5 +405,48 @@ mod tests {
         assert_eq!(inverse_norm(&[0.0; 7]), 0.0);
         assert_eq!(inverse_norm(&[1e-40; 2]), 0.0);
         near(inverse_norm(&[3.0, 4.0]), 0.2);
+    }
+
+    #[test]
+    fn every_kernel_of_codes_agrees_with_the_plain_one() {
+        let mut kernels = vec![Codes8 { dots: portable_dots, sads: portable_sads }, Codes8::detect()];
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2") {
+            kernels.push(Codes8 { dots: avx2::dots, sads: avx2::sads });
+        }
+        for lines in [1, 2, 3, 6, 12, 13, 16, 24] {
+            let stride = lines * LINE;
+            let bytes: Vec<u8> =
+                sample(lines as u32, stride * 20).iter().map(|value| (value * 1e4) as i32 as u8).collect();
+            let codes = Block::copy_of(&bytes[stride..]);
+            for list in [0, 1, 2, 3, 4, 5, 13, 19] {
+                let rows: Vec<u32> = (0..list).map(|at| at * 7 % 19).collect();
+                let want = |one: fn(&[u8], &[u8]) -> u32| {
+                    rows.iter().map(|row| one(&bytes[..stride], row_of(&codes, stride, *row))).collect::<Vec<_>>()
+                };
+                for kernel in &kernels {
+                    let mut got = vec![9; 3];
+                    kernel.dots(&codes, &bytes[..stride], &rows, &mut got);
+                    assert_eq!(got, want(dot_plain));
+                    kernel.sads(&codes, &bytes[..stride], &rows, &mut got);
+                    assert_eq!(got, want(sad_plain));
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "rows lie inside the codes")]
+    fn a_row_beyond_the_codes_is_not_read() {
+        Codes8::detect().dots(&[0; 128], &[0; 64], &[1, 2], &mut Vec::new());
+    }
+
+    #[test]
+    fn a_block_starts_at_a_line() {
+        for len in [0, 1, 64, 5 << 20] {
+            let block = Block::copy_of(&vec![7; len]);
+            assert_eq!((block.len(), block.as_ptr() as usize % LINE), (len, 0));
+            assert!(block.iter().all(|byte| *byte == 7));
+        }
     }
 }

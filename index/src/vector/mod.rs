@@ -3,7 +3,9 @@
 //! [`live`] and [`sealed`] are what a part holds; both answer as [`nearest::Nearest`]. Below them,
 //! `quant` knows how a vector is stored and `flat` and `hnsw` know which rows are visited.
 
+mod calibrate;
 mod flat;
+mod hnsw;
 mod kernel;
 pub mod live;
 pub mod metric;
@@ -11,3 +13,5 @@ pub mod nearest;
 mod quant;
 pub mod sealed;
 pub mod spec;
+#[cfg(test)]
+mod tests;

@@ -2,28 +2,50 @@
 //!
 //! ```text
 //! full    the vectors as they were given (quant/full)
-//! codes   the vectors as the graph compares them; empty where there is no graph
-//! route   the graph, and how much effort buys how much recall; empty where there is none
+//! codes   the vectors as the graph compares them (quant/scalar); no section where there is no graph
+//! route   the graph (hnsw/graph); no section where there is none
 //! ```
 
 use crate::bitmap::Bitmap;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layout::{Sections, SectionsWriter};
-use crate::params::{Found, Outline, Plan};
-use crate::row::Row;
-use crate::vector::flat;
+use crate::params::{Found, Outline, Plan, Route, Work};
+use crate::row::{Hit, Row, TopK};
+use crate::vector::calibrate::calibrate;
+use crate::vector::flat::{self, Bounds};
+use crate::vector::hnsw::build::{Layers, Order};
+use crate::vector::hnsw::graph::{Finished, Graph};
+use crate::vector::hnsw::pool::{PLACES_MAX, Scratch};
+use crate::vector::hnsw::search::{Ground, descend};
+use crate::vector::kernel;
 use crate::vector::nearest::Nearest;
-use crate::vector::quant::full::Full;
+use crate::vector::quant::full::{Full, Query};
+use crate::vector::quant::scalar::{Codes, Scale};
 use crate::vector::spec::VectorSpec;
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// A part with fewer vectors has no graph: a scan is as fast.
+const GRAPH_ROWS_MIN: u64 = 2_000;
+
+/// A walk through matching nodes starts from this many of them, spread over the part.
+const SPREAD_ENTRIES: u64 = 16;
+
 /// The vectors of one field in one sealed part.
 #[derive(Debug)]
 pub struct SealedVectors {
     full: Full,
+    index: Option<Index>,
+}
+
+/// What there is besides the vectors themselves.
+#[derive(Debug)]
+struct Index {
+    codes: Codes,
+    graph: Graph,
+    bounds: Bounds,
 }
 
 /// How a graph is built; none of it changes a byte of what comes out.
@@ -58,31 +80,143 @@ impl SealedVectors {
     /// Builds the codes and the graph over the body that [`Self::write_full`] laid down. `None` when
     /// it was stopped. The same bytes for any number of threads.
     pub fn build(spec: &VectorSpec, rows: u32, full: &Bytes, how: &BuildParams<'_>) -> Result<Option<Built>> {
-        let _full = Full::open(spec, rows, full.clone())?;
-        if how.stop.load(Ordering::Relaxed) {
+        let read = Full::open(spec, rows, full.clone())?;
+        if read.count() < GRAPH_ROWS_MIN || rows >= PLACES_MAX {
+            return Ok(Some(Built { codes: empty_body(), route: empty_body() }));
+        }
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(how.threads.max(1))
+            .build()
+            .map_err(|err| Error::invalid("threads", how.threads, err.to_string()))?;
+        pool.install(|| Self::build_here(spec, &read, full, how.stop))
+    }
+
+    fn build_here(spec: &VectorSpec, read: &Full, full: &Bytes, stop: &AtomicBool) -> Result<Option<Built>> {
+        let rows = read.rows();
+        let order = Order::of((0..rows).filter(|row| read.has(Row(*row))), spec.hnsw.m);
+        let codes = Codes::encode(read, Scale::learn(read, spec.metric, &order.rows), &order.rows);
+        let Some(layers) = Layers::build(&codes, &order, spec.hnsw, stop) else { return Ok(None) };
+        let codes = codes.to_body(&order.rows, rows);
+        let (links, width) = (layers.base_by_row(&order, rows), layers.width());
+        let upper = layers.into_upper();
+        let finished =
+            Finished { rows, links: &links, width, order: order.above(), upper: &upper, m: spec.hnsw.m as usize };
+        let mut built = Built { codes, route: finished.to_body() };
+        drop((links, upper));
+        let opened = Self::open(
+            spec,
+            rows,
+            full.clone(),
+            Bytes::copy_from_slice(&built.codes),
+            Bytes::copy_from_slice(&built.route),
+        )?;
+        if stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let body = || SectionsWriter::new(Vec::new()).finish().expect("a Vec takes every byte");
-        Ok(Some(Built { codes: body(), route: body() }))
+        let table = calibrate(read, &order.rows, |query, k, effort| opened.search_with(query, k, effort));
+        Graph::set_calibrated(&mut built.route, &table);
+        Ok(Some(built))
+    }
+
+    fn search_with(&self, query: &[f32], k: usize, effort: Option<u32>) -> Vec<Hit> {
+        let plan = match effort {
+            None => Plan { route: Route::Exact, ef: 0, considered: Vec::new() },
+            Some(ef) => Plan { route: Route::Graph, ef, considered: Vec::new() },
+        };
+        self.search(query, k, None, &plan).hits
     }
 
     /// Opens the three bodies and checks all that a search relies on.
     pub fn open(spec: &VectorSpec, rows: u32, full: Bytes, codes: Bytes, route: Bytes) -> Result<Self> {
         let full = Full::open(spec, rows, full)?;
-        Sections::open(codes)?;
-        Sections::open(route)?;
-        Ok(Self { full })
+        let (codes, route) = (Sections::open(codes)?, Sections::open(route)?);
+        let index = match (codes.has("head"), route.has("head")) {
+            (false, false) => None,
+            (true, true) => {
+                let codes = Codes::open(spec.metric, spec.size, rows, &codes)?;
+                let graph = Graph::open(rows, full.present(), &route)?;
+                Some(Index { bounds: Bounds::of(&full, &codes), codes, graph })
+            }
+            _ => return Err(Error::corrupt("head", 0, "of codes and graph one is there and one is not")),
+        };
+        Ok(Self { full, index })
     }
 
     /// Bytes that are held in memory beside the mapped bodies.
     pub fn resident_bytes(&self) -> u64 {
-        self.full.present().map_or(0, |present| present.memory_bytes() as u64)
+        let present = self.full.present().map_or(0, |present| present.memory_bytes() as u64);
+        present + self.index.as_ref().map_or(0, |index| index.codes.memory_bytes() + index.graph.memory_bytes())
+    }
+
+    fn exact(&self, query: &[f32], k: usize, allowed: Option<&Bitmap>) -> Found {
+        match &self.index {
+            Some(index) => index.bounds.nearest(&self.full, &index.codes, query, k, allowed),
+            None => flat::nearest(&self.full, query, k, allowed),
+        }
+    }
+
+    /// Walks the graph. `None`, with the work in vain, where too few hits were found or too much was spent.
+    fn by_graph(
+        &self,
+        index: &Index,
+        query: &[f32],
+        k: usize,
+        allowed: Option<&Bitmap>,
+        plan: &Plan,
+    ) -> (Option<Found>, Work) {
+        let mut work = Work::default();
+        let query = Query::new(query);
+        let coded = index.codes.scale().encode_query(query);
+        let ef = (plan.ef as usize).max(k);
+        let matching = match (allowed, self.full.present()) {
+            (None, _) => self.full.count(),
+            (Some(allowed), None) => allowed.len(),
+            (Some(allowed), Some(present)) => allowed.and_len(present),
+        };
+        let near = Scratch::lend(|scratch| {
+            let order = index.graph.order();
+            let upper = index.graph.upper().rev();
+            let near = descend(&index.codes, upper, Some(order), &coded, scratch, &mut work);
+            let ground = Ground { codes: &index.codes, base: index.graph.base(), query: &coded };
+            let entries = [near, order[0]];
+            let in_budget = match allowed {
+                None => ground.walk(&entries, ef, u64::MAX, |_| true, scratch, &mut work),
+                Some(allowed) => {
+                    let bits = allowed.bits(self.full.rows());
+                    // To have compared as many as match is to have lost against comparing those that do.
+                    let budget = matching.max(ef as u64);
+                    if plan.route == Route::GraphFiltered {
+                        let every = (matching / SPREAD_ENTRIES).max(1) as usize;
+                        let spread = bits.iter().filter(|row| self.full.has(*row)).step_by(every).map(|row| row.0);
+                        let entries: Vec<u32> = entries.into_iter().chain(spread).collect();
+                        ground.walk_matching(&entries, ef, budget, &bits, scratch, &mut work)
+                    } else {
+                        ground.walk(&entries, ef, budget, |place| bits.has(Row(place)), scratch, &mut work)
+                    }
+                }
+            };
+            let compared = k + k / 2 + 8 + ef / 8;
+            let near: Vec<Row> = scratch.pool.hits().take(compared).map(|(_, place)| Row(place)).collect();
+            in_budget.then_some(near)
+        });
+        let Some(near) = near.filter(|near| near.len() as u64 >= matching.min(k as u64)) else { return (None, work) };
+        for row in &near {
+            kernel::prefetch(self.full.values(*row));
+        }
+        let mut top = TopK::new(k);
+        for row in near {
+            top.offer(Hit { row, score: self.full.score(query, row) });
+            work.distances_full += 1;
+        }
+        (Some(Found { hits: top.into_sorted(), route: plan.route, effort: ef as u32, work }), work)
     }
 }
 
 impl Nearest for SealedVectors {
     fn outline(&self) -> Outline {
-        Outline { rows: self.full.count(), size: self.full.size() as u32, links: 0, calibrated: [(0.0, 0); 4] }
+        let (links, calibrated) =
+            self.index.as_ref().map_or((0, [(0.0, 0); 4]), |index| (index.graph.width(), index.graph.calibrated()));
+        Outline { rows: self.full.count(), size: self.full.size() as u32, links, calibrated }
     }
 
     fn present(&self) -> Option<&Bitmap> {
@@ -93,7 +227,21 @@ impl Nearest for SealedVectors {
         self.full.has(row).then(|| Cow::Borrowed(self.full.values(row)))
     }
 
-    fn search(&self, query: &[f32], k: usize, allowed: Option<&Bitmap>, _plan: &Plan) -> Found {
-        flat::nearest(&self.full, query, k, allowed)
+    fn search(&self, query: &[f32], k: usize, allowed: Option<&Bitmap>, plan: &Plan) -> Found {
+        let by_graph = matches!(plan.route, Route::Graph | Route::GraphFiltered) && k > 0;
+        let Some(index) = self.index.as_ref().filter(|_| by_graph) else { return self.exact(query, k, allowed) };
+        match self.by_graph(index, query, k, allowed, plan) {
+            (Some(found), _) if !found.hits.is_empty() => found,
+            (Some(_), _) => Found::nothing(),
+            (None, in_vain) => {
+                let mut found = self.exact(query, k, allowed);
+                found.work += in_vain;
+                found
+            }
+        }
     }
+}
+
+fn empty_body() -> Vec<u8> {
+    SectionsWriter::new(Vec::new()).finish().expect("a Vec takes every byte")
 }

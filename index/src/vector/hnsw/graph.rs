@@ -1,0 +1,200 @@
+//! Who is whose neighbour: the frozen graph, level by level.
+//!
+//! A place on the base level is a row. The nodes of the upper levels stand in one order, every level a
+//! leading part of it, so that a place on one level is the same place on the level below.
+//!
+//! ```text
+//! calibrated  4 x (recall in 1/10000 u32, effort u32)     comes first: it is filled in last
+//! head        rows u32 | width u32 | m u32 | levels u32      levels above the base
+//! links       rows x width x u32       NONE ends a list
+//! order       places of level 1 x u32  the row at each place; the first one is the entry
+//! upper.1..   places x m x u32         links of an upper level, between places
+//! ```
+//!
+//! Every link is checked at open, so a walk cannot leave the graph.
+
+use crate::bitmap::Bitmap;
+use crate::error::{Error, Result};
+use crate::layout::{Array, Sections, SectionsWriter};
+use crate::row::Row;
+use crate::vector::hnsw::pool::PLACES_MAX;
+use crate::vector::kernel::{self, Block};
+use std::io;
+
+/// Ends a list of links.
+pub(in crate::vector) const NONE: u32 = u32::MAX;
+
+/// A graph has at most this many levels above the base.
+const LEVELS_MAX: u32 = 32;
+
+/// The links of one level, in blocks of fixed width.
+#[derive(Copy, Clone, Debug)]
+pub(in crate::vector) struct Links<'a> {
+    links: &'a [u32],
+    width: usize,
+}
+
+impl<'a> Links<'a> {
+    /// From blocks of `width` links.
+    pub(in crate::vector) fn new(links: &'a [u32], width: usize) -> Self {
+        debug_assert!(width > 0 && links.len().is_multiple_of(width), "blocks are whole");
+        Self { links, width }
+    }
+
+    /// How many places.
+    pub(in crate::vector) fn len(self) -> u32 {
+        (self.links.len() / self.width) as u32
+    }
+
+    /// Where a place leads.
+    #[inline]
+    pub(in crate::vector) fn of(self, place: u32) -> impl Iterator<Item = u32> + 'a {
+        self.block(place).iter().copied().take_while(|link| *link != NONE)
+    }
+
+    /// Asks for the links of a place.
+    #[inline]
+    pub(in crate::vector) fn prefetch(self, place: u32) {
+        kernel::prefetch(self.block(place));
+    }
+
+    #[inline]
+    fn block(self, place: u32) -> &'a [u32] {
+        &self.links[place as usize * self.width..][..self.width]
+    }
+}
+
+/// The graph of a sealed part.
+#[derive(Debug)]
+pub(in crate::vector) struct Graph {
+    width: usize,
+    m: usize,
+    links: Block,
+    order: Array<u32>,
+    upper: Vec<Array<u32>>,
+    calibrated: [(f32, u32); 4],
+}
+
+/// What a build hands over to be laid down.
+#[derive(Debug)]
+pub(in crate::vector) struct Finished<'a> {
+    /// Rows of the part.
+    pub(in crate::vector) rows: u32,
+    /// Links of the base level, between rows, in blocks of `width`.
+    pub(in crate::vector) links: &'a [u32],
+    /// Width of a block of the base level.
+    pub(in crate::vector) width: usize,
+    /// The row at each place of level 1.
+    pub(in crate::vector) order: &'a [u32],
+    /// Links of the upper levels, between places, in blocks of `m`.
+    pub(in crate::vector) upper: &'a [Vec<u32>],
+    /// Width of a block of the upper levels.
+    pub(in crate::vector) m: usize,
+}
+
+impl Finished<'_> {
+    /// The body, not yet calibrated.
+    pub(in crate::vector) fn to_body(&self) -> Vec<u8> {
+        let head = [self.rows, self.width as u32, self.m as u32, self.upper.len() as u32];
+        let mut out = SectionsWriter::new(Vec::with_capacity(size_of_val(self.links) * 5 / 4 + 4096));
+        let mut write = || {
+            out.put("calibrated", &[0u32; 8])?;
+            out.put("head", &head)?;
+            out.put("links", self.links)?;
+            out.put("order", self.order)?;
+            for (at, links) in self.upper.iter().enumerate() {
+                out.put(&format!("upper.{}", at + 1), links)?;
+            }
+            io::Result::Ok(())
+        };
+        write().and_then(|()| out.finish()).expect("a Vec takes every byte")
+    }
+}
+
+impl Graph {
+    /// Reads a body and checks every link: a row has to have a vector, a place has to be on its level.
+    pub(in crate::vector) fn open(rows: u32, present: Option<&Bitmap>, sections: &Sections) -> Result<Self> {
+        let head = sections.array_of::<u32>("head", 4)?;
+        let [of_rows, width, m, levels] = [head[0], head[1], head[2], head[3]];
+        if of_rows != rows || rows >= PLACES_MAX || width == 0 || m == 0 || levels > LEVELS_MAX {
+            return Err(Error::corrupt("head", 0, format!("{:?} does not fit {rows} rows", &*head)));
+        }
+        let base = (rows as usize)
+            .checked_mul(width as usize)
+            .ok_or_else(|| Error::corrupt("head", 0, "more links than memory"))?;
+        let links = sections.array_of::<u32>("links", base)?;
+        let order = sections.array::<u32>("order")?;
+        let has = present.map(|present| present.bits(rows));
+        let is_node = |row: u32| row < rows && has.as_ref().is_none_or(|has| has.has(Row(row)));
+        check("links", &links, |link| link == NONE || is_node(link))?;
+        check("order", &order, is_node)?;
+        let mut upper = Vec::new();
+        let mut places_max = order.len();
+        for level in 1..=levels {
+            let name = format!("upper.{level}");
+            let links = sections.array::<u32>(&name)?;
+            let places = links.len() / m as usize;
+            if links.len() % m as usize != 0 || places == 0 || places > places_max {
+                return Err(Error::corrupt(name, 0, format!("{} links are no level of {places_max}", links.len())));
+            }
+            check(&name, &links, |link| link == NONE || (link as usize) < places)?;
+            places_max = places;
+            upper.push(links);
+        }
+        if order.is_empty() {
+            return Err(Error::corrupt("order", 0, "there is no entry"));
+        }
+        let pairs = sections.array_of::<u32>("calibrated", 8)?;
+        let mut calibrated = [(0.0, 0); 4];
+        for (entry, pair) in calibrated.iter_mut().zip(pairs.chunks_exact(2)) {
+            *entry = (pair[0] as f32 / 10_000.0, pair[1]);
+        }
+        let links = Block::copy_of(bytemuck::cast_slice(&links));
+        Ok(Self { width: width as usize, m: m as usize, links, order, upper, calibrated })
+    }
+
+    /// Fills in, in a body just made, what it takes to reach a recall.
+    pub(in crate::vector) fn set_calibrated(body: &mut [u8], calibrated: &[(f32, u32); 4]) {
+        let numbers = calibrated.iter().flat_map(|(recall, ef)| [(recall * 10_000.0).round() as u32, *ef]);
+        for (bytes, number) in body.chunks_exact_mut(4).zip(numbers) {
+            bytes.copy_from_slice(&number.to_le_bytes());
+        }
+    }
+
+    /// The base level.
+    pub(in crate::vector) fn base(&self) -> Links<'_> {
+        Links::new(bytemuck::cast_slice(&self.links), self.width)
+    }
+
+    /// The levels above the base, the lowest first.
+    pub(in crate::vector) fn upper(&self) -> impl DoubleEndedIterator<Item = Links<'_>> {
+        self.upper.iter().map(|links| Links::new(links, self.m))
+    }
+
+    /// The row at each place of the upper levels; never empty.
+    pub(in crate::vector) fn order(&self) -> &[u32] {
+        &self.order
+    }
+
+    /// Links of a node on the base level, at most.
+    pub(in crate::vector) fn width(&self) -> u32 {
+        self.width as u32
+    }
+
+    /// The effort that reaches a recall, rising.
+    pub(in crate::vector) fn calibrated(&self) -> [(f32, u32); 4] {
+        self.calibrated
+    }
+
+    /// Bytes held in memory of our own.
+    pub(in crate::vector) fn memory_bytes(&self) -> u64 {
+        self.links.len() as u64
+    }
+}
+
+fn check(section: &str, values: &[u32], fits: impl Fn(u32) -> bool) -> Result<()> {
+    match values.iter().position(|value| !fits(*value)) {
+        None => Ok(()),
+        Some(at) => Err(Error::corrupt(section, at as u64 * 4, format!("leads to {}, which is no node", values[at]))),
+    }
+}

@@ -1,0 +1,312 @@
+//! The wing as a whole, held against a scan.
+
+use crate::bitmap::Bitmap;
+use crate::layout::SectionsWriter;
+use crate::params::{Found, Plan, Route};
+use crate::row::{Hit, Kept, Row};
+use crate::vector::live::LiveVectors;
+use crate::vector::metric::Metric;
+use crate::vector::nearest::Nearest;
+use crate::vector::sealed::{BuildParams, Built, SealedVectors};
+use crate::vector::spec::VectorSpec;
+use bytes::Bytes;
+use std::borrow::Cow;
+use std::sync::atomic::AtomicBool;
+
+const METRICS: [Metric; 4] = [Metric::Cosine, Metric::Dot, Metric::Euclid, Metric::Manhattan];
+
+/// Rows enough for a graph.
+const ROWS: u32 = 3_200;
+
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 33
+    }
+
+    fn number(&mut self) -> f32 {
+        (0..4).map(|_| self.roll() as f32 / 2f32.powi(31) - 0.5).sum()
+    }
+
+    fn vector(&mut self, size: u32) -> Vec<f32> {
+        (0..size).map(|_| self.number()).collect()
+    }
+}
+
+struct Sample {
+    spec: VectorSpec,
+    vectors: Vec<Option<Vec<f32>>>,
+    full: Bytes,
+    built: Built,
+}
+
+impl Sample {
+    /// Vectors around a few centres, as real ones stand; some twice, some zeros, and some missing.
+    fn new(seed: u64, rows: u32, size: u32, metric: Metric, missing: bool) -> Self {
+        let mut dice = Dice(seed);
+        let centres: Vec<Vec<f32>> = (0..10).map(|_| dice.vector(size)).collect();
+        let mut vectors: Vec<Option<Vec<f32>>> = Vec::new();
+        for _ in 0..rows {
+            let kind = dice.roll() % 50;
+            let centre = &centres[dice.roll() as usize % centres.len()];
+            let vector = match kind {
+                0 => vec![0.0; size as usize],
+                1 if !vectors.is_empty() => {
+                    let twin = dice.roll() as usize % vectors.len();
+                    vectors[twin].clone().unwrap_or_else(|| vec![1.0; size as usize])
+                }
+                2 => dice.vector(size).iter().map(|value| value * 2.0).collect(),
+                _ => centre.iter().map(|value| value + dice.number()).collect(),
+            };
+            vectors.push((!missing || kind % 3 > 0).then_some(vector));
+        }
+        Self::of(VectorSpec::new(size, metric), vectors)
+    }
+
+    fn of(spec: VectorSpec, vectors: Vec<Option<Vec<f32>>>) -> Self {
+        let mut out = SectionsWriter::new(Vec::new());
+        let mut vector = |row: Row| vectors[row.at()].as_deref().map(Cow::Borrowed);
+        SealedVectors::write_full(&spec, vectors.len() as u32, &mut vector, &mut out).unwrap();
+        let full = Bytes::from(out.finish().unwrap());
+        let built = build(&spec, vectors.len() as u32, &full, 2);
+        Self { spec, vectors, full, built }
+    }
+
+    fn rows(&self) -> u32 {
+        self.vectors.len() as u32
+    }
+
+    fn live(&self) -> LiveVectors {
+        LiveVectors::build(&self.spec, self.vectors.iter().map(Option::as_deref))
+    }
+
+    fn sealed(&self) -> SealedVectors {
+        let Built { codes, route } = self.built.clone();
+        SealedVectors::open(&self.spec, self.rows(), self.full.clone(), codes.into(), route.into()).unwrap()
+    }
+}
+
+fn build(spec: &VectorSpec, rows: u32, full: &Bytes, threads: usize) -> Built {
+    let stop = AtomicBool::new(false);
+    SealedVectors::build(spec, rows, full, &BuildParams { threads, stop: &stop }).unwrap().unwrap()
+}
+
+fn by(route: Route, ef: u32) -> Plan {
+    Plan { route, ef, considered: Vec::new() }
+}
+
+/// What anyone would compute, in double precision.
+fn naive(sample: &Sample, query: &[f32], row: usize) -> Option<f64> {
+    let vector = sample.vectors[row].as_ref()?;
+    let pairs = || query.iter().zip(vector).map(|(a, b)| (f64::from(*a), f64::from(*b)));
+    let length = |values: &[f32]| values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+    let dot: f64 = pairs().map(|(a, b)| a * b).sum();
+    Some(match sample.spec.metric {
+        Metric::Cosine if dot == 0.0 => 0.0,
+        Metric::Cosine => dot / (length(query) * length(vector)),
+        Metric::Dot => dot,
+        Metric::Euclid => -pairs().map(|(a, b)| (a - b) * (a - b)).sum::<f64>(),
+        Metric::Manhattan => -pairs().map(|(a, b)| (a - b).abs()).sum::<f64>(),
+    })
+}
+
+/// Hits are right if they are allowed rows, in order, with true scores that no row left out beats.
+fn is_right(sample: &Sample, query: &[f32], k: usize, allowed: Option<&Bitmap>, hits: &[Hit]) {
+    let mut scores: Vec<f64> = (0..sample.vectors.len())
+        .filter(|row| allowed.is_none_or(|allowed| allowed.has(Row(*row as u32))))
+        .filter_map(|row| naive(sample, query, row))
+        .collect();
+    scores.sort_unstable_by(|a, b| b.total_cmp(a));
+    assert_eq!(hits.len(), k.min(scores.len()), "as many hits as there can be");
+    assert!(hits.is_sorted_by(|a, b| a > b), "best first");
+    for (hit, score) in hits.iter().zip(&scores) {
+        assert!(allowed.is_none_or(|allowed| allowed.has(hit.row)));
+        let own = naive(sample, query, hit.row.at()).unwrap();
+        for want in [own, *score] {
+            assert!((f64::from(hit.score) - want).abs() <= 1e-4 * (1.0 + want.abs()), "{hit:?} but {want}");
+        }
+    }
+}
+
+#[test]
+fn scans_of_live_and_sealed_parts_find_the_nearest() {
+    for metric in METRICS {
+        for seed in 0..3 {
+            let sample = Sample::new(seed, ROWS, 24, metric, seed % 2 == 1);
+            let (live, sealed) = (sample.live(), sample.sealed());
+            let mut dice = Dice(seed + 1000);
+            for (round, k) in [1, 3, 10, 100].into_iter().enumerate() {
+                let query = dice.vector(24);
+                let every = Bitmap::from_rows((0..ROWS).filter(|row| row % (round as u32 * 3 + 1) == 0));
+                for allowed in [None, Some(&every)] {
+                    let of_live = live.search(&query, k, allowed, &by(Route::Exact, 0));
+                    let of_sealed = sealed.search(&query, k, allowed, &by(Route::Exact, 0));
+                    is_right(&sample, &query, k, allowed, &of_live.hits);
+                    assert_eq!(of_live.hits, of_sealed.hits, "{metric:?} {seed}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn full_effort_finds_what_a_scan_finds() {
+    for metric in METRICS {
+        for seed in 0..4 {
+            let sample = Sample::new(seed, ROWS, 12 + seed as u32, metric, seed % 2 == 1);
+            let sealed = sample.sealed();
+            let mut dice = Dice(seed + 2000);
+            for _ in 0..5 {
+                let query = dice.vector(sample.spec.size);
+                let found = sealed.search(&query, 10, None, &by(Route::Graph, ROWS));
+                assert_eq!(found.route, Route::Graph);
+                assert_eq!(found.hits, sealed.search(&query, 10, None, &by(Route::Exact, 0)).hits, "{metric:?} {seed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn modest_effort_finds_nearly_everything() {
+    for metric in METRICS {
+        let sample = Sample::new(77, 4_000, 24, metric, false);
+        let sealed = sample.sealed();
+        let mut dice = Dice(5);
+        let (mut found, mut wanted) = (0, 0);
+        for at in 0..100 {
+            let query: Vec<f32> =
+                sample.vectors[at * 17].iter().flatten().map(|value| value + 0.3 * dice.number()).collect();
+            let truth = sealed.search(&query, 10, None, &by(Route::Exact, 0)).hits;
+            let hits = sealed.search(&query, 10, None, &by(Route::Graph, 96)).hits;
+            found += hits.iter().filter(|hit| hit.score >= truth[9].score).count();
+            wanted += truth.len();
+        }
+        assert!(found * 100 >= wanted * 97, "{metric:?}: {found} of {wanted}");
+        let calibrated = sealed.outline().calibrated;
+        assert!(calibrated[0].1 > 0 && calibrated.is_sorted_by_key(|entry| entry.0), "{calibrated:?}");
+    }
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bytes() {
+    for metric in METRICS {
+        let sample = Sample::new(3, ROWS, 16, metric, true);
+        for threads in [1, 2, 7] {
+            assert_eq!(build(&sample.spec, ROWS, &sample.full, threads), sample.built, "{metric:?}, {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn every_filter_gets_all_the_hits_there_are() {
+    for (metric, missing) in METRICS.into_iter().zip([false, true, false, true]) {
+        let sample = Sample::new(11, ROWS, 16, metric, missing);
+        let sealed = sample.sealed();
+        let mut dice = Dice(9);
+        for matching in [0, 1, 2, 9, 10, 11, 50, 300, 1_000, 2_000, ROWS as usize] {
+            for clustered in [false, true] {
+                let offset = dice.roll() as u32 % ROWS;
+                let stride = if clustered { 1 } else { 1_009 };
+                let rows = (0..matching as u32).map(|at| (offset + at * stride) % ROWS);
+                let allowed = Bitmap::from_rows(rows);
+                let query = dice.vector(16);
+                for route in [Route::Exact, Route::Graph, Route::GraphFiltered] {
+                    let found = sealed.search(&query, 10, Some(&allowed), &by(route, 64));
+                    let there =
+                        (0..ROWS).filter(|row| allowed.has(Row(*row)) && sample.vectors[*row as usize].is_some());
+                    assert_eq!(found.hits.len(), there.count().min(10), "{route:?} of {matching}");
+                    assert!(found.hits.iter().all(|hit| allowed.has(hit.row)));
+                    if found.route == Route::Exact {
+                        is_right(&sample, &query, 10, Some(&allowed), &found.hits);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn vectors_come_back_bit_by_bit() {
+    let sample = Sample::new(4, 300, 7, Metric::Cosine, true);
+    let (live, sealed) = (sample.live(), sample.sealed());
+    for (row, vector) in sample.vectors.iter().enumerate() {
+        assert_eq!(live.vector(Row(row as u32)).as_deref(), vector.as_deref());
+        assert_eq!(sealed.vector(Row(row as u32)).as_deref(), vector.as_deref());
+    }
+    assert!(live.vector(Row(300)).is_none() && sealed.vector(Row(300)).is_none());
+    let some = sample.vectors.iter().flatten().count() as u64;
+    assert_eq!([live.outline().rows, sealed.outline().rows], [some, some]);
+    assert_eq!(sealed.outline().links, 0, "a small part has no graph");
+}
+
+#[test]
+fn live_parts_become_one() {
+    let (one, other) = (Sample::new(1, 40, 5, Metric::Dot, true), Sample::new(2, 30, 5, Metric::Dot, false));
+    let kept: Vec<Row> = (0..40).filter(|row| row % 3 > 0).map(Row).collect();
+    let all: Vec<Row> = (0..30).map(Row).collect();
+    let (a, b) = (one.live(), other.live());
+    let both = LiveVectors::concat(&one.spec, &[Kept { part: &a, rows: &kept }, Kept { part: &b, rows: &all }]);
+    let want: Vec<_> = kept.iter().map(|row| &one.vectors[row.at()]).chain(&other.vectors).collect();
+    for (row, vector) in want.iter().enumerate() {
+        assert_eq!(both.vector(Row(row as u32)).as_deref(), vector.as_deref());
+    }
+    assert!(both.vector(Row(want.len() as u32)).is_none() && both.memory_bytes() > 0);
+}
+
+#[test]
+fn equal_vectors_stay_within_reach() {
+    let vectors = (0..ROWS).map(|row| Some(vec![if row < 40 { 1.0 } else { 2.0 }; 8])).collect();
+    let sample = Sample::of(VectorSpec::new(8, Metric::Euclid), vectors);
+    let found = sample.sealed().search(&[1.1; 8], 50, None, &by(Route::Graph, ROWS));
+    assert_eq!(found.hits.iter().map(|hit| hit.row.0).collect::<Vec<_>>(), (0..50).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_stopped_build_gives_nothing() {
+    let sample = Sample::new(1, ROWS, 8, Metric::Dot, false);
+    let stop = AtomicBool::new(true);
+    let how = BuildParams { threads: 2, stop: &stop };
+    assert!(SealedVectors::build(&sample.spec, ROWS, &sample.full, &how).unwrap().is_none());
+}
+
+#[test]
+fn no_vector_at_all_is_no_trouble() {
+    for rows in [0, 5] {
+        let sample = Sample::of(VectorSpec::new(3, Metric::Cosine), vec![None; rows]);
+        for found in [Route::Exact, Route::Graph, Route::Empty].map(|route| {
+            let plan = by(route, 10);
+            [sample.live().search(&[1.0; 3], 4, None, &plan), sample.sealed().search(&[1.0; 3], 4, None, &plan)]
+        }) {
+            assert_eq!(found, [Found::nothing(), Found::nothing()]);
+        }
+    }
+}
+
+#[test]
+fn no_damage_panics() {
+    let sample = Sample::new(8, ROWS, 8, Metric::Cosine, true);
+    let mut dice = Dice(1);
+    let allowed = Bitmap::from_rows((0..ROWS).step_by(3));
+    for round in 0..400 {
+        let (mut full, mut built) = (sample.full.to_vec(), sample.built.clone());
+        let body = [&mut full, &mut built.codes, &mut built.route].into_iter().nth(round % 3).unwrap();
+        match round % 5 {
+            0 => body.truncate(dice.roll() as usize % body.len()),
+            _ => {
+                // The table at the end is hit often, though it is small.
+                let at = dice.roll() as usize % if round % 2 == 0 { body.len() } else { 300 };
+                let at = body.len() - 1 - at;
+                body[at] ^= 1 << (dice.roll() % 8);
+            }
+        }
+        let opened = SealedVectors::open(&sample.spec, ROWS, full.into(), built.codes.into(), built.route.into());
+        let Ok(sealed) = opened else { continue };
+        for route in [Route::Exact, Route::Graph, Route::GraphFiltered] {
+            for allowed in [None, Some(&allowed)] {
+                sealed.search(&[0.5; 8], 10, allowed, &by(route, 64));
+            }
+        }
+    }
+}
