@@ -1,0 +1,231 @@
+//! Filters: what a query may ask of a payload.
+//!
+//! ```
+//! use nigh_client::{Filter, field};
+//!
+//! let filter = Filter::must([field("kind").eq("news"), field("year").at_least(2020)])
+//!     .or([field("tags").eq("rust"), field("tags").eq("go")])
+//!     .without([field("date").is_empty()]);
+//! ```
+
+use crate::id::PointId;
+
+/// Every `must` holds, at least one `should` where there is one, no `must_not`.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Filter {
+    /// All of these hold.
+    pub must: Vec<Condition>,
+    /// At least one of these holds, where there is one.
+    pub should: Vec<Condition>,
+    /// None of these holds.
+    pub must_not: Vec<Condition>,
+}
+
+impl Filter {
+    /// All of these hold.
+    pub fn must(conditions: impl IntoIterator<Item = Condition>) -> Self {
+        Self { must: conditions.into_iter().collect(), ..Self::default() }
+    }
+
+    /// At least one of these holds.
+    pub fn should(conditions: impl IntoIterator<Item = Condition>) -> Self {
+        Self { should: conditions.into_iter().collect(), ..Self::default() }
+    }
+
+    /// None of these holds.
+    pub fn must_not(conditions: impl IntoIterator<Item = Condition>) -> Self {
+        Self { must_not: conditions.into_iter().collect(), ..Self::default() }
+    }
+
+    /// And all of these hold.
+    pub fn and(mut self, conditions: impl IntoIterator<Item = Condition>) -> Self {
+        self.must.extend(conditions);
+        self
+    }
+
+    /// And at least one of these, or of those named before, holds.
+    pub fn or(mut self, conditions: impl IntoIterator<Item = Condition>) -> Self {
+        self.should.extend(conditions);
+        self
+    }
+
+    /// And none of these holds.
+    pub fn without(mut self, conditions: impl IntoIterator<Item = Condition>) -> Self {
+        self.must_not.extend(conditions);
+        self
+    }
+}
+
+impl From<Condition> for Filter {
+    fn from(condition: Condition) -> Self {
+        match condition {
+            Condition::Tree(filter) => filter,
+            other => Self::must([other]),
+        }
+    }
+}
+
+/// One condition of a filter.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Condition {
+    /// A filter inside the filter.
+    Tree(Filter),
+    /// A value at this payload path passes the test.
+    Field(String, Test),
+    /// The point's id is one of these.
+    HasId(Vec<PointId>),
+}
+
+impl From<Filter> for Condition {
+    fn from(filter: Filter) -> Self {
+        Self::Tree(filter)
+    }
+}
+
+/// The point's id is one of these.
+pub fn has_id<I: Into<PointId>>(ids: impl IntoIterator<Item = I>) -> Condition {
+    Condition::HasId(ids.into_iter().map(Into::into).collect())
+}
+
+/// What is asked of the values at a path. A list passes when one of its elements does.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Test {
+    /// Equal to one of these.
+    AnyOf(Vec<Scalar>),
+    /// There is a scalar, and it is none of these.
+    NoneOf(Vec<Scalar>),
+    /// A number in this range.
+    Numbers(Range<f64>),
+    /// An instant in this range; ends are RFC 3339 or YYYY-MM-DD.
+    Instants(Range<String>),
+    /// Absent, null or an empty list.
+    Empty,
+    /// There, and null.
+    Null,
+}
+
+/// A scalar of a payload.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Scalar {
+    /// A string, compared byte by byte.
+    Keyword(String),
+    /// An integer.
+    Integer(i64),
+    /// A number with a fraction.
+    Float(f64),
+    /// True or false.
+    Bool(bool),
+}
+
+macro_rules! scalars {
+    ($($from:ty => $variant:ident),+) => {
+        $(impl From<$from> for Scalar {
+            fn from(value: $from) -> Self {
+                Self::$variant(value.into())
+            }
+        })+
+    };
+}
+scalars!(&str => Keyword, String => Keyword, i64 => Integer, i32 => Integer, u32 => Integer, f64 => Float, bool => Bool);
+
+/// A range; an end that is left out is unbounded.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Range<T> {
+    /// Greater than.
+    pub gt: Option<T>,
+    /// Greater than or equal to.
+    pub gte: Option<T>,
+    /// Less than.
+    pub lt: Option<T>,
+    /// Less than or equal to.
+    pub lte: Option<T>,
+}
+
+impl<T> Default for Range<T> {
+    fn default() -> Self {
+        Self { gt: None, gte: None, lt: None, lte: None }
+    }
+}
+
+/// A payload path to ask about: keys joined by dots; lists are entered.
+pub fn field(path: impl Into<String>) -> Field {
+    Field { path: path.into() }
+}
+
+/// A payload path, as [`field`] gives it.
+#[derive(Clone, Debug)]
+pub struct Field {
+    path: String,
+}
+
+impl Field {
+    /// Passes this test.
+    pub fn test(self, test: Test) -> Condition {
+        Condition::Field(self.path, test)
+    }
+
+    /// Equal to this.
+    pub fn eq(self, value: impl Into<Scalar>) -> Condition {
+        self.test(Test::AnyOf(vec![value.into()]))
+    }
+
+    /// Equal to one of these.
+    pub fn any_of<S: Into<Scalar>>(self, values: impl IntoIterator<Item = S>) -> Condition {
+        self.test(Test::AnyOf(values.into_iter().map(Into::into).collect()))
+    }
+
+    /// There is a scalar, and it is none of these.
+    pub fn none_of<S: Into<Scalar>>(self, values: impl IntoIterator<Item = S>) -> Condition {
+        self.test(Test::NoneOf(values.into_iter().map(Into::into).collect()))
+    }
+
+    /// A number greater than this.
+    pub fn above(self, end: impl Into<f64>) -> Condition {
+        self.numbers(Range { gt: Some(end.into()), ..Range::default() })
+    }
+
+    /// A number greater than or equal to this.
+    pub fn at_least(self, end: impl Into<f64>) -> Condition {
+        self.numbers(Range { gte: Some(end.into()), ..Range::default() })
+    }
+
+    /// A number less than this.
+    pub fn below(self, end: impl Into<f64>) -> Condition {
+        self.numbers(Range { lt: Some(end.into()), ..Range::default() })
+    }
+
+    /// A number less than or equal to this.
+    pub fn at_most(self, end: impl Into<f64>) -> Condition {
+        self.numbers(Range { lte: Some(end.into()), ..Range::default() })
+    }
+
+    /// A number in this range.
+    pub fn numbers(self, range: Range<f64>) -> Condition {
+        self.test(Test::Numbers(range))
+    }
+
+    /// An instant at or after this one (RFC 3339 or YYYY-MM-DD).
+    pub fn since(self, start: impl Into<String>) -> Condition {
+        self.instants(Range { gte: Some(start.into()), ..Range::default() })
+    }
+
+    /// An instant before this one (RFC 3339 or YYYY-MM-DD).
+    pub fn before(self, end: impl Into<String>) -> Condition {
+        self.instants(Range { lt: Some(end.into()), ..Range::default() })
+    }
+
+    /// An instant in this range.
+    pub fn instants(self, range: Range<String>) -> Condition {
+        self.test(Test::Instants(range))
+    }
+
+    /// Absent, null or an empty list.
+    pub fn is_empty(self) -> Condition {
+        self.test(Test::Empty)
+    }
+
+    /// There, and null.
+    pub fn is_null(self) -> Condition {
+        self.test(Test::Null)
+    }
+}

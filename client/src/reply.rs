@@ -1,0 +1,131 @@
+//! What comes back.
+
+use crate::id::PointId;
+use crate::point::{Durability, Point};
+use serde_json::Value;
+use std::collections::HashMap;
+
+/// How far a write got.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct WriteReply {
+    /// The sequence number of its last operation.
+    pub seq: u64,
+    /// How far it got.
+    pub reached: Durability,
+    /// Points written, changed or deleted.
+    pub affected: u64,
+}
+
+/// What a query found.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct QueryReply {
+    /// Best first.
+    pub hits: Vec<Hit>,
+    /// The one state that every part of this reply speaks of.
+    pub seq: u64,
+    /// The plan that ran, one for each retriever.
+    pub plans: Vec<Plan>,
+    /// How it came about, where that was asked for.
+    pub explanation: Option<Explanation>,
+}
+
+/// A point that was found.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Hit {
+    /// Its name.
+    pub id: PointId,
+    /// Bigger is better, but for the distances of Euclid and Manhattan.
+    pub score: f32,
+    /// What was wanted of its payload.
+    pub payload: Value,
+    /// Its vectors, where they were wanted.
+    pub vectors: HashMap<String, Vec<f32>>,
+    /// Its place in every retriever, where `explain` was asked for.
+    pub placings: Vec<Placing>,
+}
+
+/// A hit's place in one retriever.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Placing {
+    /// The retriever's name.
+    pub retriever: String,
+    /// From 1; `None`: not among this retriever's hits.
+    pub rank: Option<u32>,
+    /// Its score there.
+    pub score: f32,
+}
+
+/// What one retriever did.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Plan {
+    /// Its name.
+    pub retriever: String,
+    /// "exact", "graph", "graph_filtered", "postings" or "empty": the distinct ones over all parts.
+    pub routes: Vec<String>,
+    /// The greatest effort used in any part; 0 where no graph was walked.
+    pub ef: u32,
+    /// Points that matched the filter.
+    pub matching: u64,
+}
+
+/// How a reply came about.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Explanation {
+    /// What every retriever did in every part.
+    pub parts: Vec<PartPlan>,
+    /// Where the time went.
+    pub stages: Vec<Stage>,
+    /// Time in all, in microseconds.
+    pub total_us: u64,
+    /// Filter fields that had no index and were scanned.
+    pub scanned_fields: Vec<String>,
+}
+
+/// What one retriever did in one part.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PartPlan {
+    /// The retriever's name.
+    pub retriever: String,
+    /// The segment's number; 0 for rows not yet in a segment.
+    pub segment: u64,
+    /// Rows of the part.
+    pub rows: u64,
+    /// Rows that matched the filter.
+    pub matching: u64,
+    /// The way that was taken.
+    pub route: String,
+    /// Width of the graph search.
+    pub ef: u32,
+    /// Distances to full vectors.
+    pub distances_full: u64,
+    /// Distances to compressed vectors.
+    pub distances_coded: u64,
+    /// Graph nodes expanded.
+    pub expanded: u64,
+    /// Postings scored.
+    pub postings: u64,
+    /// Time, in microseconds.
+    pub took_us: u64,
+    /// The plans that were weighed and their estimated cost in microseconds.
+    pub considered: Vec<(String, f64)>,
+}
+
+/// A stage of the query.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stage {
+    /// Its name.
+    pub name: String,
+    /// Time, in microseconds.
+    pub took_us: u64,
+}
+
+/// A page of points.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Page {
+    /// In rising order of id.
+    pub points: Vec<Point>,
+    /// Where the next page starts; `None` after the last one.
+    pub next: Option<PointId>,
+    /// The state it speaks of.
+    pub seq: u64,
+}

@@ -1,0 +1,167 @@
+//! What a collection holds, and how it is.
+
+/// How two vectors are compared.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub enum Metric {
+    /// The cosine of their angle; bigger is better.
+    #[default]
+    Cosine,
+    /// Their dot product; bigger is better.
+    Dot,
+    /// Their distance; smaller is better.
+    Euclid,
+    /// The sum of their differences; smaller is better.
+    Manhattan,
+}
+
+impl std::str::FromStr for Metric {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "cosine" => Ok(Self::Cosine),
+            "dot" => Ok(Self::Dot),
+            "euclid" => Ok(Self::Euclid),
+            "manhattan" => Ok(Self::Manhattan),
+            _ => Err(format!("`{text}` is no metric: cosine, dot, euclid or manhattan")),
+        }
+    }
+}
+
+/// What a collection holds; fixed when it is created.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct CollectionSpec {
+    /// Its vector fields.
+    pub vectors: Vec<VectorField>,
+    /// Its text fields.
+    pub texts: Vec<TextField>,
+    /// Whether scalar payload fields are left without an index.
+    pub no_auto_index: bool,
+}
+
+impl CollectionSpec {
+    /// A collection of nothing but payloads.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a vector field.
+    pub fn vector(mut self, name: impl Into<String>, size: u32, metric: Metric) -> Self {
+        self.vectors.push(VectorField { name: name.into(), size, metric, hnsw: None });
+        self
+    }
+
+    /// Adds a text field over the payload path of the same name.
+    pub fn text(self, name: impl Into<String>, analyzer: impl Into<String>) -> Self {
+        self.text_over(name, analyzer, Vec::<String>::new())
+    }
+
+    /// Adds a text field over these payload paths, read as one text in this order.
+    pub fn text_over<S: Into<String>>(
+        mut self,
+        name: impl Into<String>,
+        analyzer: impl Into<String>,
+        paths: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let paths = paths.into_iter().map(Into::into).collect();
+        self.texts.push(TextField { name: name.into(), paths, analyzer: analyzer.into(), k1: None, b: None });
+        self
+    }
+}
+
+/// A named vector field.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct VectorField {
+    /// Its name.
+    pub name: String,
+    /// Numbers in a vector.
+    pub size: u32,
+    /// How its vectors are compared.
+    pub metric: Metric,
+    /// How its graph is built; the server's defaults where it is left out.
+    pub hnsw: Option<Hnsw>,
+}
+
+/// How a graph is built; 0 is the default.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub struct Hnsw {
+    /// Links of a node.
+    pub m: u32,
+    /// Width of the search that builds the graph.
+    pub ef_construct: u32,
+}
+
+/// A named text field.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct TextField {
+    /// Its name.
+    pub name: String,
+    /// The payload paths it reads; empty: its name is the path.
+    pub paths: Vec<String>,
+    /// "standard" or a language.
+    pub analyzer: String,
+    /// BM25's k1.
+    pub k1: Option<f32>,
+    /// BM25's b.
+    pub b: Option<f32>,
+}
+
+/// A collection in a list.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CollectionSummary {
+    /// Its name.
+    pub name: String,
+    /// "open", "opening" or "quarantined".
+    pub state: String,
+    /// Why, where it is quarantined.
+    pub reason: String,
+}
+
+/// What a collection holds and how it is.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Description {
+    /// What it holds.
+    pub spec: CollectionSpec,
+    /// How it is.
+    pub status: CollectionStatus,
+}
+
+/// How a collection is.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CollectionStatus {
+    /// "open", "opening" or "quarantined".
+    pub state: String,
+    /// Points that are there.
+    pub points: u64,
+    /// The newest sequence number that is applied.
+    pub seq: u64,
+    /// The newest sequence number that is on disk.
+    pub durable_seq: u64,
+    /// Its segments.
+    pub segments: Vec<SegmentStatus>,
+    /// Rows not yet in a segment.
+    pub live_rows: u64,
+    /// Their memory.
+    pub live_bytes: u64,
+    /// What it takes on disk.
+    pub disk_bytes: u64,
+    /// "idle", "sealing" or "merging".
+    pub upkeep: String,
+    /// Why writes are refused, where they are.
+    pub refuses_writes: String,
+    /// Resident memory.
+    pub resident_bytes: u64,
+}
+
+/// A segment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SegmentStatus {
+    /// Its number.
+    pub number: u64,
+    /// Its rows, the dead ones too.
+    pub rows: u64,
+    /// Rows that are deleted.
+    pub dead_rows: u64,
+    /// What it takes on disk.
+    pub bytes: u64,
+}
