@@ -50,7 +50,7 @@ impl Payloads {
         assert_eq!(matched.rows, self.expected(condition), "{condition:?}\n{:?}", self.0);
         if let Condition::Field { path, test } = condition {
             let told = fields.lookup(path, test).unwrap();
-            assert_eq!(told.is_none(), !matched.scanned.is_empty());
+            assert_eq!(told.is_none() && !self.0.is_empty(), !matched.scanned.is_empty());
         }
         matched.scanned
     }
@@ -178,7 +178,7 @@ fn names_long_text(condition: &Condition) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn indexes_agree_with_payloads(

@@ -231,11 +231,11 @@ impl Column {
     pub(crate) fn seal(&self, name: &str, rows: u32, out: &mut SectionsWriter<Vec<u8>>) -> Result<io::Result<()>> {
         let filled = self.filled(rows)?.to_bytes();
         Ok(out.put(&format!("{name}.filled"), &filled).and_then(|()| {
-            self.keywords.seal(&format!("{name}.keywords"), out)?;
-            self.integers.seal(&format!("{name}.integers"), out)?;
-            self.naturals.seal(&format!("{name}.naturals"), out)?;
-            self.floats.seal(&format!("{name}.floats"), out)?;
-            self.marks.seal(&format!("{name}.marks"), out)
+            self.keywords.seal(&format!("{name}.keywords"), rows, out)?;
+            self.integers.seal(&format!("{name}.integers"), rows, out)?;
+            self.naturals.seal(&format!("{name}.naturals"), rows, out)?;
+            self.floats.seal(&format!("{name}.floats"), rows, out)?;
+            self.marks.seal(&format!("{name}.marks"), rows, out)
         }))
     }
 

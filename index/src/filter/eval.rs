@@ -146,7 +146,7 @@ impl Walk<'_> {
                 Some(set) => Ok(narrowed(set, among)),
                 None => {
                     let all = self.all(among);
-                    self.scan(&all, &[(path, test)], |passed| passed)
+                    self.scan(&all, &[(path, test)], |payload| passes(path, test, payload))
                 }
             },
         }
@@ -166,6 +166,9 @@ impl Walk<'_> {
                 Answer::Set(set) => left = Some(narrowed(set, left.as_ref())),
                 Answer::Scan => {}
                 Answer::Tree => must_trees.push(condition),
+            }
+            if left.as_ref().is_some_and(Bitmap::is_empty) {
+                return Ok(Bitmap::new());
             }
         }
         let mut left = self.all(left.as_ref());
@@ -187,13 +190,14 @@ impl Walk<'_> {
         if !should.is_empty() {
             left = self.any(should, &left)?;
         }
-        for test in must_scans {
-            left = self.scan(&left, &[test], |passed| passed)?;
+        if must_scans.is_empty() && not_scans.is_empty() {
+            return Ok(left);
         }
-        if !not_scans.is_empty() {
-            left = self.scan(&left, &not_scans, |passed| !passed)?;
-        }
-        Ok(left)
+        let named = [&must_scans[..], &not_scans].concat();
+        self.scan(&left, &named, |payload| {
+            must_scans.iter().all(|(path, test)| passes(path, test, payload))
+                && !not_scans.iter().any(|(path, test)| passes(path, test, payload))
+        })
     }
 
     /// The rows of `among` that match at least one.
@@ -211,7 +215,8 @@ impl Walk<'_> {
         if !scans.is_empty() {
             let mut open = among.clone();
             open.minus(&matching);
-            matching.or(&self.scan(&open, &scans, |passed| passed)?);
+            let some = |payload: &Value| scans.iter().any(|(path, test)| passes(path, test, payload));
+            matching.or(&self.scan(&open, &scans, some)?);
         }
         Ok(matching)
     }
@@ -230,9 +235,11 @@ impl Walk<'_> {
         })
     }
 
-    /// Reads the payloads of `among` and keeps the rows for which `keep` likes whether any of the
-    /// tests passed.
-    fn scan(&mut self, among: &Bitmap, tests: &[Unindexed<'_>], keep: impl Fn(bool) -> bool) -> Result<Bitmap> {
+    /// Reads the payloads of `among`, once each, and keeps the rows whose payload `keep` likes.
+    fn scan(&mut self, among: &Bitmap, tests: &[Unindexed<'_>], keep: impl Fn(&Value) -> bool) -> Result<Bitmap> {
+        if among.is_empty() {
+            return Ok(Bitmap::new());
+        }
         for (path, _) in tests {
             if !self.scanned.iter().any(|seen| seen == path.as_str()) {
                 self.scanned.push(path.as_str().to_owned());
@@ -240,8 +247,7 @@ impl Walk<'_> {
         }
         let mut kept = Vec::new();
         for row in among.iter() {
-            let payload = self.rows.payload(row)?;
-            if keep(tests.iter().any(|(path, test)| passes(path, test, &payload))) {
+            if keep(&self.rows.payload(row)?) {
                 kept.push(row.0);
             }
         }
@@ -271,4 +277,77 @@ fn narrowed(mut set: Bitmap, among: Option<&Bitmap>) -> Bitmap {
         set.and(among);
     }
     set
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::live::{Extracted, LiveFields};
+    use crate::filter::parse::parse;
+    use crate::filter::rules::FieldRules;
+    use crate::row::Row;
+    use serde_json::json;
+    use std::cell::RefCell;
+
+    /// A part that remembers which payloads were read.
+    struct Part {
+        payloads: Vec<Value>,
+        read: RefCell<Vec<u32>>,
+    }
+
+    impl Rows for Part {
+        fn rows(&self) -> u32 {
+            self.payloads.len() as u32
+        }
+
+        fn find(&self, id: &PointId) -> Option<Row> {
+            (0..self.rows()).find(|row| *id == PointId::Num(u64::from(*row))).map(Row)
+        }
+
+        fn payload(&self, row: Row) -> Result<Value> {
+            self.read.borrow_mut().push(row.0);
+            Ok(self.payloads[row.at()].clone())
+        }
+    }
+
+    /// The rows that match, the rows that were read for it, and the paths.
+    fn check(text: &str, expected: &[u32], read: &[u32], scanned: &[&str]) {
+        let text = text.replace("LONG", &"z".repeat(300));
+        let row = |row: u32| json!({"n": row, "even": row % 2 == 0, "text": if row < 6 { "z".repeat(300) } else { "w".repeat(400) }});
+        let part = Part { payloads: (0..10).map(row).collect(), read: RefCell::default() };
+        let rules = FieldRules::default();
+        let fields = LiveFields::build(part.payloads.iter().map(|payload| Extracted::of(payload, &rules)), &rules);
+        let matched = eval(&parse(&text).unwrap(), &fields, &part).unwrap();
+        assert_eq!(matched.rows.iter().map(|row| row.0).collect::<Vec<_>>(), expected, "{text}");
+        assert_eq!(*part.read.borrow(), read, "{text}");
+        assert_eq!(matched.scanned, scanned, "{text}");
+    }
+
+    #[test]
+    fn only_rows_that_are_left_are_read() {
+        let all: Vec<u32> = (0..10).collect();
+        check("text = 'LONG'", &[0, 1, 2, 3, 4, 5], &all, &["text"]);
+        check("text = 'short'", &[], &[], &[]);
+        check("text = 'LONG' AND n >= 4 AND even = TRUE", &[4], &[4, 6, 8], &["text"]);
+        check("n >= 4 AND NOT text = 'LONG' AND NOT even = TRUE", &[7, 9], &[5, 7, 9], &["text"]);
+        check("text = 'LONG' OR n > 2", &all, &[0, 1, 2], &["text"]);
+        check("text = 'LONG' AND NOT text != 'LONG' AND HAS_ID(2, 7, 70)", &[2], &[2, 7], &["text"]);
+        check("text = 'LONG' AND n > 90", &[], &[], &[]);
+        check("(text = 'LONG' OR n = 9) AND even = FALSE", &[1, 3, 5, 9], &[1, 3, 5, 7], &["text"]);
+    }
+
+    #[test]
+    fn limits_are_named() {
+        let nested = |depth: usize| (0..depth).fold(Condition::always(), |inner, _| Condition::negated(inner));
+        assert!(super::check(&nested(DEPTH_MAX - 1)).is_ok());
+        assert!(super::check(&nested(DEPTH_MAX)).unwrap_err().to_string().contains("at most 32 levels"));
+        let wide = |count: usize| Condition::any(vec![Condition::always(); count]);
+        assert!(super::check(&wide(CONDITIONS_MAX - 1)).is_ok());
+        assert!(super::check(&wide(CONDITIONS_MAX)).unwrap_err().to_string().contains("at most 4096 conditions"));
+        let ids = Condition::HasId(vec![PointId::Num(1); VALUES_MAX + 1]);
+        assert!(super::check(&ids).unwrap_err().to_string().contains("has_id is 65537"));
+        let nan = Test::AnyOf(vec![Scalar::Float(f64::NAN)]);
+        let nan = super::check(&Condition::field(Path::parse("a.b").unwrap(), nan)).unwrap_err();
+        assert!(nan.to_string().starts_with("a.b is NaN"));
+    }
 }

@@ -8,6 +8,10 @@ use crate::filter::rules::{FieldRules, KEYWORD_BYTES_MAX, PATH_DEPTH_MAX};
 use crate::value::Path;
 use serde_json::Value;
 
+/// Room for the paths and strings of a usual payload, so that it is made once.
+const TEXT_BYTES_USUAL: usize = 512;
+const ENTRIES_USUAL: usize = 24;
+
 /// Something is at the path that is not an indexed number or string.
 pub(crate) mod mark {
     /// A null.
@@ -69,6 +73,8 @@ impl Extracted {
     pub fn of(payload: &Value, rules: &FieldRules) -> Self {
         let mut extracted = Self { text: String::new(), entries: Vec::new(), complete: rules.auto, deep: false };
         if rules.auto {
+            extracted.text.reserve(TEXT_BYTES_USUAL);
+            extracted.entries.reserve(ENTRIES_USUAL);
             extracted.walk(payload, Span { from: 0, to: 0 }, 0);
         }
         extracted

@@ -57,12 +57,12 @@ impl<T: Number + Ord> Integers<T> {
         self.postings.gather(from..to, union)
     }
 
-    pub(crate) fn seal(&self, name: &str, out: &mut SectionsWriter<Vec<u8>>) -> io::Result<()> {
+    pub(crate) fn seal(&self, name: &str, rows: u32, out: &mut SectionsWriter<Vec<u8>>) -> io::Result<()> {
         if self.values.is_empty() {
             return Ok(());
         }
         out.put(&format!("{name}.values"), &self.values)?;
-        self.postings.seal(name, out)
+        self.postings.seal(name, rows, out)
     }
 
     pub(crate) fn open(name: &str, sections: &Sections) -> Result<Self> {
@@ -166,13 +166,13 @@ impl Keywords {
         (place < self.len() && self.at(place) == text).then_some(place)
     }
 
-    pub(crate) fn seal(&self, name: &str, out: &mut SectionsWriter<Vec<u8>>) -> io::Result<()> {
+    pub(crate) fn seal(&self, name: &str, rows: u32, out: &mut SectionsWriter<Vec<u8>>) -> io::Result<()> {
         if self.len() == 0 {
             return Ok(());
         }
         out.put(&format!("{name}.offsets"), &self.offsets)?;
         out.put(&format!("{name}.bytes"), &self.bytes)?;
-        self.postings.seal(name, out)
+        self.postings.seal(name, rows, out)
     }
 
     pub(crate) fn open(name: &str, sections: &Sections) -> Result<Self> {

@@ -19,8 +19,12 @@ use bytes::Bytes;
 use std::io;
 use std::ops::Range;
 
-/// Lists of this many rows are sealed as bitmaps.
+/// Lists of this many rows may be sealed as bitmaps.
 const DENSE_ROWS_MIN: usize = 64;
+
+/// They are, where they hold one row in this many of the part's: a bitmap then takes half of the
+/// list or less, and a range of single values meets at most this many bitmaps.
+const DENSE_SHARE: usize = 128;
 
 /// Fewer rows than one in this many are sorted; more are marked in plain bits.
 const SPARSE_SHARE: usize = 64;
@@ -110,13 +114,14 @@ impl Postings {
         self.gather(from..self.values(), union)
     }
 
-    /// Lays the lists down, long ones as bitmaps.
-    pub(crate) fn seal(&self, name: &str, out: &mut SectionsWriter<Vec<u8>>) -> io::Result<()> {
+    /// Lays the lists of a part of `rows` rows down, long ones as bitmaps.
+    pub(crate) fn seal(&self, name: &str, rows: u32, out: &mut SectionsWriter<Vec<u8>>) -> io::Result<()> {
+        let dense_min = DENSE_ROWS_MIN.max(rows as usize / DENSE_SHARE);
         let mut plain = Lists { starts: vec![0], rows: Vec::new() };
         let (mut dense, mut ends, mut sets) = (Vec::<u32>::new(), vec![0u64], Vec::new());
         for value in 0..self.values() {
             let list = self.list(value);
-            if list.len() >= DENSE_ROWS_MIN {
+            if list.len() >= dense_min {
                 dense.push(value as u32);
                 sets.extend(Bitmap::from_rows(list.iter().copied()).to_bytes());
                 ends.push(sets.len() as u64);
