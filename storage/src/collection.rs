@@ -46,6 +46,9 @@ pub struct Collection {
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
+/// What a thread of a collection does until it is closed.
+type Job = fn(&Inner);
+
 /// What the threads of a collection share.
 pub(crate) struct Inner {
     pub(crate) name: String,
@@ -246,8 +249,7 @@ impl Collection {
     pub(crate) fn start(inner: Inner) -> Result<Arc<Self>> {
         let inner = Arc::new(inner);
         let mut threads = Vec::new();
-        let jobs: [(&str, fn(&Inner)); 3] =
-            [("writer", committer::run), ("sealer", run_sealer), ("merger", run_merger)];
+        let jobs: [(&str, Job); 3] = [("writer", committer::run), ("sealer", run_sealer), ("merger", run_merger)];
         for (role, job) in jobs {
             if role != "writer" && !inner.options.background {
                 continue;
