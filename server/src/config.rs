@@ -87,7 +87,7 @@ impl Default for Limits {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             hits_max: 10_000,
-            offset_max: 100_000,
+            offset_max: 10_000,
             retrievers_max: 16,
             ef_max: 65_536,
             query_text_bytes_max: 64 << 10,

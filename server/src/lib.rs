@@ -7,4 +7,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail where it stands"))]
 
 pub mod config;
+pub mod engine;
+mod grpc;
+mod http;
+pub mod metrics;
 pub mod serve;

@@ -1,8 +1,39 @@
 //! A server: its listeners, its store, its end.
+//!
+//! ```text
+//! start: lock the data -> listen on both ports -> open the collections (beside) -> ready
+//! end:   no new calls -> calls that run come to their end, for a while -> close the store
+//! ```
+//!
+//! HTTP answers from the first moment, so that whoever waits can see how far the opening is; a
+//! collection serves as soon as it is open itself.
 
 use crate::config::Config;
+use crate::engine::Engine;
+use crate::grpc::{self, Door};
+use crate::http;
+use crate::metrics::Metrics;
+use nigh_proto::v1;
+use nigh_storage::disk::FsDisk;
+use nigh_storage::store::Store;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+use tower::util::MapResponseLayer;
+
+/// Bytes of one call, and of all calls of one connection, that a sender may have on its way.
+const STREAM_WINDOW_BYTES: u32 = 2 << 20;
+/// See [`STREAM_WINDOW_BYTES`].
+const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+/// A connection that is silent for this long is asked whether it is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// Why a server did not start, or did not stop well.
 #[derive(Debug, thiserror::Error)]
@@ -10,7 +41,8 @@ use std::net::SocketAddr;
 pub enum Error {
     /// Other machines would reach it.
     #[error(
-        "{addr} is not a loopback address, and there are no keys and no encryption yet; allow it by name (insecure bind) behind a proxy or in a closed network"
+        "{addr} is not a loopback address, and there are no keys and no encryption yet; \
+         allow it by name (insecure bind) behind a proxy or in a closed network"
     )]
     Exposed {
         /// The address that was asked for.
@@ -43,20 +75,123 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// A server.
 pub struct Server;
 
-/// A server that listens.
+/// A server that listens. One that is dropped without [`Self::shutdown`] stops listening; nothing
+/// that was acknowledged is lost by that.
 pub struct Running {
     grpc: SocketAddr,
     http: SocketAddr,
+    engine: Arc<Engine>,
+    stop: watch::Sender<bool>,
+    ready: watch::Receiver<bool>,
+    health: HealthReporter,
+    opening: JoinHandle<()>,
+    doors: Vec<JoinHandle<()>>,
+    drain: Duration,
 }
 
 impl Server {
-    /// Listens, and opens the collections behind it.
+    /// Locks the data directory and listens; the collections are opened behind it.
     pub async fn start(config: Config) -> Result<Running> {
         if let Some(addr) = config.exposed() {
             return Err(Error::Exposed { addr });
         }
-        Ok(Running { grpc: config.grpc, http: config.http })
+        let (grpc_listener, grpc) = listen(config.grpc).await?;
+        let (http_listener, http) = listen(config.http).await?;
+        let engine = attach(&config).await?;
+        let metrics = Arc::new(Metrics::default());
+        let (stop, stopping) = watch::channel(false);
+        let (is_ready, ready) = watch::channel(false);
+
+        let pages = http::router(engine.clone(), metrics.clone());
+        let until = stopped(stopping.clone());
+        let http_door = tokio::spawn(async move {
+            if let Err(err) = axum::serve(http_listener, pages).with_graceful_shutdown(until).await {
+                tracing::error!(%err, "the HTTP port ended");
+            }
+        });
+        let door = Door::new(engine.clone(), metrics, stopping.clone());
+        let (health, grpc_door) = grpc_door(&door, grpc_listener, &config, stopped(stopping)).await?;
+        let opening = tokio::spawn(open(engine.clone(), health.clone(), is_ready));
+        let drain = Duration::from_millis(config.limits.drain_ms);
+        Ok(Running { grpc, http, engine, stop, ready, health, opening, doors: vec![grpc_door, http_door], drain })
     }
+}
+
+async fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
+    let failed = |source| Error::Listen { addr, source };
+    let listener = TcpListener::bind(addr).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+async fn attach(config: &Config) -> Result<Arc<Engine>> {
+    let (data, options) = (config.data.clone(), config.storage.clone());
+    let attach = move || Store::attach(Arc::new(FsDisk), &data, options);
+    let store = tokio::task::spawn_blocking(attach).await.map_err(failed("open the data directory"))??;
+    Ok(Arc::new(Engine::new(store, config.data.clone(), config.limits.clone())))
+}
+
+fn failed<E: std::fmt::Display>(doing: &'static str) -> impl FnOnce(E) -> Error {
+    move |why| Error::System { doing, why: why.to_string() }
+}
+
+/// Opens the collections, then says so.
+async fn open(engine: Arc<Engine>, health: HealthReporter, ready: watch::Sender<bool>) {
+    let opened = tokio::task::spawn_blocking(move || engine.open_all()).await;
+    if let Err(err) = opened {
+        tracing::error!(%err, "the collections could not be opened");
+        return;
+    }
+    for service in services() {
+        health.set_service_status(service, ServingStatus::Serving).await;
+    }
+    // Nobody may be waiting for it.
+    let _ = ready.send(true);
+}
+
+/// What the health service speaks of; the empty name is the whole server.
+fn services() -> [&'static str; 3] {
+    ["", v1::points_server::SERVICE_NAME, v1::collections_server::SERVICE_NAME]
+}
+
+async fn grpc_door(
+    door: &Door,
+    listener: TcpListener,
+    config: &Config,
+    until: impl Future<Output = ()> + Send + 'static,
+) -> Result<(HealthReporter, JoinHandle<()>)> {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    for service in services() {
+        reporter.set_service_status(service, ServingStatus::NotServing).await;
+    }
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(v1::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .map_err(failed("describe the services"))?;
+    let router = tonic::transport::Server::builder()
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_concurrent_streams(config.limits.streams_max)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .layer(MapResponseLayer::new(grpc::of_the_caller))
+        .add_service(door.points())
+        .add_service(door.collections())
+        .add_service(health)
+        .add_service(reflection);
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let task = tokio::spawn(async move {
+        if let Err(err) = router.serve_with_incoming_shutdown(incoming, until).await {
+            tracing::error!(%err, "the gRPC port ended");
+        }
+    });
+    Ok((reporter, task))
+}
+
+/// Comes when the server is to stop.
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // An error means that whoever could say so is gone: a stop as well.
+    let _ = stopping.wait_for(|stop| *stop).await;
 }
 
 impl Running {
@@ -71,16 +206,67 @@ impl Running {
     }
 
     /// Returns when every collection is open or quarantined.
-    pub async fn ready(&self) {}
+    pub async fn ready(&self) {
+        let _ = self.ready.clone().wait_for(|ready| *ready).await;
+    }
 
     /// Lets calls that run come to their end, then closes the store.
-    pub async fn shutdown(self) -> Result<()> {
-        Ok(())
+    pub async fn shutdown(mut self) -> Result<()> {
+        // Whoever watches our health is told, and the stream on which that is watched ends.
+        for service in services() {
+            self.health.set_service_status(service, ServingStatus::NotServing).await;
+            self.health.clear_service_status(service).await;
+        }
+        let _ = self.stop.send(true);
+        let end = tokio::time::Instant::now() + self.drain;
+        for mut door in self.doors {
+            if tokio::time::timeout_at(end, &mut door).await.is_err() {
+                tracing::warn!("calls were still running when the server stopped");
+                door.abort();
+            }
+        }
+        self.opening.await.map_err(failed("finish the opening of the collections"))?;
+        let engine = self.engine;
+        tokio::task::spawn_blocking(move || engine.close()).await.map_err(failed("close the collections"))
     }
 }
 
 /// Serves until the process is told to end (SIGINT, SIGTERM). Says one line when it listens.
 pub async fn run_until_signal(config: Config) -> Result<()> {
+    let data = config.data.display().to_string();
+    let end = end_signal()?;
     let running = Server::start(config).await?;
+    say(&format!("nigh listens: gRPC {}, HTTP {}, data {data}", running.grpc, running.http))?;
+    end.await;
+    tracing::info!("stopping");
     running.shutdown().await
+}
+
+/// Comes when the process is told to end. It is listened for from the call on, not from the first poll.
+fn end_signal() -> Result<impl Future<Output = ()>> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen = |kind| signal(kind).map_err(failed("listen for signals"));
+        let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        })
+    }
+    #[cfg(not(unix))]
+    {
+        Ok(async {
+            let _ = tokio::signal::ctrl_c().await;
+        })
+    }
+}
+
+/// One line on the standard output, at once: others wait for it.
+fn say(line: &str) -> Result<()> {
+    use std::io::Write;
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(failed("write to the standard output"))
 }

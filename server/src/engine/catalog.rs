@@ -1,0 +1,123 @@
+//! Which collections there are, and how they are.
+
+use crate::engine::Engine;
+use crate::engine::error::{Error, Result};
+use crate::engine::pool::Deadline;
+use nigh_storage::collection::{Collection, Status};
+use nigh_storage::schema::CollectionSpec;
+use nigh_storage::store::State;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// How far the opening of the collections is.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub struct Progress {
+    /// Whether every one is open or quarantined.
+    pub ready: bool,
+    /// Collections that serve.
+    pub open: usize,
+    /// Collections that are being opened.
+    pub opening: usize,
+    /// Collections that cannot be served.
+    pub quarantined: usize,
+}
+
+impl Engine {
+    /// Opens every collection; each serves as soon as it is open. Blocks until the last one is.
+    pub fn open_all(&self) {
+        self.store.open_all();
+        self.opened.store(true, Ordering::Release);
+    }
+
+    /// How far that is.
+    pub fn progress(&self) -> Progress {
+        let mut progress = Progress { ready: self.opened.load(Ordering::Acquire), ..Progress::default() };
+        for (_, state) in self.store.list() {
+            match state {
+                State::Open => progress.open += 1,
+                State::Opening => progress.opening += 1,
+                State::Quarantined(_) => progress.quarantined += 1,
+            }
+        }
+        progress
+    }
+
+    /// An open collection.
+    pub fn collection(&self, name: &str) -> Result<Arc<Collection>> {
+        Ok(self.store.collection(name)?)
+    }
+
+    /// Every collection by name, and why it is not served, where it is not.
+    pub fn list(&self) -> Vec<(String, State)> {
+        let told = |(name, state)| match state {
+            State::Quarantined(why) => (name, State::Quarantined(self.without_root(&why))),
+            other => (name, other),
+        };
+        self.store.list().into_iter().map(told).collect()
+    }
+
+    /// Creates a collection; false where one of this name and spec was there and that is fine.
+    pub async fn create(
+        self: Arc<Self>,
+        name: String,
+        spec: CollectionSpec,
+        if_absent: bool,
+        deadline: &Deadline,
+    ) -> Result<bool> {
+        let engine = self.clone();
+        let work = move || match engine.store.create(&name, spec)? {
+            false if !if_absent => Err(Error::Exists(format!("collection `{name}` is there already"))),
+            created => Ok(created),
+        };
+        self.writes.run(deadline, work).await
+    }
+
+    /// Drops a collection; false where there was none.
+    pub async fn drop_collection(self: Arc<Self>, name: String, deadline: &Deadline) -> Result<bool> {
+        let engine = self.clone();
+        self.writes.run(deadline, move || Ok(engine.store.drop_collection(&name)?)).await
+    }
+
+    /// What a collection holds and how it is.
+    pub async fn describe(self: Arc<Self>, name: String, deadline: &Deadline) -> Result<(Arc<CollectionSpec>, Status)> {
+        let engine = self.clone();
+        let work = move || {
+            let collection = engine.store.collection(&name)?;
+            let mut status = collection.status();
+            status.refuses_writes = status.refuses_writes.map(|why| engine.without_root(&why));
+            Ok((collection.spec().clone(), status))
+        };
+        self.reads.run(deadline, work).await
+    }
+
+    /// How every open collection is. Blocks for a moment where a log is being synced.
+    pub fn statuses(&self) -> Vec<(String, Status)> {
+        let status = |(name, _): (String, State)| {
+            let status = self.store.collection(&name).ok()?.status();
+            Some((name, status))
+        };
+        self.store.list().into_iter().filter_map(status).collect()
+    }
+
+    /// Callers that run or wait, of reads and of writes.
+    pub fn callers(&self) -> (usize, usize) {
+        (self.reads.taken(), self.writes.taken())
+    }
+
+    /// Syncs and closes every collection; blocks until that is done.
+    pub fn close(&self) {
+        self.store.close();
+    }
+
+    /// A reason without the place of the data directory, which callers need not know.
+    fn without_root(&self, why: &str) -> String {
+        why.replace(&self.root.display().to_string(), "data")
+    }
+}
+
+/// Bytes of this process that are in memory; 0 where the system does not tell.
+pub fn resident_bytes() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib = text.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix("kB")?.trim().parse().ok());
+    kib.map_or(0, |kib: u64| kib * 1024)
+}

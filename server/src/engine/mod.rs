@@ -1,0 +1,52 @@
+//! The work behind the doors, on plain types: no word of any wire is known here.
+//!
+//! ```text
+//! catalog   which collections there are, how they are        search   walks a query's retrievers, fuses
+//! pool      async ends here: permits, queue, deadline        fetch    one retriever over all parts
+//! write     batches                                          read     payloads and vectors of winners, pages, counts
+//! ```
+
+pub mod catalog;
+pub mod error;
+pub mod fetch;
+pub mod pool;
+pub mod query;
+pub mod read;
+pub mod search;
+pub mod write;
+
+use crate::config::Limits;
+use pool::Pool;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// What all doors share.
+pub struct Engine {
+    store: Arc<nigh_storage::store::Store>,
+    root: PathBuf,
+    limits: Limits,
+    reads: Pool,
+    writes: Pool,
+    /// Whether every collection of the catalog was opened, or quarantined.
+    opened: AtomicBool,
+}
+
+impl Engine {
+    /// Over a store that is attached; its collections may still be opening.
+    pub fn new(store: Arc<nigh_storage::store::Store>, root: PathBuf, limits: Limits) -> Self {
+        Self {
+            reads: Pool::new("the queue of reads", limits.reads_running, limits.reads_queued),
+            writes: Pool::new("the queue of writes", limits.writes_running, limits.writes_queued),
+            opened: AtomicBool::new(false),
+            store,
+            root,
+            limits,
+        }
+    }
+
+    /// What may be asked for.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+}

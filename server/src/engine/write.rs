@@ -1,0 +1,62 @@
+//! Batches: parsed and analysed on a thread of the pool, then handed to the collection's writer.
+
+use crate::engine::Engine;
+use crate::engine::error::{Error, Result};
+use crate::engine::pool::Deadline;
+use nigh_storage::collection::Collection;
+use nigh_storage::write::{Durability, Write, Written};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// A batch that the writer has taken; what became of it comes later.
+pub struct Submitted {
+    written: oneshot::Receiver<nigh_storage::error::Result<Written>>,
+}
+
+impl Submitted {
+    /// Waits until the batch is as far as was asked.
+    pub async fn written(self) -> Result<Written> {
+        match self.written.await {
+            Ok(written) => Ok(written?),
+            Err(_) => Err(Error::Unavailable("the collection was closed while the write waited".into())),
+        }
+    }
+}
+
+impl Engine {
+    /// Hands a batch to the writer. Batches of one caller who waits for each `submit` stay in order.
+    pub async fn submit(
+        &self,
+        collection: Arc<Collection>,
+        ops: Vec<Write>,
+        durability: Durability,
+        deadline: &Deadline,
+    ) -> Result<Submitted> {
+        let most = self.limits.batch_ops_max;
+        if ops.is_empty() || ops.len() > most {
+            let limit = format!("a batch has 1 to {most}");
+            return Err(Error::invalid("ops", format!("{} operations", ops.len()), limit));
+        }
+        let (sender, written) = oneshot::channel();
+        let work = move || {
+            // Nobody may wait for the answer any more; the write stands all the same.
+            let done = Box::new(move |written| drop(sender.send(written)));
+            Ok(collection.submit(ops, durability, done)?)
+        };
+        self.writes.run(deadline, work).await?;
+        Ok(Submitted { written })
+    }
+
+    /// Applies a batch, all of it or nothing, and waits until it is as far as was asked.
+    pub async fn write(
+        &self,
+        collection: Arc<Collection>,
+        ops: Vec<Write>,
+        durability: Durability,
+        deadline: &Deadline,
+    ) -> Result<Written> {
+        let submitted = self.submit(collection, ops, durability, deadline).await?;
+        let when = "while the write was on its way to the disk; it may still get there";
+        deadline.within(when, submitted.written()).await?
+    }
+}

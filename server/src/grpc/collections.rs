@@ -1,0 +1,66 @@
+//! The calls of `Collections`.
+
+use super::{Door, deadline, schema};
+use crate::metrics::Rpc;
+use nigh_proto::v1::collections_server::Collections;
+use nigh_proto::v1::{self, CreateCollectionRequest, DescribeCollectionRequest, DropCollectionRequest};
+use nigh_storage::store::State;
+use tonic::{Request, Response, Status};
+
+#[tonic::async_trait]
+impl Collections for Door {
+    async fn create(
+        &self,
+        request: Request<CreateCollectionRequest>,
+    ) -> Result<Response<v1::CreateCollectionReply>, Status> {
+        let (deadline, request) = (deadline(request.metadata()), request.into_inner());
+        let work = async move {
+            let spec = schema::spec(request.spec.unwrap_or_default())?;
+            let engine = self.engine.clone();
+            let created = engine.create(request.collection, spec, request.if_absent, &deadline).await?;
+            Ok(v1::CreateCollectionReply { created })
+        };
+        self.call(Rpc::Create, work).await
+    }
+
+    async fn drop(&self, request: Request<DropCollectionRequest>) -> Result<Response<v1::DropCollectionReply>, Status> {
+        let (deadline, request) = (deadline(request.metadata()), request.into_inner());
+        let work = async move {
+            let dropped = self.engine.clone().drop_collection(request.collection, &deadline).await?;
+            Ok(v1::DropCollectionReply { dropped })
+        };
+        self.call(Rpc::Drop, work).await
+    }
+
+    async fn describe(
+        &self,
+        request: Request<DescribeCollectionRequest>,
+    ) -> Result<Response<v1::DescribeCollectionReply>, Status> {
+        let (deadline, request) = (deadline(request.metadata()), request.into_inner());
+        let work = async move {
+            let (spec, status) = self.engine.clone().describe(request.collection, &deadline).await?;
+            let (spec, status) = (schema::spec_out(&spec), schema::status_out(status));
+            Ok(v1::DescribeCollectionReply { spec: Some(spec), status: Some(status) })
+        };
+        self.call(Rpc::Describe, work).await
+    }
+
+    async fn list(
+        &self,
+        _request: Request<v1::ListCollectionsRequest>,
+    ) -> Result<Response<v1::ListCollectionsReply>, Status> {
+        let summary = |(name, state)| {
+            let (state, reason) = match state {
+                State::Open => ("open", String::new()),
+                State::Opening => ("opening", String::new()),
+                State::Quarantined(why) => ("quarantined", why),
+            };
+            v1::CollectionSummary { name, state: state.to_owned(), reason }
+        };
+        let work = async move {
+            let collections = self.engine.list().into_iter().map(summary).collect();
+            Ok(v1::ListCollectionsReply { collections })
+        };
+        self.call(Rpc::List, work).await
+    }
+}

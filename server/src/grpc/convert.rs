@@ -1,0 +1,216 @@
+//! Points and operations: from the wire to what the storage takes, and back. Vectors and payloads
+//! are moved, not copied, on the way in.
+
+use super::filter::{at_place, id, id_out, ids, left_out, tree};
+use crate::engine::error::{Error, Result};
+use crate::engine::query::{PayloadSelection, Record, VectorSelection};
+use bytes::Bytes;
+use nigh_index::id::PointId;
+use nigh_proto::v1::{self, op, payload_selection, selector, vector_selection};
+use nigh_storage::point::Point;
+use nigh_storage::schema::CollectionSpec;
+use nigh_storage::write::{Durability, Selector, Write};
+use std::collections::HashMap;
+
+/// The operations of a batch.
+pub(super) fn ops(ops: Vec<v1::Op>, spec: &CollectionSpec) -> Result<Vec<Write>> {
+    let one = |(at, one): (usize, v1::Op)| match one.op {
+        Some(op) => write(op, spec).map_err(|err| at_place(err, "ops", at)),
+        None => Err(left_out(&format!("ops[{at}].op"), "an operation is one of upsert, delete, set_payload, ...")),
+    };
+    ops.into_iter().enumerate().map(one).collect()
+}
+
+fn write(op: op::Op, spec: &CollectionSpec) -> Result<Write> {
+    let inside = |place: &'static str| move |err: Error| err.inside(place);
+    Ok(match op {
+        op::Op::Upsert(one) => Write::Upsert(point(one, spec).map_err(inside("upsert"))?),
+        op::Op::Delete(of) => Write::Delete(selector(Some(of)).map_err(inside("delete"))?),
+        op::Op::SetPayload(of) => {
+            Write::SetPayload(selector(of.points).map_err(inside("set_payload"))?, Bytes::from(of.payload))
+        }
+        op::Op::OverwritePayload(of) => {
+            Write::OverwritePayload(selector(of.points).map_err(inside("overwrite_payload"))?, Bytes::from(of.payload))
+        }
+        op::Op::DeletePayloadKeys(of) => {
+            Write::DeletePayloadKeys(selector(of.points).map_err(inside("delete_payload_keys"))?, of.keys)
+        }
+        op::Op::ClearPayload(of) => Write::ClearPayload(selector(Some(of)).map_err(inside("clear_payload"))?),
+        op::Op::UpdateVectors(one) => {
+            let point = point(one, spec).map_err(inside("update_vectors"))?;
+            if !point.payload.is_empty() {
+                return Err(Error::invalid("update_vectors.payload", "given", "this operation keeps the payload"));
+            }
+            Write::UpdateVectors(point.id, point.vectors)
+        }
+        op::Op::DeleteVectors(of) => {
+            let points = selector(of.points).map_err(inside("delete_vectors"))?;
+            let place = |name: &String| field(name, spec).map_err(inside("delete_vectors.names"));
+            Write::DeleteVectors(points, of.names.iter().map(place).collect::<Result<_>>()?)
+        }
+    })
+}
+
+fn point(point: v1::Point, spec: &CollectionSpec) -> Result<Point> {
+    let id = id("id", point.id)?;
+    let place = |(name, vector): (String, v1::Vector)| Ok((field(&name, spec)?, vector.values));
+    let vectors: Result<Vec<(u16, Vec<f32>)>> = point.vectors.into_iter().map(place).collect();
+    let mut vectors = vectors.map_err(|err| err.inside("vectors"))?;
+    vectors.sort_unstable_by_key(|(field, _)| *field);
+    Ok(Point { id, vectors, payload: Bytes::from(point.payload) })
+}
+
+/// The place of a vector field, by its name.
+fn field(name: &str, spec: &CollectionSpec) -> Result<u16> {
+    match spec.vectors.iter().position(|field| field.name == name) {
+        Some(at) => Ok(at as u16),
+        None => Err(Error::invalid(
+            super::filter::short(name),
+            "unknown",
+            format!("the collection's vector fields are {}", names(spec)),
+        )),
+    }
+}
+
+fn names(spec: &CollectionSpec) -> String {
+    let names: Vec<String> = spec.vectors.iter().map(|field| format!("`{}`", field.name)).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+fn selector(points: Option<v1::Selector>) -> Result<Selector> {
+    match points.and_then(|points| points.selector) {
+        Some(selector::Selector::Ids(of)) => Ok(Selector::Ids(ids("points.ids", of.ids)?)),
+        Some(selector::Selector::Filter(filter)) => {
+            Ok(Selector::Filter(tree(filter).map_err(|err| err.inside("points.filter"))?))
+        }
+        None => Err(left_out("points", "points are given by their ids or by a filter")),
+    }
+}
+
+/// How far a write has to get.
+pub(super) fn durability(wire: i32) -> Result<Durability> {
+    match v1::Durability::try_from(wire) {
+        Ok(v1::Durability::Unspecified | v1::Durability::Durable) => Ok(Durability::Durable),
+        Ok(v1::Durability::Logged) => Ok(Durability::Logged),
+        Ok(v1::Durability::Applied) => Ok(Durability::Applied),
+        Err(_) => Err(Error::invalid("durability", wire, "it is applied (1), logged (2) or durable (3)")),
+    }
+}
+
+/// How far a write got.
+pub(super) fn reached(durability: Durability) -> i32 {
+    let wire = match durability {
+        Durability::Applied => v1::Durability::Applied,
+        Durability::Logged => v1::Durability::Logged,
+        Durability::Durable => v1::Durability::Durable,
+    };
+    wire.into()
+}
+
+/// What comes back of payloads; `left_out` where nothing is said.
+pub(super) fn payload(selection: Option<v1::PayloadSelection>, left_out: PayloadSelection) -> PayloadSelection {
+    match selection.map(|selection| selection.selection) {
+        None => left_out,
+        Some(None | Some(payload_selection::Selection::All(false))) => PayloadSelection::Nothing,
+        Some(Some(payload_selection::Selection::All(true))) => PayloadSelection::All,
+        Some(Some(payload_selection::Selection::Include(keys))) => PayloadSelection::Include(keys.names),
+        Some(Some(payload_selection::Selection::Exclude(keys))) => PayloadSelection::Exclude(keys.names),
+    }
+}
+
+/// Which vectors come back.
+pub(super) fn vectors(selection: Option<v1::VectorSelection>, spec: &CollectionSpec) -> Result<VectorSelection> {
+    Ok(VectorSelection(match selection.and_then(|selection| selection.selection) {
+        None | Some(vector_selection::Selection::All(false)) => Vec::new(),
+        Some(vector_selection::Selection::All(true)) => (0..spec.vectors.len()).collect(),
+        Some(vector_selection::Selection::Include(fields)) => {
+            let place =
+                |name: &String| Ok(usize::from(field(name, spec).map_err(|err| err.inside("vectors.include"))?));
+            let mut places: Vec<usize> = fields.names.iter().map(place).collect::<Result<_>>()?;
+            places.sort_unstable();
+            places.dedup();
+            places
+        }
+    }))
+}
+
+/// A point as it goes out.
+pub(super) fn point_out(record: Record, spec: &CollectionSpec) -> Result<v1::Point> {
+    let (id, payload, vectors) = record_out(record, spec)?;
+    Ok(v1::Point { id: Some(id_out(id)), vectors, payload })
+}
+
+/// The pieces of a point as they go out.
+pub(super) fn record_out(
+    record: Record,
+    spec: &CollectionSpec,
+) -> Result<(PointId, String, HashMap<String, v1::Vector>)> {
+    let payload = String::from_utf8(record.payload.into()).map_err(|_| {
+        tracing::error!(id = %record.id, "a payload is not UTF-8");
+        Error::Corrupt
+    })?;
+    let named = |(field, values): (usize, Vec<f32>)| (spec.vectors[field].name.clone(), v1::Vector { values });
+    Ok((record.id, payload, record.vectors.into_iter().map(named).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nigh_index::vector::metric::Metric;
+    use nigh_index::vector::spec::VectorSpec;
+    use nigh_storage::schema::VectorField;
+
+    fn spec() -> CollectionSpec {
+        let field = |name: &str| VectorField { name: name.into(), spec: VectorSpec::new(2, Metric::Dot) };
+        CollectionSpec { vectors: vec![field("a"), field("b")], ..Default::default() }
+    }
+
+    fn point(vectors: &[&str]) -> v1::Point {
+        let vector = |name: &&str| ((*name).to_owned(), v1::Vector { values: vec![1.0, 2.0] });
+        v1::Point {
+            id: Some(id_out(PointId::Num(7))),
+            vectors: vectors.iter().map(vector).collect(),
+            ..Default::default()
+        }
+    }
+
+    fn refused(op: op::Op, expected: &str) {
+        let good = v1::Op { op: Some(op::Op::Upsert(point(&["a"]))) };
+        let err = ops(vec![good, v1::Op { op: Some(op) }], &spec()).unwrap_err();
+        assert_eq!(err.to_string(), expected);
+    }
+
+    #[test]
+    fn vectors_stand_in_the_order_of_the_spec() {
+        let op = v1::Op { op: Some(op::Op::Upsert(point(&["b", "a"]))) };
+        let written = ops(vec![op], &spec()).unwrap();
+        let vectors = vec![(0, vec![1.0, 2.0]), (1, vec![1.0, 2.0])];
+        let expected = Point { id: PointId::Num(7), vectors, payload: Bytes::new() };
+        assert_eq!(written, [Write::Upsert(expected)]);
+    }
+
+    #[test]
+    fn a_mistake_names_its_operation_and_field() {
+        refused(
+            op::Op::Upsert(point(&["colour"])),
+            "ops[1].upsert.vectors.colour is unknown; the collection's vector fields are `a`, `b`",
+        );
+        refused(op::Op::Upsert(v1::Point::default()), "ops[1].upsert.id is left out; an id is a number or a UUID");
+        refused(
+            op::Op::SetPayload(v1::PayloadOp { points: None, payload: "{}".into() }),
+            "ops[1].set_payload.points is left out; points are given by their ids or by a filter",
+        );
+        let with_payload = v1::Point { payload: "{}".into(), ..point(&["a"]) };
+        refused(
+            op::Op::UpdateVectors(with_payload),
+            "ops[1].update_vectors.payload is given; this operation keeps the payload",
+        );
+    }
+
+    #[test]
+    fn durability_is_durable_unless_told() {
+        assert_eq!(durability(0).unwrap(), Durability::Durable);
+        assert_eq!(durability(1).unwrap(), Durability::Applied);
+        assert!(durability(9).is_err());
+    }
+}

@@ -1,0 +1,98 @@
+//! The calls of `Points`.
+
+use super::{Door, convert, deadline, filter, query};
+use crate::engine::query::{Get, PayloadSelection, Scroll};
+use crate::metrics::Rpc;
+use nigh_proto::v1::points_server::Points;
+use nigh_proto::v1::{self, CountRequest, GetRequest, QueryRequest, ScrollRequest, WriteRequest};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+/// Points of a page that says no number.
+const PAGE_DEFAULT: usize = 10;
+
+#[tonic::async_trait]
+impl Points for Door {
+    type IngestStream = ReceiverStream<Result<v1::IngestReply, Status>>;
+
+    async fn write(&self, request: Request<WriteRequest>) -> Result<Response<v1::WriteReply>, Status> {
+        let (deadline, request) = (deadline(request.metadata()), request.into_inner());
+        let work = async move {
+            let collection = self.engine.collection(&request.collection)?;
+            let ops = convert::ops(request.ops, collection.spec())?;
+            let durability = convert::durability(request.durability)?;
+            let written = self.engine.write(collection, ops, durability, &deadline).await?;
+            let reached = convert::reached(written.reached);
+            Ok(v1::WriteReply { seq: written.seq, reached, affected: written.affected })
+        };
+        self.call(Rpc::Write, work).await
+    }
+
+    async fn ingest(
+        &self,
+        request: Request<Streaming<v1::IngestRequest>>,
+    ) -> Result<Response<Self::IngestStream>, Status> {
+        Ok(Response::new(self.clone().ingest(request.into_inner()).await?))
+    }
+
+    async fn query(&self, request: Request<QueryRequest>) -> Result<Response<v1::QueryReply>, Status> {
+        let (deadline, request) = (deadline(request.metadata()), request.into_inner());
+        let work = async move {
+            let collection = self.engine.collection(&request.collection)?;
+            let spec = collection.spec().clone();
+            let explain = request.explain;
+            let query = query::query(request, &spec)?;
+            let answer = self.engine.query(collection, query, &deadline).await?;
+            query::reply(answer, &spec, explain)
+        };
+        self.call(Rpc::Query, work).await
+    }
+
+    async fn get(&self, request: Request<GetRequest>) -> Result<Response<v1::GetReply>, Status> {
+        let (deadline, request) = (deadline(request.metadata()), request.into_inner());
+        let work = async move {
+            let collection = self.engine.collection(&request.collection)?;
+            let spec = collection.spec().clone();
+            let get = Get {
+                ids: filter::ids("ids", request.ids)?,
+                payload: convert::payload(request.payload, PayloadSelection::All),
+                vectors: convert::vectors(request.vectors, &spec)?,
+            };
+            let (records, seq) = self.engine.get(collection, get, &deadline).await?;
+            let points = records.into_iter().map(|record| convert::point_out(record, &spec));
+            Ok(v1::GetReply { points: points.collect::<Result<_, _>>()?, seq })
+        };
+        self.call(Rpc::Get, work).await
+    }
+
+    async fn scroll(&self, request: Request<ScrollRequest>) -> Result<Response<v1::ScrollReply>, Status> {
+        let (deadline, request) = (deadline(request.metadata()), request.into_inner());
+        let work = async move {
+            let collection = self.engine.collection(&request.collection)?;
+            let spec = collection.spec().clone();
+            let scroll = Scroll {
+                filter: filter::optional(request.filter)?,
+                from: request.from.map(|from| filter::id("from", Some(from))).transpose()?,
+                limit: if request.limit == 0 { PAGE_DEFAULT } else { request.limit as usize },
+                payload: convert::payload(request.payload, PayloadSelection::Nothing),
+                vectors: convert::vectors(request.vectors, &spec)?,
+            };
+            let page = self.engine.scroll(collection, scroll, &deadline).await?;
+            let points = page.records.into_iter().map(|record| convert::point_out(record, &spec));
+            let next = page.next.map(filter::id_out);
+            Ok(v1::ScrollReply { points: points.collect::<Result<_, _>>()?, next, seq: page.seq })
+        };
+        self.call(Rpc::Scroll, work).await
+    }
+
+    async fn count(&self, request: Request<CountRequest>) -> Result<Response<v1::CountReply>, Status> {
+        let (deadline, request) = (deadline(request.metadata()), request.into_inner());
+        let work = async move {
+            let collection = self.engine.collection(&request.collection)?;
+            let filter = filter::optional(request.filter)?;
+            let (count, seq) = self.engine.count(collection, filter, &deadline).await?;
+            Ok(v1::CountReply { count, seq })
+        };
+        self.call(Rpc::Count, work).await
+    }
+}

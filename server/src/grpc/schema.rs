@@ -1,0 +1,127 @@
+//! What a collection holds and how it is, on the wire.
+
+use super::filter::at_place;
+use crate::engine::catalog;
+use crate::engine::error::{Error, Result};
+use nigh_index::text::spec::TextSpec;
+use nigh_index::vector::metric::Metric;
+use nigh_index::vector::spec::{HnswSpec, VectorSpec};
+use nigh_proto::v1;
+use nigh_storage::collection::Status;
+use nigh_storage::schema::{CollectionSpec, TextField, VectorField};
+
+/// A spec as the storage takes it; whether it can be served is checked there.
+pub(super) fn spec(spec: v1::CollectionSpec) -> Result<CollectionSpec> {
+    let vector = |(at, field): (usize, v1::VectorField)| {
+        let metric = metric(field.metric).map_err(|err| at_place(err, "spec.vectors", at))?;
+        let (default, asked) = (HnswSpec::default(), field.hnsw.unwrap_or_default());
+        let or = |asked: u32, default: u32| if asked == 0 { default } else { asked };
+        let hnsw = HnswSpec { m: or(asked.m, default.m), ef_construct: or(asked.ef_construct, default.ef_construct) };
+        Ok(VectorField { name: field.name, spec: VectorSpec { size: field.size, metric, hnsw } })
+    };
+    let text = |field: v1::TextField| {
+        let default = TextSpec::default();
+        let analyzer = if field.analyzer.is_empty() { default.analyzer } else { field.analyzer };
+        let (k1, b) = (field.k1.unwrap_or(default.k1), field.b.unwrap_or(default.b));
+        TextField { name: field.name, paths: field.paths, spec: TextSpec { analyzer, k1, b } }
+    };
+    Ok(CollectionSpec {
+        vectors: spec.vectors.into_iter().enumerate().map(vector).collect::<Result<_>>()?,
+        texts: spec.texts.into_iter().map(text).collect(),
+        no_auto_index: spec.no_auto_index,
+    })
+}
+
+fn metric(wire: i32) -> Result<Metric> {
+    match v1::Metric::try_from(wire) {
+        Ok(v1::Metric::Cosine) => Ok(Metric::Cosine),
+        Ok(v1::Metric::Dot) => Ok(Metric::Dot),
+        Ok(v1::Metric::Euclid) => Ok(Metric::Euclid),
+        Ok(v1::Metric::Manhattan) => Ok(Metric::Manhattan),
+        Ok(v1::Metric::Unspecified) | Err(_) => {
+            let value = if wire == 0 { "left out".to_owned() } else { wire.to_string() };
+            Err(Error::invalid("metric", value, "it is cosine (1), dot (2), euclid (3) or manhattan (4)"))
+        }
+    }
+}
+
+/// A spec as it goes out.
+pub(super) fn spec_out(spec: &CollectionSpec) -> v1::CollectionSpec {
+    let vector = |field: &VectorField| {
+        let metric = match field.spec.metric {
+            Metric::Cosine => v1::Metric::Cosine,
+            Metric::Dot => v1::Metric::Dot,
+            Metric::Euclid => v1::Metric::Euclid,
+            Metric::Manhattan => v1::Metric::Manhattan,
+        };
+        let HnswSpec { m, ef_construct } = field.spec.hnsw;
+        v1::VectorField {
+            name: field.name.clone(),
+            size: field.spec.size,
+            metric: metric.into(),
+            hnsw: Some(v1::HnswSpec { m, ef_construct }),
+        }
+    };
+    let text = |field: &TextField| v1::TextField {
+        name: field.name.clone(),
+        paths: field.paths.clone(),
+        analyzer: field.spec.analyzer.clone(),
+        k1: Some(field.spec.k1),
+        b: Some(field.spec.b),
+    };
+    v1::CollectionSpec {
+        vectors: spec.vectors.iter().map(vector).collect(),
+        texts: spec.texts.iter().map(text).collect(),
+        no_auto_index: spec.no_auto_index,
+    }
+}
+
+/// How a collection is, as it goes out.
+pub(super) fn status_out(status: Status) -> v1::CollectionStatus {
+    let segment = |segment: nigh_storage::collection::SegmentStatus| v1::SegmentStatus {
+        number: segment.number,
+        rows: segment.rows,
+        dead_rows: segment.dead_rows,
+        bytes: segment.bytes,
+    };
+    v1::CollectionStatus {
+        state: "open".to_owned(),
+        points: status.points,
+        seq: status.seq,
+        durable_seq: status.durable_seq,
+        segments: status.segments.into_iter().map(segment).collect(),
+        live_rows: status.live_rows,
+        live_bytes: status.live_bytes,
+        disk_bytes: status.disk_bytes,
+        upkeep: status.upkeep.to_owned(),
+        refuses_writes: status.refuses_writes.unwrap_or_default(),
+        resident_bytes: catalog::resident_bytes(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_takes_its_default_and_is_told() {
+        let field = v1::VectorField { name: "v".into(), size: 3, metric: 3, hnsw: None };
+        let text = v1::TextField { name: "t".into(), b: Some(0.0), ..Default::default() };
+        let asked = v1::CollectionSpec { vectors: vec![field], texts: vec![text], no_auto_index: true };
+        let told = spec_out(&spec(asked).unwrap());
+        assert_eq!(told.vectors[0].hnsw, Some(v1::HnswSpec { m: 16, ef_construct: 128 }));
+        assert_eq!(
+            (&told.texts[0].analyzer[..], told.texts[0].k1, told.texts[0].b),
+            ("standard", Some(1.2), Some(0.0))
+        );
+        assert_eq!((told.vectors[0].metric, told.no_auto_index), (3, true));
+        assert_eq!(spec_out(&spec(told.clone()).unwrap()), told);
+    }
+
+    #[test]
+    fn an_unknown_metric_is_named() {
+        let field = v1::VectorField { name: "v".into(), size: 3, metric: 99, hnsw: None };
+        let err = spec(v1::CollectionSpec { vectors: vec![field], ..Default::default() }).unwrap_err().to_string();
+        assert!(err.starts_with("spec.vectors[0].metric is 99;"), "{err}");
+    }
+}

@@ -1,0 +1,223 @@
+//! Counters and latencies of every call, as Prometheus reads them.
+//!
+//! The text format is written by hand: a few counters need no registry.
+
+use crate::engine::Engine;
+use crate::engine::catalog;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// The upper ends of the latency buckets, in microseconds.
+const BUCKETS_US: [u64; 14] =
+    [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000];
+/// gRPC has codes from 0 to 16.
+const CODES: usize = 17;
+/// Nobody waited for the answer.
+const CANCELLED: usize = 1;
+
+/// A call that is counted.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "they are the names of the calls")]
+pub enum Rpc {
+    Create,
+    Drop,
+    Describe,
+    List,
+    Write,
+    /// One batch of an ingest stream, from its arrival to its acknowledgement.
+    IngestBatch,
+    Query,
+    Get,
+    Scroll,
+    Count,
+}
+
+const RPCS: [(Rpc, &str); 10] = [
+    (Rpc::Create, "Create"),
+    (Rpc::Drop, "Drop"),
+    (Rpc::Describe, "Describe"),
+    (Rpc::List, "List"),
+    (Rpc::Write, "Write"),
+    (Rpc::IngestBatch, "IngestBatch"),
+    (Rpc::Query, "Query"),
+    (Rpc::Get, "Get"),
+    (Rpc::Scroll, "Scroll"),
+    (Rpc::Count, "Count"),
+];
+
+/// What has been counted since the start.
+#[derive(Default)]
+pub struct Metrics {
+    calls: [Calls; RPCS.len()],
+}
+
+#[derive(Default)]
+struct Calls {
+    codes: [AtomicU64; CODES],
+    buckets: [AtomicU64; BUCKETS_US.len() + 1],
+    sum_us: AtomicU64,
+}
+
+/// Measures one call; one that is dropped unfinished counts as cancelled.
+pub struct Timer<'m> {
+    calls: &'m Calls,
+    begin: Instant,
+    code: usize,
+}
+
+impl Timer<'_> {
+    /// The call ended with this gRPC code.
+    pub fn end(mut self, code: i32) {
+        self.code = usize::try_from(code).unwrap_or(CANCELLED).min(CODES - 1);
+    }
+}
+
+impl Drop for Timer<'_> {
+    fn drop(&mut self) {
+        self.calls.count(self.code, self.begin.elapsed());
+    }
+}
+
+impl Metrics {
+    /// A call begins.
+    pub fn begin(&self, rpc: Rpc) -> Timer<'_> {
+        Timer { calls: &self.calls[rpc as usize], begin: Instant::now(), code: CANCELLED }
+    }
+
+    /// A call took this long and ended with this gRPC code.
+    pub fn count(&self, rpc: Rpc, code: i32, took: Duration) {
+        self.calls[rpc as usize].count(usize::try_from(code).unwrap_or(CANCELLED).min(CODES - 1), took);
+    }
+
+    /// All of it as text. Blocks for a moment where a collection syncs its log.
+    pub fn text(&self, engine: &Engine) -> String {
+        let mut out = String::with_capacity(8 << 10);
+        // Writing to a String does not fail.
+        let _ = self.write_calls(&mut out);
+        let _ = write_process(&mut out, engine);
+        let _ = write_collections(&mut out, engine);
+        out
+    }
+
+    fn write_calls(&self, out: &mut String) -> std::fmt::Result {
+        head(out, "nigh_calls_total", "counter", "Calls that ended, by their gRPC code.")?;
+        for (calls, (_, rpc)) in self.calls.iter().zip(RPCS) {
+            for (code, count) in calls.codes.iter().enumerate() {
+                let count = count.load(Ordering::Relaxed);
+                if count > 0 {
+                    writeln!(out, "nigh_calls_total{{rpc=\"{rpc}\",code=\"{code}\"}} {count}")?;
+                }
+            }
+        }
+        let name = "nigh_call_duration_seconds";
+        head(out, name, "histogram", "Time of calls, from the whole request to the whole reply.")?;
+        for (calls, (_, rpc)) in self.calls.iter().zip(RPCS) {
+            let mut sum = 0;
+            for (at, count) in calls.buckets.iter().enumerate() {
+                sum += count.load(Ordering::Relaxed);
+                let end = BUCKETS_US.get(at).map_or("+Inf".to_owned(), |us| (*us as f64 / 1e6).to_string());
+                writeln!(out, "{name}_bucket{{rpc=\"{rpc}\",le=\"{end}\"}} {sum}")?;
+            }
+            let seconds = calls.sum_us.load(Ordering::Relaxed) as f64 / 1e6;
+            writeln!(out, "{name}_sum{{rpc=\"{rpc}\"}} {seconds}")?;
+            writeln!(out, "{name}_count{{rpc=\"{rpc}\"}} {sum}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Calls {
+    fn count(&self, code: usize, took: Duration) {
+        let us = took.as_micros() as u64;
+        let bucket = BUCKETS_US.partition_point(|end| *end < us);
+        self.codes[code].fetch_add(1, Ordering::Relaxed);
+        self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
+        self.sum_us.fetch_add(us, Ordering::Relaxed);
+    }
+}
+
+fn head(out: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {
+    writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}")
+}
+
+fn write_process(out: &mut String, engine: &Engine) -> std::fmt::Result {
+    let progress = engine.progress();
+    let (reads, writes) = engine.callers();
+    let one = |out: &mut String, name: &str, help: &str, value: u64| {
+        head(out, name, "gauge", help)?;
+        writeln!(out, "{name} {value}")
+    };
+    one(out, "nigh_resident_bytes", "Memory of the process, mapped files included.", catalog::resident_bytes())?;
+    one(out, "nigh_ready", "1 when every collection is open or quarantined.", progress.ready.into())?;
+    head(out, "nigh_callers", "gauge", "Callers that run or wait.")?;
+    writeln!(out, "nigh_callers{{of=\"reads\"}} {reads}\nnigh_callers{{of=\"writes\"}} {writes}")?;
+    head(out, "nigh_collections", "gauge", "Collections by state.")?;
+    let states = [("open", progress.open), ("opening", progress.opening), ("quarantined", progress.quarantined)];
+    for (state, count) in states {
+        writeln!(out, "nigh_collections{{state=\"{state}\"}} {count}")?;
+    }
+    Ok(())
+}
+
+type Gauge = (&'static str, &'static str, &'static str, fn(&nigh_storage::collection::Status) -> u64);
+
+const OF_COLLECTIONS: [Gauge; 11] = [
+    ("nigh_points", "gauge", "Points alive.", |status| status.points),
+    ("nigh_seq", "gauge", "The last operation applied.", |status| status.seq),
+    ("nigh_durable_seq", "gauge", "The last operation known to be on disk.", |status| status.durable_seq),
+    ("nigh_segments", "gauge", "Segments.", |status| status.segments.len() as u64),
+    ("nigh_dead_rows", "gauge", "Rows of segments that were deleted or replaced.", |status| {
+        status.segments.iter().map(|segment| segment.dead_rows).sum()
+    }),
+    ("nigh_live_rows", "gauge", "Rows not yet in a segment.", |status| status.live_rows),
+    ("nigh_live_bytes", "gauge", "Memory of rows not yet in a segment.", |status| status.live_bytes),
+    ("nigh_disk_bytes", "gauge", "Bytes of log and segments.", |status| status.disk_bytes),
+    ("nigh_batches_total", "counter", "Batches written.", |status| status.batches),
+    ("nigh_syncs_total", "counter", "Syncs of the log, each shared by many batches.", |status| status.syncs),
+    ("nigh_refuses_writes", "gauge", "1 where writes are refused.", |status| status.refuses_writes.is_some().into()),
+];
+
+fn write_collections(out: &mut String, engine: &Engine) -> std::fmt::Result {
+    let statuses = engine.statuses();
+    for (name, kind, help, value) in OF_COLLECTIONS {
+        head(out, name, kind, help)?;
+        for (collection, status) in &statuses {
+            // A collection's name has no character that has to be escaped.
+            writeln!(out, "{name}{{collection=\"{collection}\"}} {}", value(status))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_call_has_its_place() {
+        for (at, (rpc, _)) in RPCS.into_iter().enumerate() {
+            assert_eq!(rpc as usize, at);
+        }
+    }
+
+    #[test]
+    fn buckets_add_up_and_what_is_dropped_is_cancelled() {
+        let metrics = Metrics::default();
+        metrics.count(Rpc::Query, 0, Duration::from_micros(100));
+        metrics.count(Rpc::Query, 0, Duration::from_secs(60));
+        drop(metrics.begin(Rpc::Get));
+        let mut out = String::new();
+        metrics.write_calls(&mut out).unwrap();
+        for line in [
+            r#"nigh_calls_total{rpc="Query",code="0"} 2"#,
+            r#"nigh_calls_total{rpc="Get",code="1"} 1"#,
+            r#"nigh_call_duration_seconds_bucket{rpc="Query",le="0.0001"} 1"#,
+            r#"nigh_call_duration_seconds_bucket{rpc="Query",le="5"} 1"#,
+            r#"nigh_call_duration_seconds_bucket{rpc="Query",le="+Inf"} 2"#,
+            r#"nigh_call_duration_seconds_count{rpc="Query"} 2"#,
+        ] {
+            assert!(out.lines().any(|have| have == line), "{line}\n{out}");
+        }
+    }
+}
