@@ -135,12 +135,28 @@ pub fn open(disk: &dyn Disk, path: &Path, kind: Kind) -> Result<Bytes> {
 /// Reads the whole file and checks that its body is what was written.
 pub fn verify(disk: &dyn Disk, path: &Path, kind: Kind) -> Result<()> {
     let (body, expected) = opened(disk, path, kind)?;
-    let got = xxh3_64(&body);
+    checked(path, &body, expected).map(|_| ())
+}
+
+/// The body of a file, mapped and read once: it is what was written, and it is the file of this
+/// checksum, not another one of the same kind that came to its name.
+pub fn open_checked(disk: &dyn Disk, path: &Path, kind: Kind, checksum: u64) -> Result<Bytes> {
+    let (body, expected) = opened(disk, path, kind)?;
+    let got = checked(path, &body, expected)?;
+    if got != checksum {
+        let why = format!("the body's checksum is {got:016x}, the manifest says {checksum:016x}");
+        return Err(Error::corrupt(path, HEADER_BYTES, why));
+    }
+    Ok(body)
+}
+
+fn checked(path: &Path, body: &Bytes, expected: u64) -> Result<u64> {
+    let got = xxh3_64(body);
     if got != expected {
         let why = format!("the body's checksum is {got:016x}, the header says {expected:016x}");
         return Err(Error::corrupt(path, HEADER_BYTES, why));
     }
-    Ok(())
+    Ok(got)
 }
 
 /// Writes a file whose body is at hand.

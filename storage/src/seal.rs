@@ -163,8 +163,7 @@ pub(crate) fn save_dead(inner: &Inner, number: u64, seq: u64, dead: &Bitmap) -> 
 pub(crate) fn load_dead(disk: &dyn crate::disk::Disk, collection: &Path, entry: &SegmentEntry) -> Result<Bitmap> {
     let Some(file) = &entry.dead else { return Ok(Bitmap::new()) };
     let path = folder(collection, entry.number).join(&file.name);
-    frame::verify(disk, &path, Kind::Dead)?;
-    let body = frame::open(disk, &path, Kind::Dead)?;
+    let body = frame::open_checked(disk, &path, Kind::Dead, file.checksum)?;
     Bitmap::from_bytes(&body, entry.rows).map_err(|err| crate::error::Error::of_index(&path, err))
 }
 

@@ -307,3 +307,35 @@ fn a_corrupt_collection_is_quarantined_and_the_others_serve() {
     let states: Vec<bool> = ["c", "d"].iter().map(|name| store.collection(name).is_ok()).collect();
     assert_eq!(states.iter().filter(|open| **open).count(), 1);
 }
+
+/// One flipped bit in any file of a segment is found when the collection is opened.
+#[test]
+fn a_flipped_bit_in_any_file_of_a_segment_is_found() {
+    let root = tempfile::tempdir().unwrap();
+    let (store, collection) = open(root.path());
+    let mut model = Model::new();
+    let changes: Vec<Change> = (0..20).map(|number| Change::Upsert(number, number, true, true)).collect();
+    collection.write(changes.iter().map(|change| write(change, &mut model)).collect(), Durability::Durable).unwrap();
+    assert!(collection.seal().unwrap());
+    drop((collection, store));
+    let folder = std::fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_dir());
+    let segment = folder.unwrap().join("segments").join("0000000001");
+    let files: Vec<_> = std::fs::read_dir(&segment).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 10, "{files:?}");
+    for path in files {
+        let whole = std::fs::read(&path).unwrap();
+        for at in [0, 9, 20, 40, 63, 64, whole.len() / 2, whole.len() - 1] {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 4;
+            std::fs::remove_file(&path).unwrap();
+            std::fs::write(&path, &damaged).unwrap();
+            let store = Store::open(Arc::new(FsDisk), root.path(), options()).unwrap();
+            let refused = store.collection("c").map(|_| ());
+            assert!(matches!(&refused, Err(Error::Quarantined { .. })), "{} at {at}: {refused:?}", path.display());
+        }
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, &whole).unwrap();
+    }
+    let (_store, collection) = open(root.path());
+    assert_eq!(contents(&collection), model);
+}

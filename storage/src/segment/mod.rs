@@ -97,13 +97,14 @@ struct Opener<'a> {
 }
 
 impl Opener<'_> {
-    /// The body of a file that the manifest names, as long as the manifest says.
+    /// The body of a file that the manifest names, byte for byte what was written: a damaged list of
+    /// postings or a damaged vector would otherwise be a wrong answer that nobody notices.
     fn body(&self, name: &str, kind: Kind) -> Result<Bytes> {
         let path = self.folder.join(name);
         let Some(entry) = self.entry.files.iter().find(|file| file.name == name) else {
             return Err(Error::corrupt(path, 0, "the manifest does not name this file"));
         };
-        let body = frame::open(self.disk, &path, kind)?;
+        let body = frame::open_checked(self.disk, &path, kind, entry.checksum)?;
         let bytes = body.len() as u64 + frame::HEADER_BYTES;
         if bytes != entry.bytes {
             return Err(Error::corrupt(path, bytes, format!("has {bytes} bytes, the manifest says {}", entry.bytes)));
