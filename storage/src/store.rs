@@ -112,6 +112,7 @@ impl Store {
             io::ErrorKind::WouldBlock => Error::Locked { path: path.clone() },
             _ => doing("lock", &path)(err),
         })?;
+        sync_above(&*disk, root)?;
         let catalog = load_catalog(&*disk, root)?;
         let slot = |folder| Slot { folder, opened: Opened::Opening };
         let collections = catalog.collections.into_iter().map(|(name, folder)| (name, slot(folder))).collect();
@@ -264,6 +265,22 @@ impl Store {
     }
 }
 
+/// Makes the directory's own name durable, and those above it: it may just have been created.
+fn sync_above(disk: &dyn Disk, root: &Path) -> Result<()> {
+    for folder in root.ancestors().skip(1) {
+        match disk.sync_dir(folder) {
+            // A folder that is not ours to sync was not created by us.
+            Err(err) if matches!(err.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
+                return Ok(());
+            }
+            // Some file systems sync no folders.
+            Err(err) if matches!(err.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {}
+            synced => synced.map_err(doing("sync", folder))?,
+        }
+    }
+    Ok(())
+}
+
 fn load_catalog(disk: &dyn Disk, root: &Path) -> Result<Catalog> {
     let path = root.join("CATALOG");
     match disk.length(&path) {
@@ -279,8 +296,7 @@ fn load_catalog(disk: &dyn Disk, root: &Path) -> Result<Catalog> {
         }
         Err(err) => Err(doing("read", &path)(err)),
         Ok(_) => {
-            frame::verify(disk, &path, Kind::Catalog)?;
-            let body = frame::open(disk, &path, Kind::Catalog)?;
+            let body = frame::read_replaced(disk, &path, Kind::Catalog)?;
             serde_json::from_slice(&body).map_err(|err| Error::corrupt(path, 0, err.to_string()))
         }
     }
