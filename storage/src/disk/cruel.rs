@@ -89,6 +89,7 @@ struct State {
     dice: Dice,
 }
 
+#[derive(Clone)]
 enum Node {
     File(FileNode),
     Folder(FolderNode),
@@ -212,19 +213,30 @@ impl CruelDisk {
         let state = self.state.lock();
         let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mood = Mood::of(&mut dice);
-        let mut nodes: Vec<_> = state.nodes.iter().collect();
-        nodes.sort_unstable_by_key(|(number, _)| **number);
-        let found = |(number, node): (&u64, &Node)| {
-            // Half of the cuts treat all files alike, the others each in its own way.
+        let mut nodes = HashMap::new();
+        let mut waiting = vec![ROOT];
+        // What no name leads to any more is gone.
+        while let Some(number) = waiting.pop() {
+            // Some cuts treat all files alike, the others each in its own way.
             let mood = if mood == Mood::Mixed { Mood::of(&mut dice) } else { mood };
-            let node = match node {
+            let node = match &state.nodes[&number] {
                 Node::File(file) => Node::File(file.found(mood, &mut dice)),
-                Node::Folder(folder) => Node::Folder(folder.found(mood, &mut dice)),
+                Node::Folder(folder) => {
+                    let found = folder.found(mood, &mut dice);
+                    waiting.extend(found.live.values());
+                    Node::Folder(found)
+                }
             };
-            (*number, node)
-        };
-        let nodes = nodes.into_iter().map(found).collect();
+            nodes.insert(number, node);
+        }
         Self::of(nodes, state.next_node, seed)
+    }
+
+    /// The disk as the next process finds it when this one ends now: nothing is lost, and what was
+    /// not synced can still be. This one stays as it is. Locks are gone, faults and lies too.
+    pub fn kill(&self) -> Self {
+        let state = self.state.lock();
+        Self::of(state.nodes.clone(), state.next_node, state.calls)
     }
 
     fn call(&self, call: Call) -> io::Result<(parking_lot::MutexGuard<'_, State>, Fate)> {

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 const SECTOR: usize = 512;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct FileNode {
     pub(super) live: Vec<u8>,
     pub(super) durable: Vec<u8>,
@@ -15,7 +15,7 @@ pub(super) struct FileNode {
     pub(super) mapped: Option<Bytes>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct FolderNode {
     pub(super) live: BTreeMap<String, u64>,
     pub(super) durable: BTreeMap<String, u64>,

@@ -1,0 +1,380 @@
+//! The store on the cruel disk, held against a map: after any crash it holds what it held after some
+//! batch, whole, and no batch that was acknowledged as durable is missing.
+//!
+//! A script of batches, seals, merges, restarts, creations and drops runs once for a seed, and the
+//! disk is looked at before each of its calls: as a power cut would leave it (several ways), and as
+//! the end of the process would. What is found is opened, compared, written to, and cut again.
+
+mod model;
+mod watched;
+
+use model::{Dice, Model, apply, difference, spec};
+use nigh_storage::collection::Collection;
+use nigh_storage::disk::Disk;
+use nigh_storage::disk::cruel::{CruelDisk, Fault, Lie};
+use nigh_storage::error::Error;
+use nigh_storage::snapshot::Snapshot;
+use nigh_storage::store::{Options, State, Store};
+use nigh_storage::write::{Durability, Write};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use watched::Watched;
+
+const ROOT: &str = "/data/nigh";
+const NAME: &str = "points";
+
+/// In the background, seals and merges come all the time and at any time.
+fn options(background: bool) -> Options {
+    Options { log_file_bytes: 4000, build_threads: 1, seal_rows: 12, background, ..Options::default() }
+}
+
+/// A collection as it was written.
+#[derive(Clone, Debug)]
+struct History {
+    /// What it held after each batch, the last ones perhaps never acknowledged.
+    states: Vec<(u64, Model)>,
+    promise: Promise,
+}
+
+/// What was promised of a collection.
+#[derive(Copy, Clone, Default, Debug)]
+struct Promise {
+    /// Whether it is sure to be there, or sure not to be.
+    there: Option<bool>,
+    /// Operations up to this one are kept.
+    durable: u64,
+}
+
+type Histories = BTreeMap<String, History>;
+type Promises = BTreeMap<String, Promise>;
+type Outcome = Result<(), String>;
+
+fn promises(notes: &Histories) -> Promises {
+    notes.iter().map(|(name, history)| (name.clone(), history.promise)).collect()
+}
+
+/// The histories as far as they may be found where this much was promised.
+fn promised(notes: &Histories, promises: &Promises) -> Histories {
+    let history = |(name, promise): (&String, &Promise)| {
+        let kept = notes[name].states.iter().filter(|(seq, _)| *seq >= promise.durable);
+        (name.clone(), History { states: kept.cloned().collect(), promise: *promise })
+    };
+    promises.iter().map(history).collect()
+}
+
+/// A process that has the store open.
+struct Life {
+    disk: Arc<dyn Disk>,
+    store: Option<Arc<Store>>,
+    notes: Arc<Mutex<Histories>>,
+    background: bool,
+}
+
+impl Life {
+    /// Opens the store, and compares what it finds with what the notes promise.
+    fn begin(disk: Arc<dyn Disk>, notes: Arc<Mutex<Histories>>, background: bool) -> Result<Self, String> {
+        let options = options(background);
+        let store = Store::open(disk.clone(), Path::new(ROOT), options).map_err(saying("open"))?;
+        compare(&store, &mut notes.lock())?;
+        Ok(Self { disk, store: Some(store), notes, background })
+    }
+
+    fn store(&self) -> &Store {
+        self.store.as_deref().expect("it is open but for the moment of a restart")
+    }
+
+    fn step(&mut self, dice: &mut Dice) -> Outcome {
+        match dice.below(100) {
+            0..55 => self.write(NAME, 1, dice),
+            55..70 => self.write(NAME, 2 + dice.below(4), dice),
+            70..80 => self.upkeep(|collection| collection.seal().map(drop)),
+            80..88 => self.upkeep(|collection| collection.merge().map(drop)),
+            88..92 => self.restart(),
+            92..95 => self.create(&format!("side{}", self.notes.lock().len())),
+            95..97 => self.drop_collection(&self.any(dice)),
+            _ => self.write(&self.any(dice), 1, dice),
+        }
+    }
+
+    fn any(&self, dice: &mut Dice) -> String {
+        let all = self.store().list();
+        all[dice.below(all.len() as u64) as usize].0.clone()
+    }
+
+    /// Writes some batches, the later ones without waiting for the earlier.
+    fn write(&self, name: &str, batches: u64, dice: &mut Dice) -> Outcome {
+        let collection = self.store().collection(name).map_err(saying("write"))?;
+        let mut waiting = Vec::new();
+        for _ in 0..batches {
+            let batch: Vec<Write> = (0..1 + dice.below(4)).map(|_| dice.write()).collect();
+            let durability = [Durability::Applied, Durability::Logged, Durability::Durable, Durability::Durable];
+            let durability = durability[dice.below(4) as usize];
+            let seq = self.note(name, |history| {
+                let (seq, mut state) = history.states.last().cloned().expect("there is a first state");
+                batch.iter().for_each(|write| apply(&mut state, write));
+                let seq = seq + batch.len() as u64;
+                history.states.push((seq, state));
+                seq
+            });
+            let (sender, receiver) = mpsc::channel();
+            let done = Box::new(move |written| drop(sender.send(written)));
+            collection.submit(batch, durability, done).map_err(saying("submit"))?;
+            waiting.push((receiver, seq, durability));
+        }
+        for (receiver, seq, durability) in waiting {
+            let written = receiver.recv().map_err(|_| "nobody answered")?.map_err(saying("write"))?;
+            if written.seq != seq || written.reached < durability {
+                return Err(format!("{written:?} for operation {seq}, {durability:?}"));
+            }
+            if written.reached == Durability::Durable {
+                self.note(name, |history| history.promise.durable = seq);
+            }
+        }
+        self.same("after a write", name, &collection)
+    }
+
+    fn upkeep(&self, job: impl Fn(&Collection) -> Result<(), Error>) -> Outcome {
+        let collection = self.store().collection(NAME).map_err(saying("keep up"))?;
+        job(&collection).map_err(saying("keep up"))?;
+        self.same("after upkeep", NAME, &collection)
+    }
+
+    fn restart(&mut self) -> Outcome {
+        // The lock is given back when the last handle goes.
+        self.store().close();
+        self.store = None;
+        // All that was written was synced at the end.
+        for history in self.notes.lock().values_mut() {
+            history.promise.durable = history.states.last().map_or(0, |(seq, _)| *seq);
+        }
+        *self = Self::begin(self.disk.clone(), self.notes.clone(), self.background)?;
+        Ok(())
+    }
+
+    fn create(&self, name: &str) -> Outcome {
+        let history = || History { states: vec![(0, Model::new())], promise: Promise::default() };
+        self.notes.lock().entry(name.to_owned()).or_insert_with(history);
+        self.store().create(name, spec()).map_err(saying("create"))?;
+        self.note(name, |history| history.promise.there = Some(true));
+        Ok(())
+    }
+
+    fn drop_collection(&self, name: &str) -> Outcome {
+        if name == NAME {
+            return Ok(());
+        }
+        self.note(name, |history| history.promise.there = None);
+        self.store().drop_collection(name).map_err(saying("drop"))?;
+        self.note(name, |history| history.promise.there = Some(false));
+        Ok(())
+    }
+
+    fn note<T>(&self, name: &str, change: impl FnOnce(&mut History) -> T) -> T {
+        change(self.notes.lock().get_mut(name).expect("it was created"))
+    }
+
+    fn same(&self, when: &str, name: &str, collection: &Collection) -> Outcome {
+        let model = self.note(name, |history| history.states.last().cloned().expect("there is a first state")).1;
+        different(when, &collection.snapshot(), &model)
+    }
+}
+
+fn saying(deed: &str) -> impl Fn(Error) -> String {
+    move |err| format!("{deed}: {err}")
+}
+
+fn different(when: &str, snapshot: &Snapshot, model: &Model) -> Outcome {
+    difference(snapshot, model).map_or(Ok(()), |why| Err(format!("{when}: {why}")))
+}
+
+/// What is open holds what the notes promise; from now on they promise what was found, for whoever
+/// opens a log makes durable what he read.
+fn compare(store: &Store, notes: &mut Histories) -> Outcome {
+    let listed: BTreeMap<String, State> = store.list().into_iter().collect();
+    for (name, state) in &listed {
+        let history = notes.get_mut(name).ok_or_else(|| format!("{name} was never created"))?;
+        if *state != State::Open || history.promise.there == Some(false) {
+            return Err(format!("{name} is {state:?}, {:?}", history.promise));
+        }
+        let snapshot = store.collection(name).map_err(saying("compare"))?.snapshot();
+        if snapshot.seq < history.promise.durable {
+            return Err(format!("{name} ends at operation {}, {:?}", snapshot.seq, history.promise));
+        }
+        let Some(at) = history.states.iter().position(|(seq, _)| *seq == snapshot.seq) else {
+            return Err(format!("{name} ends at operation {}, within a batch", snapshot.seq));
+        };
+        different(name, &snapshot, &history.states[at].1)?;
+        history.states.truncate(at + 1);
+        history.promise = Promise { there: Some(true), durable: snapshot.seq };
+    }
+    match notes.iter().find(|(name, history)| history.promise.there == Some(true) && !listed.contains_key(*name)) {
+        Some((name, _)) => Err(format!("{name} is gone")),
+        None => {
+            // What was on its way in or out, and is not there, never was.
+            notes.retain(|name, history| listed.contains_key(name) || history.promise.there == Some(false));
+            Ok(())
+        }
+    }
+}
+
+/// A disk as it was found, with what had been promised until then.
+struct Found {
+    label: String,
+    disk: CruelDisk,
+    promises: Promises,
+}
+
+/// What a script runs on.
+struct Kind {
+    lie: Option<Lie>,
+    background: bool,
+}
+
+/// Runs a script, and finds the disk at each of its calls: killed once, cut in several ways. Gives
+/// the history of the whole script too.
+fn run(seed: u64, steps: u64, ways: u64, kind: &Kind) -> Result<(Vec<Found>, Histories), String> {
+    let notes = Arc::new(Mutex::new(Histories::new()));
+    let found = Arc::new(Mutex::new(Vec::new()));
+    let (noted, seen) = (notes.clone(), found.clone());
+    let disk = CruelDisk::new();
+    kind.lie.into_iter().for_each(|lie| disk.lie(lie));
+    let watched = Watched::new(disk, move |disk| {
+        // Promises are read first: what is acknowledged later may not be on this image.
+        let promises = promises(&noted.lock());
+        let call = disk.calls();
+        let mut seen = seen.lock();
+        for way in 0..ways {
+            let label = format!("power cut at call {call}, way {way}");
+            seen.push(Found { label, disk: disk.crash(call * 1000 + way), promises: promises.clone() });
+        }
+        let label = format!("process killed at call {call}");
+        seen.push(Found { label, disk: disk.kill(), promises });
+    });
+    let mut dice = Dice(seed);
+    let mut life = Life::begin(Arc::new(watched), notes.clone(), kind.background)?;
+    life.create(NAME)?;
+    for at in 0..steps {
+        life.step(&mut dice).map_err(|why| format!("step {at}: {why}"))?;
+    }
+    drop(life);
+    let found = std::mem::take(&mut *found.lock());
+    let notes = notes.lock().clone();
+    Ok((found, notes))
+}
+
+/// Opens what was found, lives on for some steps, and finds it again.
+fn check(found: Found, notes: Histories, seed: u64) -> Outcome {
+    let notes = Arc::new(Mutex::new(notes));
+    let disk = Arc::new(found.disk);
+    let live_on = || {
+        let mut life = Life::begin(disk.clone(), notes.clone(), false)?;
+        let mut dice = Dice(seed);
+        life.create(NAME)?;
+        for _ in 0..dice.below(4) {
+            life.step(&mut dice)?;
+        }
+        // The process is still there when the power goes.
+        cut(&disk, &notes.lock(), seed, 2)
+    };
+    live_on().map_err(|why: String| format!("{}: {why}", found.label))
+}
+
+fn cut(disk: &CruelDisk, notes: &Histories, seed: u64, ways: u64) -> Outcome {
+    for way in 0..ways {
+        let found = Arc::new(disk.crash(seed.wrapping_add(way)));
+        let notes = Arc::new(Mutex::new(notes.clone()));
+        Life::begin(found, notes, false).map_err(|why| format!("then, power cut way {way}: {why}"))?;
+    }
+    Ok(())
+}
+
+fn crash_everywhere(seed: u64, steps: u64, ways: u64, kind: &Kind) -> Result<u64, String> {
+    let (all, notes) = run(seed, steps, ways, kind)?;
+    let count = all.len() as u64;
+    for (at, found) in all.into_iter().enumerate() {
+        let promised = promised(&notes, &found.promises);
+        check(found, promised, seed ^ at as u64)?;
+    }
+    Ok(count)
+}
+
+/// The seeds to run: `NIGH_SEED` runs one alone, to see a failure again; `NIGH_SEEDS` so many.
+fn for_seeds(usual: u64, run: impl Fn(u64) -> Outcome) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+    let seeds = match (number("NIGH_SEED"), number("NIGH_SEEDS")) {
+        (Some(seed), _) => seed..seed + 1,
+        (None, count) => 0..count.unwrap_or(usual),
+    };
+    for seed in seeds {
+        if let Err(why) = run(seed) {
+            panic!("seed {seed}: {why}\nagain: NIGH_SEED={seed} cargo test -p nigh-tests --test crash");
+        }
+    }
+}
+
+#[test]
+fn a_crash_at_any_call_keeps_what_was_acknowledged() {
+    for_seeds(2, |seed| {
+        let crashes = crash_everywhere(seed, 30, 3, &Kind { lie: None, background: false })?;
+        if crashes > 500 { Ok(()) } else { Err(format!("{crashes} crashes only")) }
+    });
+}
+
+/// As above; which call comes when is not decided by the seed.
+#[test]
+fn a_crash_while_it_seals_and_merges_keeps_what_was_acknowledged() {
+    for_seeds(1, |seed| crash_everywhere(seed, 30, 1, &Kind { lie: None, background: true }).map(drop));
+}
+
+#[test]
+fn a_disk_that_lies_is_found_out() {
+    for lie in [Lie::Sync, Lie::SyncDir] {
+        let kind = Kind { lie: Some(lie), background: false };
+        assert!((0..10).any(|seed| crash_everywhere(seed, 30, 3, &kind).is_err()), "{lie:?}");
+    }
+}
+
+/// A call fails; the store is opened again in the same boot, when what was not synced is still in the
+/// page cache, goes on, and is cut.
+fn fail_once(seed: u64, call: u64, fault: Fault) -> Outcome {
+    let disk = Arc::new(CruelDisk::new());
+    let notes = Arc::new(Mutex::new(Histories::new()));
+    let mut dice = Dice(seed);
+    let mut life = Life::begin(disk.clone(), notes.clone(), false)?;
+    life.create(NAME)?;
+    disk.fail_at(call, fault);
+    let mut failed = None;
+    for _ in 0..40 {
+        failed = life.step(&mut dice).err().or(failed);
+        // What fails apart from the log and the manifest, say a seal, leaves it working.
+        let works = |store: &Arc<Store>| store.collection(NAME).is_ok_and(|it| it.status().refuses_writes.is_none());
+        if !life.store.as_ref().is_some_and(works) {
+            break;
+        }
+    }
+    disk.heal();
+    drop(life);
+    let mut live_on = || {
+        let mut life = Life::begin(disk.clone(), notes.clone(), false)?;
+        life.create(NAME)?;
+        for _ in 0..6 {
+            life.step(&mut dice)?;
+        }
+        cut(&disk, &notes.lock(), seed, 4)
+    };
+    live_on().map_err(|why| format!("behind {failed:?}: {why}"))
+}
+
+#[test]
+fn a_failed_call_loses_nothing_that_was_acknowledged() {
+    for_seeds(1, |seed| {
+        for fault in [Fault::Io, Fault::NoSpace] {
+            for call in (seed..300).step_by(7) {
+                fail_once(seed, call, fault).map_err(|why| format!("{fault:?} at call {call}: {why}"))?;
+            }
+        }
+        Ok(())
+    });
+}

@@ -1,0 +1,214 @@
+//! What a collection should hold, told by a map; and operations that a seed decides.
+
+use nigh_index::filter::condition::Condition;
+use nigh_index::filter::eval::{eval, holds};
+use nigh_index::filter::parse::parse;
+use nigh_index::id::PointId;
+use nigh_index::text::spec::TextSpec;
+use nigh_index::vector::metric::Metric;
+use nigh_index::vector::spec::VectorSpec;
+use nigh_storage::point::Point;
+use nigh_storage::schema::{CollectionSpec, TextField, VectorField};
+use nigh_storage::snapshot::Snapshot;
+use nigh_storage::write::{Selector, Write};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
+
+const SIZES: [u32; 2] = [4, 3];
+
+/// A point as it should be found.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Stored {
+    payload: Map<String, Value>,
+    vectors: BTreeMap<u16, Vec<f32>>,
+}
+
+/// All points of a collection.
+pub type Model = BTreeMap<PointId, Stored>;
+
+pub fn spec() -> CollectionSpec {
+    let vector =
+        |(at, size): (usize, &u32)| VectorField { name: format!("v{at}"), spec: VectorSpec::new(*size, Metric::Dot) };
+    let text = TextField { name: "text".to_owned(), paths: Vec::new(), spec: TextSpec::default() };
+    CollectionSpec { vectors: SIZES.iter().enumerate().map(vector).collect(), texts: vec![text], no_auto_index: false }
+}
+
+/// What the operation makes of the points.
+pub fn apply(model: &mut Model, write: &Write) {
+    let ids = |model: &Model, selector: &Selector| -> Vec<PointId> {
+        match selector {
+            Selector::Ids(ids) => ids.clone(),
+            Selector::Filter(filter) => matching(model, filter).into_iter().collect(),
+        }
+    };
+    let mut each = |selector: &Selector, change: &dyn Fn(&mut Stored)| {
+        for id in ids(model, selector) {
+            model.get_mut(&id).into_iter().for_each(change);
+        }
+    };
+    match write {
+        Write::Upsert(point) => {
+            let stored = Stored { payload: object(&point.payload), vectors: point.vectors.iter().cloned().collect() };
+            model.insert(point.id, stored);
+        }
+        Write::Delete(selector) => ids(model, selector).iter().for_each(|id| drop(model.remove(id))),
+        Write::SetPayload(selector, payload) => each(selector, &|stored| stored.payload.extend(object(payload))),
+        Write::OverwritePayload(selector, payload) => each(selector, &|stored| stored.payload = object(payload)),
+        Write::DeletePayloadKeys(selector, keys) => {
+            each(selector, &|stored| keys.iter().for_each(|key| drop(stored.payload.remove(key))));
+        }
+        Write::ClearPayload(selector) => each(selector, &|stored| stored.payload.clear()),
+        Write::UpdateVectors(id, vectors) => {
+            each(&Selector::Ids(vec![*id]), &|stored| stored.vectors.extend(vectors.iter().cloned()));
+        }
+        Write::DeleteVectors(selector, fields) => {
+            each(selector, &|stored| stored.vectors.retain(|field, _| !fields.contains(field)));
+        }
+    }
+}
+
+/// How what a snapshot holds differs from what it should hold, in any way of asking.
+pub fn difference(snapshot: &Snapshot, model: &Model) -> Option<String> {
+    let mut found = Model::new();
+    for view in &snapshot.parts {
+        for row in (0..view.part.rows()).map(nigh_index::row::Row).filter(|row| !view.dead.has(*row)) {
+            let payload = match view.payload(row) {
+                Ok(Value::Object(payload)) => payload,
+                other => return Some(format!("a payload is {other:?}")),
+            };
+            let vector = |at: u16| Some((at, view.part.nearest(usize::from(at)).vector(row)?.into_owned()));
+            let vectors = (0..SIZES.len() as u16).filter_map(vector).collect();
+            if found.insert(view.part.id(row), Stored { payload, vectors }).is_some() {
+                return Some(format!("{} is there twice", view.part.id(row)));
+            }
+        }
+    }
+    let ids: BTreeSet<&PointId> = found.keys().chain(model.keys()).collect();
+    if let Some(id) = ids.into_iter().find(|id| found.get(id) != model.get(id)) {
+        return Some(format!("{id} is {:?}, not {:?}", found.get(id), model.get(id)));
+    }
+    filters_differ(snapshot, model).or_else(|| texts_differ(snapshot, model))
+}
+
+fn filters_differ(snapshot: &Snapshot, model: &Model) -> Option<String> {
+    for text in ["n < 8", "tag = 'a' OR n > 15"] {
+        let filter = parse(text).expect("it is a filter");
+        let mut found = BTreeSet::new();
+        for view in &snapshot.parts {
+            let mut rows = match eval(&filter, view.part.fields(), view) {
+                Ok(matched) => matched.rows,
+                Err(err) => return Some(format!("{text}: {err}")),
+            };
+            rows.minus(&view.dead);
+            found.extend(rows.iter().map(|row| view.part.id(row)));
+        }
+        let expected = matching(model, &filter);
+        if found != expected {
+            return Some(format!("{text} finds {found:?}, not {expected:?}"));
+        }
+    }
+    None
+}
+
+fn texts_differ(snapshot: &Snapshot, model: &Model) -> Option<String> {
+    for word in ["even", "third"] {
+        let terms = [(word.to_owned(), 1)];
+        let mut found = 0;
+        for view in &snapshot.parts {
+            match view.part.text(0).statistics(&terms, &view.dead) {
+                Ok(statistics) => found += statistics.frequencies[0],
+                Err(err) => return Some(format!("{word}: {err}")),
+            }
+        }
+        let says =
+            |stored: &&Stored| stored.payload.get("text").is_some_and(|text| text.as_str().unwrap().contains(word));
+        let expected = model.values().filter(says).count() as u64;
+        if found != expected {
+            return Some(format!("`{word}` is in {found} points, not {expected}"));
+        }
+    }
+    None
+}
+
+fn matching(model: &Model, filter: &Condition) -> BTreeSet<PointId> {
+    let matches = |(id, stored): &(&PointId, &Stored)| holds(filter, id, &Value::Object(stored.payload.clone()));
+    model.iter().filter(matches).map(|(id, _)| *id).collect()
+}
+
+fn object(text: &[u8]) -> Map<String, Value> {
+    match serde_json::from_slice(text).unwrap() {
+        Value::Object(map) => map,
+        other => panic!("{other} is no object"),
+    }
+}
+
+/// Numbers that a seed decides (splitmix64).
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % limit
+    }
+
+    fn id(&mut self) -> PointId {
+        match self.below(24) {
+            number @ 0..20 => PointId::Num(number),
+            other => PointId::Uuid(Uuid::from_u128(u128::from(other))),
+        }
+    }
+
+    fn ids(&mut self) -> Vec<PointId> {
+        (0..1 + self.below(4)).map(|_| self.id()).collect()
+    }
+
+    fn selector(&mut self) -> Selector {
+        match self.below(4) {
+            0 => Selector::Filter(parse(&format!("n = {}", self.below(20))).expect("it is a filter")),
+            _ => Selector::Ids(self.ids()),
+        }
+    }
+
+    fn payload(&mut self) -> Map<String, Value> {
+        let number = self.below(20);
+        let mut text = format!("number {number}");
+        text.push_str(if number.is_multiple_of(2) { " even" } else { " odd" });
+        text.push_str(if number.is_multiple_of(3) { " third" } else { "" });
+        let Value::Object(mut all) = json!({
+            "n": number, "tag": (["a", "b", "c"][self.below(3) as usize]), "text": text,
+            "filler": "x".repeat(self.below(400) as usize),
+        }) else {
+            unreachable!("it is an object")
+        };
+        all.retain(|_, _| self.below(4) > 0);
+        all
+    }
+
+    fn vectors(&mut self) -> Vec<(u16, Vec<f32>)> {
+        let mut vectors = Vec::new();
+        for (field, size) in SIZES.iter().enumerate() {
+            if self.below(4) > 0 {
+                vectors.push((field as u16, (0..*size).map(|_| self.below(100) as f32 - 49.5).collect()));
+            }
+        }
+        vectors
+    }
+
+    /// An operation; more upserts than others.
+    pub fn write(&mut self) -> Write {
+        let text = |payload: Map<String, Value>| Value::Object(payload).to_string().into();
+        match self.below(16) {
+            0 | 1 => Write::Delete(self.selector()),
+            2 => Write::SetPayload(self.selector(), text(self.payload())),
+            3 => Write::OverwritePayload(self.selector(), text(self.payload())),
+            4 => Write::DeletePayloadKeys(self.selector(), vec!["tag".to_owned(), "filler".to_owned()]),
+            5 => Write::ClearPayload(self.selector()),
+            6 => Write::UpdateVectors(self.id(), self.vectors()),
+            7 => Write::DeleteVectors(self.selector(), vec![self.below(2) as u16]),
+            _ => Write::Upsert(Point { id: self.id(), vectors: self.vectors(), payload: text(self.payload()) }),
+        }
+    }
+}
