@@ -16,8 +16,10 @@ use crate::point::{Durability, Op, Point};
 use nigh_proto::v1::{self, ingest_reply, ingest_request};
 use prost::Message;
 use std::collections::VecDeque;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::Streaming;
@@ -38,11 +40,19 @@ pub struct IngestOptions {
     pub unacked_bytes_max: usize,
     /// How far a batch has to get before it is acknowledged.
     pub durability: Durability,
+    /// A lost connection is looked for again for so long, counted from the last acknowledgement.
+    pub patience: Duration,
 }
 
 impl Default for IngestOptions {
     fn default() -> Self {
-        Self { batch_bytes: 1 << 20, batch_ops: 256, unacked_bytes_max: 64 << 20, durability: Durability::Durable }
+        Self {
+            batch_bytes: 1 << 20,
+            batch_ops: 256,
+            unacked_bytes_max: 64 << 20,
+            durability: Durability::Durable,
+            patience: Duration::from_secs(60),
+        }
     }
 }
 
@@ -53,6 +63,8 @@ pub struct IngestProgress {
     pub ops: u64,
     /// Operations that were refused.
     pub refused: u64,
+    /// The place, from 0, of the first operation that was refused.
+    pub first_refused: Option<u64>,
     /// The sequence number that the last acknowledgement spoke of.
     pub seq: u64,
     /// How often the connection was lost and the stream resumed.
@@ -120,6 +132,7 @@ impl Client {
             report,
             refusals: Vec::new(),
             failures: 0,
+            heard: Instant::now(),
         };
         Ingest {
             options,
@@ -243,20 +256,21 @@ struct Driver {
     first_op: u64,
     report: watch::Sender<IngestProgress>,
     refusals: Vec<Refusal>,
-    /// Sessions that ended without an acknowledgement, one after another.
+    /// Sessions that ended without an acknowledgement, one after another, and since when.
     failures: u32,
+    heard: Instant,
 }
 
 impl Driver {
     async fn run(mut self) -> (Vec<Refusal>, Result<()>) {
         let outcome = loop {
             let Err(error) = self.session().await else { break Ok(()) };
-            let policy = &self.client.shared.retry;
-            let again = error.is_retryable() && self.failures + 1 < policy.attempts_max;
-            if !again || !self.client.shared.budget.take() {
+            let delay = self.client.shared.retry.delay(self.failures, error.retry_after(), fastrand::f64());
+            // A retry budget protects a server from many callers; a stream is one, and waits for
+            // a restart rather than give up what it has read.
+            if !error.is_retryable() || self.heard.elapsed() + delay > self.options.patience {
                 break Err(error);
             }
-            let delay = policy.delay(self.failures, error.retry_after(), fastrand::f64());
             self.failures += 1;
             self.report.send_modify(|progress| progress.resumed += 1);
             tokio::time::sleep(delay).await;
@@ -315,6 +329,9 @@ impl Driver {
     }
 
     fn keep(&mut self, batch: Batch) {
+        if self.unacked.is_empty() {
+            self.heard = Instant::now();
+        }
         self.number += 1;
         self.unacked_bytes += batch.bytes;
         let ops = batch.ops.len() as u64;
@@ -327,7 +344,7 @@ impl Driver {
             ingest_reply::Reply::Credits(more) => credit.give(more.batches.into(), more.bytes),
             ingest_reply::Reply::Ack(ack) => {
                 self.failures = 0;
-                self.client.shared.budget.earn();
+                self.heard = Instant::now();
                 if self.unacked.get(*next).is_some_and(|unsent| unsent.number <= ack.number) || ack.number > self.number
                 {
                     return Err(Error::reply(format!(
@@ -339,6 +356,16 @@ impl Driver {
                 self.release(|oldest| oldest.number <= ack.number || oldest.refused, next);
             }
             ingest_reply::Reply::Refusal(refusal) => {
+                let code = Code::from(refusal.code);
+                // Refused for the moment is not refused: everything from here on is sent again.
+                if matches!(code, Code::Unavailable | Code::ResourceExhausted) {
+                    return Err(Error::Server {
+                        code: Code::Unavailable,
+                        field: None,
+                        message: refusal.message,
+                        retry_after: None,
+                    });
+                }
                 self.refused(&refusal);
                 self.release(|oldest| oldest.refused, next);
             }
@@ -351,11 +378,14 @@ impl Driver {
             return;
         };
         batch.refused = true;
-        let ops = batch.batch.ops.len() as u64;
-        self.report.send_modify(|progress| progress.refused += ops);
+        let (first_op, ops) = (batch.first_op, batch.batch.ops.len() as u64);
+        self.report.send_modify(|progress| {
+            progress.refused += ops;
+            progress.first_refused = Some(progress.first_refused.map_or(first_op, |first| first.min(first_op)));
+        });
         if self.refusals.len() < REFUSALS_KEPT_MAX {
             self.refusals.push(Refusal {
-                first_op: batch.first_op,
+                first_op,
                 ops,
                 field: refusal.field.clone(),
                 message: refusal.message.clone(),

@@ -20,11 +20,13 @@ struct Session {
     credit: (u32, u64),
     /// Refuses the batch of this number.
     refuse: Option<u64>,
+    refuse_with: tonic::Code,
     /// Takes so many batches, acknowledges so many of them, and breaks the stream with this.
     breaks: Option<(usize, usize, Status)>,
 }
 
-const CALM: Session = Session { credit: (4, 1 << 20), refuse: None, breaks: None };
+const CALM: Session =
+    Session { credit: (4, 1 << 20), refuse: None, refuse_with: tonic::Code::InvalidArgument, breaks: None };
 
 #[derive(Clone, Default)]
 struct Scripted {
@@ -113,7 +115,7 @@ async fn play(session: Session, seen: Arc<Mutex<Seen>>, mut requests: Streaming<
         }
         if refused {
             let (number, field, message) = (batch.number, "vectors.v".to_owned(), "2, not 1".to_owned());
-            let code = tonic::Code::InvalidArgument as i32;
+            let code = session.refuse_with as i32;
             say(ingest_reply::Reply::Refusal(v1::IngestRefusal { number, field, message, code })).await;
         } else {
             let reached = v1::Durability::Durable.into();
@@ -212,7 +214,7 @@ async fn a_batch_beyond_all_credit_goes_alone() {
 async fn what_was_not_acknowledged_is_sent_again() {
     for (taken, acked) in [(1, 0), (3, 1), (4, 3), (5, 5)] {
         let breaks = Some((taken, acked, Status::unavailable("going down")));
-        let broken = Session { credit: (8, 1 << 20), breaks, refuse: None };
+        let broken = Session { credit: (8, 1 << 20), breaks, ..CALM };
         let (client, server) = serve([broken.clone(), broken]).await;
         let mut ingest = client.ingest("c", tens());
         for id in 0..150 {
@@ -235,6 +237,7 @@ async fn a_refused_batch_is_reported_and_the_rest_goes_on() {
     }
     let summary = ingest.finish().await.unwrap();
     assert_eq!((summary.progress.ops, summary.progress.refused), (50, 10));
+    assert_eq!(summary.progress.first_refused, Some(10));
     let refusal = &summary.refusals[0];
     assert_eq!((refusal.first_op, refusal.ops, &refusal.field[..]), (10, 10, "vectors.v"));
     assert_eq!(server.seen.lock().unwrap().points.len(), 40);
@@ -261,10 +264,23 @@ async fn a_refusal_of_the_stream_is_final() {
 async fn a_server_that_never_acknowledges_is_given_up() {
     let broken = Session { breaks: Some((1, 0, Status::unavailable("no"))), ..CALM };
     let (client, server) = serve(std::iter::repeat_n(broken, 20)).await;
-    let mut ingest = client.ingest("c", tens());
+    let mut ingest = client.ingest("c", IngestOptions { patience: Duration::ZERO, ..tens() });
     ingest.send(point(1)).await.unwrap();
     assert!(ingest.finish().await.is_err());
-    assert_eq!(server.seen.lock().unwrap().opened, RetryPolicy::default().attempts_max as usize);
+    assert_eq!(server.seen.lock().unwrap().opened, 1);
+}
+
+#[tokio::test]
+async fn a_refusal_for_the_moment_is_not_final() {
+    let busy = Session { refuse: Some(2), refuse_with: tonic::Code::Unavailable, ..CALM };
+    let (client, server) = serve([busy]).await;
+    let mut ingest = client.ingest("c", tens());
+    for id in 0..50 {
+        ingest.send(point(id)).await.unwrap();
+    }
+    let progress = ingest.finish().await.unwrap().progress;
+    assert_eq!((progress.ops, progress.refused, progress.resumed), (50, 0, 1));
+    assert_eq!(server.seen.lock().unwrap().points.len(), 50);
 }
 
 #[tokio::test]

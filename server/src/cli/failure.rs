@@ -1,0 +1,69 @@
+//! What a command says when it fails: one line that names the culprit.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The command line makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// The server said no, or is not there.
+    #[error(transparent)]
+    Client(#[from] nigh_client::Error),
+    /// The server did not start or did not stop well.
+    #[error(transparent)]
+    Server(#[from] nigh_server::serve::Error),
+    /// The filter makes no sense.
+    #[error(transparent)]
+    Filter(#[from] nigh_index::error::Error),
+    /// The operating system said no.
+    #[error("could not {doing} {}: {source}", path.display())]
+    Io { doing: &'static str, path: PathBuf, source: io::Error },
+    /// A file is not what it should be.
+    #[error("{}{place}: {why}", path.display())]
+    Source { path: PathBuf, place: Place, why: String },
+    /// An import stopped before its end.
+    #[error("{why}; {rows_in} rows are in and on disk")]
+    Stopped { why: String, rows_in: u64 },
+}
+
+impl Failure {
+    /// What the process ends with: 2 where the command line is to blame, 1 otherwise.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) | Self::Filter(_) => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// Where in a file.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    /// The file as a whole.
+    Whole,
+    /// A line, from 1.
+    Line(u64),
+    /// A row, from 0.
+    Row(u64),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole => Ok(()),
+            Self::Line(line) => write!(f, ", line {line}"),
+            Self::Row(row) => write!(f, ", row {row}"),
+        }
+    }
+}
+
+/// `io::Error` alone knows neither what was tried nor on which file.
+pub(crate) fn doing<'p>(doing: &'static str, path: &'p Path) -> impl FnOnce(io::Error) -> Failure + 'p {
+    move |source| Failure::Io { doing, path: path.to_owned(), source }
+}

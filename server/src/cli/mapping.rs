@@ -1,0 +1,137 @@
+//! How the columns of a source become a point: renamed, left out, its id, its vectors, its payload.
+
+use crate::cli::failure::{Failure, Result};
+use crate::cli::source::Record;
+use nigh_client::{Point, PointId};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What becomes of each column.
+#[derive(Clone, Debug)]
+pub(crate) struct Mapping {
+    /// From a column's name to the one it gets; empty: it is left out.
+    renames: BTreeMap<String, String>,
+    /// The collection's vector fields.
+    vectors: BTreeSet<String>,
+    /// The column, under its new name, that holds the id; row numbers where there is none.
+    id: Option<String>,
+}
+
+impl Mapping {
+    /// From `from=to` texts (`from=` leaves a column out), the collection's vector fields and the id's column.
+    pub(crate) fn new<'f>(
+        maps: &[String],
+        vectors: impl IntoIterator<Item = &'f str>,
+        id: Option<&str>,
+    ) -> Result<Self> {
+        let mut renames = BTreeMap::new();
+        for map in maps {
+            let (from, to) = map.split_once('=').unwrap_or(("", ""));
+            if from.is_empty() {
+                return Err(Failure::Usage(format!("--map {map}: a map is written FROM=TO, or FROM= to leave it out")));
+            }
+            if renames.insert(from.to_owned(), to.to_owned()).is_some() {
+                return Err(Failure::Usage(format!("--map {map}: `{from}` is mapped twice")));
+            }
+        }
+        let vectors = vectors.into_iter().map(str::to_owned).collect();
+        let mut mapping = Self { renames, vectors, id: None };
+        // The id may be named as in the source or as in the collection.
+        mapping.id = id.map(|id| mapping.name(id).unwrap_or(id).to_owned());
+        Ok(mapping)
+    }
+
+    /// The name that a column gets; `None`: it is left out.
+    pub(crate) fn name<'a>(&'a self, column: &'a str) -> Option<&'a str> {
+        let name = self.renames.get(column).map_or(column, |to| to);
+        (!name.is_empty()).then_some(name)
+    }
+
+    /// Whether this is a vector field of the collection.
+    pub(crate) fn is_vector(&self, name: &str) -> bool {
+        self.vectors.contains(name)
+    }
+
+    /// The point that a record is.
+    pub(crate) fn point(&self, mut record: Record) -> Result<Point, String> {
+        let id = match &self.id {
+            None => PointId::Num(record.row),
+            Some(field) => {
+                // The id is the point's name from here on; its payload need not say it again.
+                let value = record.payload.remove(field).ok_or_else(|| format!("there is no id `{field}`"))?;
+                id(&value)
+                    .ok_or_else(|| format!("`{field}` is {value}, and an id is an unsigned 64-bit number or a UUID"))?
+            }
+        };
+        let mut point = Point::new(id).payload(record.payload);
+        point.vectors.extend(record.vectors);
+        Ok(point)
+    }
+}
+
+fn id(value: &Value) -> Option<PointId> {
+    match value {
+        Value::Number(number) => number.as_u64().map(PointId::Num),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::failure::Place;
+    use serde_json::json;
+
+    fn record(payload: Value) -> Record {
+        Record {
+            row: 7,
+            place: Place::Row(7),
+            vectors: vec![("v".to_owned(), vec![1.0])],
+            payload: payload.as_object().cloned().unwrap(),
+        }
+    }
+
+    #[test]
+    fn ids_come_from_a_column_or_from_the_row() {
+        let rows = Mapping::new(&[], [], None).unwrap();
+        let point = rows.point(record(json!({"id": 3}))).unwrap();
+        assert_eq!((point.id, &point.payload), (PointId::Num(7), &json!({"id": 3})));
+        assert_eq!(point.vectors["v"], [1.0]);
+
+        let column = Mapping::new(&[], [], Some("id")).unwrap();
+        let point = column.point(record(json!({"id": 3, "a": 1}))).unwrap();
+        assert_eq!((point.id, &point.payload), (PointId::Num(3), &json!({"a": 1})));
+        let uuid = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";
+        assert_eq!(column.point(record(json!({"id": uuid}))).unwrap().id.to_string(), uuid);
+        for (payload, why) in [
+            (json!({}), "there is no id `id`"),
+            (json!({"id": -3}), "`id` is -3"),
+            (json!({"id": 1.5}), "`id` is 1.5"),
+            (json!({"id": null}), "`id` is null"),
+            (json!({"id": "seven"}), "`id` is \"seven\""),
+        ] {
+            let error = column.point(record(payload)).unwrap_err();
+            assert!(error.starts_with(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn columns_are_renamed_or_left_out() {
+        let maps = ["emb=embedding".to_owned(), "secret=".to_owned(), "_id=key".to_owned()];
+        let mapping = Mapping::new(&maps, ["embedding"], Some("_id")).unwrap();
+        assert_eq!(mapping.name("emb"), Some("embedding"));
+        assert_eq!(mapping.name("secret"), None);
+        assert_eq!(mapping.name("other"), Some("other"));
+        assert!(mapping.is_vector("embedding") && !mapping.is_vector("emb"));
+        assert_eq!(mapping.point(record(json!({"key": 5}))).unwrap().id, PointId::Num(5), "named as in the source");
+    }
+
+    #[test]
+    fn a_map_that_makes_no_sense_is_a_mistake_of_usage() {
+        for map in ["", "a", "=b"] {
+            assert_eq!(Mapping::new(&[map.to_owned()], [], None).unwrap_err().exit_code(), 2);
+        }
+        assert!(Mapping::new(&["a=b".to_owned(), "a=c".to_owned()], [], None).is_err());
+    }
+}

@@ -1,0 +1,134 @@
+//! The commands of `nigh`.
+
+mod demo;
+mod failure;
+mod filter;
+mod import;
+mod mapping;
+mod output;
+mod progress;
+mod query;
+mod sample;
+mod serve;
+mod show;
+mod source;
+mod spec;
+mod state;
+mod status;
+
+use crate::cli::failure::{Failure, Result};
+use crate::cli::output::{Form, Output};
+use nigh_client::Client;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// nigh, a vector database: nearest by meaning, by words, or by both, under any filter.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(version, propagate_version = true)]
+pub(crate) struct Cli {
+    /// How to print: text for people, json for programs
+    #[arg(long, short, value_enum, global = true, default_value_t)]
+    output: Form,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Debug, clap::Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    Import(import::Args),
+    Query(query::Args),
+    Status(status::Status),
+    Collections(status::Collections),
+    Count(status::Count),
+    Drop(status::Drop),
+    Demo(demo::Args),
+}
+
+/// Where the server is.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Server {
+    /// The server's gRPC address
+    #[arg(long, env = "NIGH_ADDR", value_name = "HOST:PORT", default_value = "127.0.0.1:6334")]
+    addr: String,
+    /// Seconds that a call may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    timeout: u32,
+}
+
+impl Server {
+    async fn connect(&self) -> Result<Client> {
+        let timeout = Duration::from_secs(self.timeout.into());
+        Ok(Client::builder(&self.addr).timeout(timeout).connect().await?)
+    }
+}
+
+/// Runs a command; 0 where it went well, 1 where it did not, 2 where the command line makes no sense.
+pub(crate) fn run(cli: Cli) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => {
+            let outcome = runtime.block_on(command(cli));
+            // A thread that still reads a pipe would hold the process back.
+            runtime.shutdown_background();
+            outcome
+        }
+        Err(source) => Err(Failure::Io { doing: "start threads for", path: "nigh".into(), source }),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let line = failure.to_string().replace('\n', " ");
+            // There is nobody left to tell when this fails.
+            let _ = writeln!(io::stderr(), "nigh: {line}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+async fn command(cli: Cli) -> Result<()> {
+    let out = Output::new(cli.output);
+    match cli.command {
+        Command::Serve(args) => serve::run(args).await,
+        Command::Import(args) => import::run(args, out).await,
+        Command::Query(args) => query::run(args, out).await,
+        Command::Status(args) => status::status(args, out).await,
+        Command::Collections(args) => status::collections(args, out).await,
+        Command::Count(args) => status::count(args, out).await,
+        Command::Drop(args) => status::drop(args, out).await,
+        Command::Demo(args) => demo::run(args, out).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory, Parser};
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn command_lines_are_understood_or_refused() {
+        for (line, good) in [
+            ("nigh serve --data d --grpc 127.0.0.1:0 --http 127.0.0.1:0", true),
+            ("nigh serve --grpc here", false),
+            ("nigh import p.jsonl.gz -c c --vectors v.npy --create --vector e:3:cosine --text t:english", true),
+            ("nigh import p.jsonl -c c --vector e:3", false),
+            ("nigh import p.jsonl", false),
+            ("nigh import - -c c --batch 0", false),
+            ("nigh query -c c --text words --filter a=1 --recall 0.9 -o json", true),
+            ("nigh query -c c --text words --recall 0.9 --exact", false),
+            ("nigh query -c c --like 7 --with a,b", true),
+            ("nigh query -c c --like seven", false),
+            ("nigh count -c c", true),
+            ("nigh drop", false),
+            ("nigh", false),
+        ] {
+            assert_eq!(Cli::try_parse_from(line.split(' ')).is_ok(), good, "{line}");
+        }
+    }
+}

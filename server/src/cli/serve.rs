@@ -1,0 +1,40 @@
+//! `nigh serve`: the server itself.
+
+use crate::cli::failure::Result;
+use nigh_server::config::{Config, GRPC_PORT, HTTP_PORT};
+use nigh_server::serve::run_until_signal;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use tracing_subscriber::EnvFilter;
+
+const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+/// Serves the collections of a data directory until it is told to end.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The data directory; created where it is not there
+    #[arg(long, env = "NIGH_DATA_DIR", value_name = "DIR", default_value = "nigh-data")]
+    data: PathBuf,
+    /// Where gRPC listens
+    #[arg(long, env = "NIGH_GRPC", value_name = "ADDR", default_value_t = loopback(GRPC_PORT))]
+    grpc: SocketAddr,
+    /// Where HTTP listens: health and metrics
+    #[arg(long, env = "NIGH_HTTP", value_name = "ADDR", default_value_t = loopback(HTTP_PORT))]
+    http: SocketAddr,
+    /// Listen where other machines reach it, without keys and without encryption
+    #[arg(long, env = "NIGH_INSECURE_BIND")]
+    insecure_bind: bool,
+}
+
+/// Runs it.
+pub(crate) async fn run(args: Args) -> Result<()> {
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,nigh=info,nigh_server=info"));
+    // Somebody who embeds this may have set up their own already.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
+    let Args { data, grpc, http, insecure_bind } = args;
+    Ok(run_until_signal(Config { grpc, http, insecure_bind, ..Config::new(data) }).await?)
+}

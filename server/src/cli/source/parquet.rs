@@ -1,0 +1,361 @@
+//! Parquet: rows streamed batch by batch; list columns named like a vector field become vectors,
+//! all other columns payload.
+//!
+//! Instants come as RFC 3339 strings in UTC, dates as YYYY-MM-DD, since that is what filters
+//! compare. A null is a key that is not there.
+
+use super::{Extent, Record, Source, wrong};
+use crate::cli::failure::{Failure, Place, Result, doing};
+use crate::cli::mapping::Mapping;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    Date32Type, Date64Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
+    UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{DataType, TimeUnit};
+use nigh_index::filter::datetime;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use serde_json::{Map, Number, Value};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// Rows that are in memory at a time.
+const BATCH_ROWS: usize = 1024;
+/// Lists and structs inside one another go no deeper.
+const DEPTH_MAX: usize = 32;
+
+/// Opens a file from this row on; a column that cannot be read is named now, not at its first row.
+pub(crate) fn open(path: &Path, mapping: Mapping, skip: u64) -> Result<Source> {
+    let file = File::open(path).map_err(doing("open", path))?;
+    let broken = |error: parquet::errors::ParquetError| wrong(path, Place::Whole, error.to_string());
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(broken)?;
+    let rows = builder.metadata().file_metadata().num_rows();
+    let rows = u64::try_from(rows).map_err(|_| wrong(path, Place::Whole, format!("it promises {rows} rows")))?;
+    let mut columns = Vec::new();
+    for field in builder.schema().fields() {
+        let name = mapping.name(field.name()).map(str::to_owned);
+        let role = match name {
+            None => Role::LeftOut,
+            Some(name) if mapping.is_vector(&name) => {
+                check_vector(field.data_type())
+                    .map_err(|why| wrong(path, Place::Whole, format!("column `{}` {why}", field.name())))?;
+                Role::Vector(name)
+            }
+            Some(name) => {
+                check(field.data_type(), 0).map_err(|why| {
+                    let left_out = format!("--map {}= leaves it out", field.name());
+                    wrong(path, Place::Whole, format!("column `{}` {why}; {left_out}", field.name()))
+                })?;
+                Role::Payload(name)
+            }
+        };
+        columns.push((field.name().clone(), role));
+    }
+    let offset = usize::try_from(skip.min(rows)).unwrap_or(usize::MAX);
+    let batches = builder.with_batch_size(BATCH_ROWS).with_offset(offset).build().map_err(broken)?;
+    let records = Records { path: path.to_owned(), batches, columns, batch: None, row: skip.min(rows), failed: false };
+    Ok(Source { records: Box::new(records), extent: Extent::Rows(rows) })
+}
+
+/// What becomes of a column.
+enum Role {
+    LeftOut,
+    Vector(String),
+    Payload(String),
+}
+
+struct Records {
+    path: PathBuf,
+    batches: ParquetRecordBatchReader,
+    columns: Vec<(String, Role)>,
+    /// The batch at hand, and its next row.
+    batch: Option<(RecordBatch, usize)>,
+    row: u64,
+    failed: bool,
+}
+
+impl Records {
+    fn read(&mut self) -> Result<Option<Record>> {
+        let (batch, at) = loop {
+            match self.batch.take() {
+                Some((batch, at)) if at < batch.num_rows() => break (batch, at),
+                _ => match self.batches.next() {
+                    None => return Ok(None),
+                    Some(Ok(batch)) => self.batch = Some((batch, 0)),
+                    Some(Err(error)) => return Err(self.broken(error.to_string())),
+                },
+            }
+        };
+        let (mut vectors, mut payload) = (Vec::new(), Map::new());
+        for ((column, role), array) in self.columns.iter().zip(batch.columns()) {
+            match role {
+                Role::LeftOut => {}
+                Role::Vector(_) if array.is_null(at) => {}
+                Role::Vector(name) => {
+                    let vector = vector(array, at)
+                        .ok_or_else(|| self.broken(format!("column `{column}` has a null inside a vector")))?;
+                    vectors.push((name.clone(), vector));
+                }
+                Role::Payload(name) => {
+                    if let Some(value) = value(array, at) {
+                        payload.insert(name.clone(), value);
+                    }
+                }
+            }
+        }
+        self.batch = Some((batch, at + 1));
+        self.row += 1;
+        Ok(Some(Record { row: self.row - 1, place: Place::Row(self.row - 1), vectors, payload }))
+    }
+
+    fn broken(&self, why: String) -> Failure {
+        wrong(&self.path, Place::Row(self.row), why)
+    }
+}
+
+impl Iterator for Records {
+    type Item = Result<Record>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let record = self.read();
+        self.failed = record.is_err();
+        record.transpose()
+    }
+}
+
+/// Whether a column of this type can be a vector.
+fn check_vector(of: &DataType) -> Result<(), String> {
+    match of {
+        DataType::FixedSizeList(item, _) | DataType::List(item) | DataType::LargeList(item) => match item.data_type() {
+            DataType::Float16 | DataType::Float32 | DataType::Float64 | DataType::UInt8 => Ok(()),
+            other => Err(format!("is a list of {other}, and a vector is a list of floats")),
+        },
+        other => Err(format!("is {other}, and a vector is a list of floats")),
+    }
+}
+
+/// Whether a column of this type can be payload.
+fn check(of: &DataType, depth: usize) -> Result<(), String> {
+    match of {
+        _ if depth > DEPTH_MAX => Err(format!("goes deeper than {DEPTH_MAX} levels")),
+        DataType::Null
+        | DataType::Boolean
+        | DataType::Int8
+        | DataType::Int16
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::UInt8
+        | DataType::UInt16
+        | DataType::UInt32
+        | DataType::UInt64
+        | DataType::Float16
+        | DataType::Float32
+        | DataType::Float64
+        | DataType::Utf8
+        | DataType::LargeUtf8
+        | DataType::Utf8View
+        | DataType::Date32
+        | DataType::Date64
+        | DataType::Timestamp(..) => Ok(()),
+        DataType::FixedSizeList(item, _) | DataType::List(item) | DataType::LargeList(item) => {
+            check(item.data_type(), depth + 1)
+        }
+        DataType::Struct(fields) => fields.iter().try_for_each(|field| check(field.data_type(), depth + 1)),
+        DataType::Dictionary(_, values) => check(values, depth + 1),
+        other => Err(format!("is {other}, which is not read")),
+    }
+}
+
+/// The list that a row of a list column is.
+fn list(array: &ArrayRef, row: usize) -> Option<ArrayRef> {
+    match array.data_type() {
+        DataType::FixedSizeList(..) => Some(array.as_fixed_size_list().value(row)),
+        DataType::List(_) => Some(array.as_list::<i32>().value(row)),
+        DataType::LargeList(_) => Some(array.as_list::<i64>().value(row)),
+        _ => None,
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "vectors are f32: what a f64 has beyond that is lost")]
+fn vector(array: &ArrayRef, row: usize) -> Option<Vec<f32>> {
+    let numbers = list(array, row).filter(|numbers| numbers.null_count() == 0)?;
+    Some(match numbers.data_type() {
+        DataType::Float16 => numbers.as_primitive::<Float16Type>().values().iter().map(|x| x.to_f32()).collect(),
+        DataType::Float32 => numbers.as_primitive::<Float32Type>().values().to_vec(),
+        DataType::Float64 => numbers.as_primitive::<Float64Type>().values().iter().map(|x| *x as f32).collect(),
+        DataType::UInt8 => numbers.as_primitive::<UInt8Type>().values().iter().map(|x| f32::from(*x)).collect(),
+        _ => return None,
+    })
+}
+
+/// A row's value as JSON; `None` for a null, and for what JSON has no word for (a NaN).
+fn value(array: &ArrayRef, row: usize) -> Option<Value> {
+    if array.is_null(row) {
+        return None;
+    }
+    macro_rules! number {
+        ($type:ty) => {
+            Some(array.as_primitive::<$type>().value(row).into())
+        };
+    }
+    match array.data_type() {
+        DataType::Boolean => Some(array.as_boolean().value(row).into()),
+        DataType::Int8 => number!(Int8Type),
+        DataType::Int16 => number!(Int16Type),
+        DataType::Int32 => number!(Int32Type),
+        DataType::Int64 => number!(Int64Type),
+        DataType::UInt8 => number!(UInt8Type),
+        DataType::UInt16 => number!(UInt16Type),
+        DataType::UInt32 => number!(UInt32Type),
+        DataType::UInt64 => number!(UInt64Type),
+        DataType::Float16 => float(array.as_primitive::<Float16Type>().value(row).to_f64()),
+        DataType::Float32 => float(array.as_primitive::<Float32Type>().value(row).into()),
+        DataType::Float64 => float(array.as_primitive::<Float64Type>().value(row)),
+        DataType::Utf8 => Some(array.as_string::<i32>().value(row).into()),
+        DataType::LargeUtf8 => Some(array.as_string::<i64>().value(row).into()),
+        DataType::Utf8View => Some(array.as_string_view().value(row).into()),
+        DataType::Date32 => date(i64::from(array.as_primitive::<Date32Type>().value(row)).checked_mul(86_400_000_000)?),
+        DataType::Date64 => date(array.as_primitive::<Date64Type>().value(row).checked_mul(1000)?),
+        DataType::Timestamp(unit, _) => instant(array, *unit, row),
+        DataType::Struct(fields) => {
+            let columns = fields.iter().zip(array.as_struct().columns());
+            let pairs = columns.filter_map(|(field, column)| Some((field.name().clone(), value(column, row)?)));
+            Some(Value::Object(pairs.collect()))
+        }
+        DataType::Dictionary(..) => {
+            let dictionary = array.as_any_dictionary();
+            value(dictionary.values(), *dictionary.normalized_keys().get(row)?)
+        }
+        _ => {
+            let items = list(array, row)?;
+            Some(Value::Array((0..items.len()).map(|at| value(&items, at).unwrap_or(Value::Null)).collect()))
+        }
+    }
+}
+
+fn float(number: f64) -> Option<Value> {
+    Number::from_f64(number).map(Value::Number)
+}
+
+fn date(micros: i64) -> Option<Value> {
+    datetime::text(micros).get(..10).map(Value::from)
+}
+
+/// Instants are kept to the microsecond, which is what filters compare.
+fn instant(array: &ArrayRef, unit: TimeUnit, row: usize) -> Option<Value> {
+    let micros = match unit {
+        TimeUnit::Second => array.as_primitive::<TimestampSecondType>().value(row).checked_mul(1_000_000)?,
+        TimeUnit::Millisecond => array.as_primitive::<TimestampMillisecondType>().value(row).checked_mul(1000)?,
+        TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().value(row),
+        TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().value(row).div_euclid(1000),
+    };
+    Some(datetime::text(micros).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::builder::{FixedSizeListBuilder, Float32Builder, ListBuilder, StringBuilder};
+    use arrow_array::{
+        BooleanArray, Date32Array, Float64Array, Int32Array, StringArray, StructArray, TimestampMillisecondArray,
+    };
+    use arrow_schema::Field;
+    use parquet::arrow::ArrowWriter;
+    use serde_json::json;
+    use std::sync::Arc;
+
+    /// Three rows of every kind of column.
+    fn batch() -> RecordBatch {
+        let mut vectors = FixedSizeListBuilder::new(Float32Builder::new(), 2);
+        let mut tags = ListBuilder::new(StringBuilder::new());
+        for row in 0..3_u8 {
+            vectors.values().append_slice(&[f32::from(row), 0.5]);
+            vectors.append(row != 1);
+            tags.values().append_value(format!("t{row}"));
+            tags.append(row != 2);
+        }
+        let inner: ArrayRef = Arc::new(Int32Array::from(vec![Some(1), None, Some(3)]));
+        let nested = StructArray::from(vec![(Arc::new(Field::new("x", DataType::Int32, true)), inner)]);
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("emb", Arc::new(vectors.finish())),
+            ("name", Arc::new(StringArray::from(vec![Some("a"), None, Some("c")]))),
+            ("score", Arc::new(Float64Array::from(vec![0.25, f64::NAN, 1.0]))),
+            ("good", Arc::new(BooleanArray::from(vec![true, false, true]))),
+            ("tags", Arc::new(tags.finish())),
+            ("day", Arc::new(Date32Array::from(vec![0, 18_628, -1]))),
+            ("at", Arc::new(TimestampMillisecondArray::from(vec![0, 1_500, 86_400_000]))),
+            ("nested", Arc::new(nested)),
+        ];
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true)))
+            .unwrap()
+    }
+
+    fn file(folder: &tempfile::TempDir) -> PathBuf {
+        let path = folder.path().join("p.parquet");
+        let mut writer = ArrowWriter::try_new(File::create(&path).unwrap(), batch().schema(), None).unwrap();
+        writer.write(&batch()).unwrap();
+        writer.close().unwrap();
+        path
+    }
+
+    fn mapping(maps: &[&str], vector: &str) -> Mapping {
+        let maps: Vec<String> = maps.iter().map(|map| (*map).to_owned()).collect();
+        Mapping::new(&maps, [vector], None).unwrap()
+    }
+
+    fn read(path: &Path, mapping: Mapping, skip: u64) -> Result<Vec<Record>> {
+        open(path, mapping, skip)?.records.collect()
+    }
+
+    #[test]
+    fn columns_become_vectors_and_payload() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = read(&file(&folder), mapping(&["emb=embedding", "good="], "embedding"), 0).unwrap();
+        assert_eq!(rows[0].vectors, [("embedding".to_owned(), vec![0.0, 0.5])]);
+        assert_eq!(rows[1].vectors, [], "a null is a vector that is not there");
+        let payloads: Vec<Value> = rows.iter().map(|row| Value::Object(row.payload.clone())).collect();
+        assert_eq!(
+            payloads,
+            [
+                json!({"name": "a", "score": 0.25, "tags": ["t0"], "day": "1970-01-01",
+                       "at": "1970-01-01T00:00:00Z", "nested": {"x": 1}}),
+                json!({"tags": ["t1"], "day": "2021-01-01", "at": "1970-01-01T00:00:01.500000Z", "nested": {}}),
+                json!({"name": "c", "score": 1.0, "day": "1969-12-31", "at": "1970-01-02T00:00:00Z", "nested": {"x": 3}}),
+            ]
+        );
+    }
+
+    #[test]
+    fn rows_are_skipped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file(&folder);
+        let rows = |skip| read(&path, mapping(&[], "emb"), skip).unwrap().iter().map(|row| row.row).collect::<Vec<_>>();
+        assert_eq!(rows(0), [0, 1, 2]);
+        assert_eq!(rows(2), [2]);
+        assert_eq!(rows(99), Vec::<u64>::new());
+    }
+
+    #[test]
+    fn a_column_that_cannot_be_a_vector_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = read(&file(&folder), mapping(&[], "name"), 0).unwrap_err().to_string();
+        assert!(error.ends_with("p.parquet: column `name` is Utf8, and a vector is a list of floats"), "{error}");
+    }
+
+    #[test]
+    fn a_file_cut_short_is_an_error_at_every_length() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file(&folder);
+        let bytes = std::fs::read(&path).unwrap();
+        for length in (0..bytes.len()).step_by(7) {
+            std::fs::write(&path, &bytes[..length]).unwrap();
+            let error = read(&path, mapping(&[], "emb"), 0).unwrap_err().to_string();
+            assert!(error.contains("p.parquet"), "{error}");
+        }
+    }
+}
