@@ -98,6 +98,14 @@ impl Bitmap {
     /// Expanded to one bit a row, for rows below `rows`.
     pub fn bits(&self, rows: u32) -> Bits {
         let mut bits = Bits::none(rows);
+        // A nearly full set (all rows but a few dead ones) is a few long runs.
+        if self.len() / 7 * 8 >= u64::from(rows) {
+            let mut runs = self.0.iter();
+            while let Some(run) = runs.next_range().filter(|run| *run.start() < rows) {
+                bits.set_run(*run.start(), (*run.end()).min(rows - 1));
+            }
+            return bits;
+        }
         for row in self.0.iter().take_while(|row| *row < rows) {
             bits.set(Row(row));
         }
@@ -156,6 +164,19 @@ impl Bits {
         self.words[row.at() / 64] |= 1 << (row.0 % 64);
     }
 
+    /// Puts the rows from `first` to `last` in, both of them below `rows`.
+    fn set_run(&mut self, first: u32, last: u32) {
+        let (from, to) = (first as usize / 64, last as usize / 64);
+        let (head, tail) = (u64::MAX << (first % 64), u64::MAX >> (63 - last % 64));
+        if from == to {
+            self.words[from] |= head & tail;
+            return;
+        }
+        self.words[from] |= head;
+        self.words[from + 1..to].fill(u64::MAX);
+        self.words[to] |= tail;
+    }
+
     /// How many rows are in.
     pub fn count(&self) -> u64 {
         self.words.iter().map(|word| u64::from(word.count_ones())).sum()
@@ -182,6 +203,21 @@ impl Bits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn runs_agree_with_the_bitmap() {
+        for rows in [1, 63, 64, 65, 128, 1000, 65_535, 65_536, 70_001, 140_000] {
+            for dead in [&[][..], &[0], &[1, 62, 63, 64], &[rows - 1], &[rows / 2, rows / 2 + 1, rows / 3]] {
+                let mut bitmap = Bitmap::full(rows);
+                bitmap.minus(&Bitmap::from_rows(dead.iter().copied()));
+                let bits = bitmap.bits(rows);
+                assert_eq!(bits.count(), bitmap.len(), "{rows} without {dead:?}");
+                assert!(bits.iter().eq(bitmap.iter()), "{rows} without {dead:?}");
+            }
+        }
+        assert_eq!(Bitmap::full(200).bits(130).count(), 130, "rows beyond the end are left out");
+        assert_eq!(Bitmap::new().bits(0).count(), 0);
+    }
 
     #[test]
     fn bits_agree_with_the_bitmap() {

@@ -97,7 +97,7 @@ impl Default for Limits {
             writes_running: cores.max(2),
             writes_queued: 1024,
             ingest_batches: 32,
-            ingest_bytes: 128 << 20,
+            ingest_bytes: 64 << 20,
             message_bytes_max: 64 << 20,
             streams_max: 1024,
             drain_ms: 10_000,

@@ -50,12 +50,17 @@ impl Deadline {
     }
 }
 
-/// Says that nobody waits any more when it is dropped.
-struct Waiting(Arc<AtomicBool>);
+/// Says that nobody waits any more when it is dropped before the work has come to its end.
+struct Waiting {
+    gone: Arc<AtomicBool>,
+    ended: bool,
+}
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        if !self.ended {
+            self.gone.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -98,7 +103,7 @@ impl Pool {
             retry_ms: RETRY_MS,
         })?;
         let permit = deadline.within("before the request was begun", self.running.clone().acquire_owned()).await?;
-        let _waiting = Waiting(deadline.gone.clone());
+        let mut waiting = Waiting { gone: deadline.gone.clone(), ended: false };
         let begin = deadline.clone();
         let job = tokio::task::spawn_blocking(move || {
             // Both are given back when the work has ended, also where its caller left before.
@@ -106,7 +111,9 @@ impl Pool {
             begin.check()?;
             work()
         });
-        job.await.unwrap_or_else(|err| {
+        let outcome = job.await;
+        waiting.ended = true;
+        outcome.unwrap_or_else(|err| {
             tracing::error!(%err, "a request did not come to its end");
             Err(Error::Internal("the request failed within the server"))
         })
@@ -162,7 +169,17 @@ mod tests {
     fn who_goes_away_is_noticed() {
         let deadline = Deadline::default();
         assert!(deadline.check().is_ok());
-        drop(Waiting(deadline.gone.clone()));
+        drop(Waiting { gone: deadline.gone.clone(), ended: true });
+        assert!(deadline.check().is_ok());
+        drop(Waiting { gone: deadline.gone.clone(), ended: false });
         assert!(matches!(deadline.check(), Err(Error::Gone)));
+    }
+
+    #[tokio::test]
+    async fn one_deadline_serves_several_works() {
+        let (pool, deadline) = (Pool::new("the queue", 1, 0), Deadline::default());
+        for n in 0..3 {
+            assert_eq!(pool.run(&deadline, move || Ok(n)).await.unwrap(), n);
+        }
     }
 }
