@@ -60,7 +60,7 @@ impl Sample {
                 2 => dice.vector(size).iter().map(|value| value * 2.0).collect(),
                 _ => centre.iter().map(|value| value + dice.number()).collect(),
             };
-            vectors.push((!missing || kind % 3 > 0).then_some(vector));
+            vectors.push((!missing || !kind.is_multiple_of(3)).then_some(vector));
         }
         Self::of(VectorSpec::new(size, metric), vectors)
     }

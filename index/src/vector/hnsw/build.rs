@@ -206,7 +206,8 @@ impl Layers {
         if candidates.len() <= layer.width {
             return candidates;
         }
-        select(codes, &candidates, layer.width, bench)
+        // Some room is left, so that not every link to come makes a selection of its own.
+        select(codes, &candidates, layer.width - layer.width / 6, bench)
     }
 
     /// Links what the entry does not reach, so that full effort finds everything.

@@ -20,13 +20,22 @@ const NEARER: (u64, u64) = (6, 5);
 /// How many kept ones a candidate is compared with at a time.
 const STEP: usize = 8;
 
+/// How many candidates are asked for ahead.
+const ASKED: usize = 4;
+
 /// The links of a node, from its candidates sorted by distance: at most `width`.
 pub(super) fn select(codes: &Codes, candidates: &[Candidate], width: usize, bench: &mut Bench) -> Vec<Candidate> {
     let mut links: Vec<Candidate> = Vec::with_capacity(width);
     bench.kept.clear();
-    for candidate in candidates {
+    for candidate in candidates.iter().take(ASKED) {
+        codes.prefetch(candidate.1);
+    }
+    for (at, candidate) in candidates.iter().enumerate() {
         if links.len() == width {
             break;
+        }
+        if let Some(later) = candidates.get(at + ASKED) {
+            codes.prefetch(later.1);
         }
         if bench.stands_alone(codes, *candidate) {
             bench.kept.push(candidate.1);

@@ -21,7 +21,7 @@
 use crate::error::{Error, Result};
 use crate::layout::{Array, Sections, SectionsWriter};
 use crate::row::Row;
-use crate::vector::kernel::{Block, Codes8, LINE};
+use crate::vector::kernel::{self, Block, Codes8, LINE};
 use crate::vector::metric::Metric;
 use crate::vector::quant::full::{Full, Query};
 use rayon::prelude::*;
@@ -153,11 +153,10 @@ pub(in crate::vector) struct Coded {
 
 impl Coded {
     fn set(&mut self, metric: Metric, code: &[u8]) {
-        self.bytes.clear();
-        if metric == Metric::Manhattan {
-            self.bytes.extend_from_slice(code);
-        } else {
-            self.bytes.extend(code.iter().map(|byte| byte ^ 0x80));
+        let flip = if metric == Metric::Manhattan { 0 } else { 0x80 };
+        self.bytes.resize(code.len(), 0);
+        for (byte, code) in self.bytes.iter_mut().zip(code) {
+            *byte = code ^ flip;
         }
     }
 }
@@ -276,6 +275,11 @@ impl Codes {
     /// Bytes held in memory of our own.
     pub(in crate::vector) fn memory_bytes(&self) -> u64 {
         self.codes.len() as u64
+    }
+
+    /// Asks for the code at a place.
+    pub(in crate::vector) fn prefetch(&self, place: u32) {
+        kernel::prefetch(self.code(place));
     }
 
     fn code(&self, place: u32) -> &[u8] {
