@@ -2,10 +2,9 @@
 
 use nigh_server::config::Config;
 use nigh_server::serve::Running;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
 /// What a test sets otherwise than by default.
 #[derive(Clone, Debug, Default)]
@@ -48,7 +47,11 @@ impl Server {
     }
 }
 
-/// A server process.
+/// A server in a process of its own, which can be killed.
+///
+/// It is this very program, started once more with its directory in the environment: so there is nothing to build and
+/// to find, and it is tuned like a server in this process. A test binary has a test of the name [`CHILD_TEST`] that
+/// calls [`serve_if_child`], another program calls it first.
 pub struct Child {
     process: std::process::Child,
     folder: PathBuf,
@@ -56,23 +59,45 @@ pub struct Child {
     pub url: String,
 }
 
+/// The test that becomes the server in a child process.
+pub const CHILD_TEST: &str = "serve_if_child";
+const DATA: &str = "NIGH_CHILD_DATA";
+const SEAL_ROWS: &str = "NIGH_CHILD_SEAL_ROWS";
+const URL: &str = "NIGH_CHILD_URL=";
+
+/// Serves until the parent lets go, where this process was started to be a server; returns at once where it was not.
+pub async fn serve_if_child() {
+    let Some(folder) = std::env::var_os(DATA) else { return };
+    let seal_rows = std::env::var(SEAL_ROWS).ok().map(|text| text.parse().unwrap());
+    let server = Server::start_in(Path::new(&folder), &Tuning { seal_rows, ..Tuning::default() }).await;
+    let mut out = std::io::stdout();
+    writeln!(out, "{URL}{}", server.url).and_then(|()| out.flush()).unwrap();
+    let parent_is_gone = || std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+    tokio::task::spawn_blocking(parent_is_gone).await.unwrap().unwrap();
+    std::process::exit(0);
+}
+
 impl Child {
-    /// Starts `nigh serve` on a directory and waits until it listens.
+    /// Starts it on a directory and waits until everything is open.
     pub async fn start_in(folder: &Path, tuning: &Tuning) -> Self {
-        let mut command = Command::new(binary());
-        command.args(["serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data"]).arg(folder);
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.env(DATA, folder).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(["--exact", CHILD_TEST, "--nocapture"]);
         if let Some(rows) = tuning.seal_rows {
-            command.arg("--seal-rows").arg(rows.to_string());
+            command.env(SEAL_ROWS, rows.to_string());
         }
-        let mut process = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
+        let mut process = command.spawn().unwrap();
         let mut said = BufReader::new(process.stdout.take().unwrap());
-        let mut line = String::new();
-        said.read_line(&mut line).unwrap();
-        let at = line.find("127.0.0.1:").unwrap_or_else(|| panic!("`{line}` tells no address"));
-        let address: String = line[at..].chars().take_while(|c| c.is_ascii_digit() || matches!(c, '.' | ':')).collect();
+        let url = loop {
+            let mut line = String::new();
+            assert!(said.read_line(&mut line).unwrap() > 0, "the server ended before it listened");
+            if let Some((_, url)) = line.split_once(URL) {
+                break url.trim().to_owned();
+            }
+        };
         // What else it says is read, so that it never waits for us.
         std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
-        Self { process, folder: folder.to_owned(), url: format!("http://{address}") }
+        Self { process, folder: folder.to_owned(), url }
     }
 
     /// Its process id.
@@ -98,22 +123,4 @@ impl Drop for Child {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// The `nigh` binary of this build: beside this test, built once where `cargo test` has not done so.
-pub fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let own = std::env::current_exe().unwrap();
-        let folder = own.ancestors().find(|folder| folder.ends_with("debug") || folder.ends_with("release"));
-        let folder = folder.expect("a test lies in the folder of its profile");
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "-p", "nigh-server", "--bin", "nigh"]).current_dir(crate::data::workspace());
-        if folder.ends_with("release") {
-            build.arg("--release");
-        }
-        assert!(build.status().unwrap().success(), "nigh could not be built");
-        folder.join(format!("nigh{}", std::env::consts::EXE_SUFFIX))
-    })
 }

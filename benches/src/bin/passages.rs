@@ -14,7 +14,7 @@ use nigh_client::point::Wanted;
 use nigh_client::{Client, Filter, Query, Retriever};
 use nigh_tests::data::{self, Table};
 use nigh_tests::oracle::{best, dot, passes, recall};
-use nigh_tests::server::{Child, Tuning};
+use nigh_tests::server::{Child, Tuning, serve_if_child};
 use nigh_tests::{import, passages, process};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -89,6 +89,7 @@ impl Set {
 
 #[tokio::main]
 async fn main() {
+    serve_if_child().await;
     let args = Args::parse();
     let set = Arc::new(Set::read(&args));
     let folder = tempfile::tempdir().unwrap();
