@@ -313,7 +313,7 @@ mod tests {
     /// The rows that match, the rows that were read for it, and the paths.
     fn check(text: &str, expected: &[u32], read: &[u32], scanned: &[&str]) {
         let text = text.replace("LONG", &"z".repeat(300));
-        let row = |row: u32| json!({"n": row, "even": row % 2 == 0, "text": if row < 6 { "z".repeat(300) } else { "w".repeat(400) }});
+        let row = |row: u32| json!({"n": row, "even": row.is_multiple_of(2), "text": if row < 6 { "z".repeat(300) } else { "w".repeat(400) }});
         let part = Part { payloads: (0..10).map(row).collect(), read: RefCell::default() };
         let rules = FieldRules::default();
         let fields = LiveFields::build(part.payloads.iter().map(|payload| Extracted::of(payload, &rules)), &rules);
