@@ -312,8 +312,9 @@ impl Driver {
                 slot = out.reserve(), if may_send && writable => match slot {
                     Ok(slot) => {
                         let Unacked { number, batch, .. } = &self.unacked[next];
-                        credit.take(batch.bytes as u64);
                         let batch = v1::IngestBatch { number: *number, ops: batch.ops.clone() };
+                        // As the server counts, or what it gives back would not be what was taken.
+                        credit.take(batch.encoded_len() as u64);
                         slot.send(request(ingest_request::Request::Batch(batch)));
                         next += 1;
                     }

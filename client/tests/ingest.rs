@@ -96,7 +96,7 @@ async fn play(session: Session, seen: Arc<Mutex<Seen>>, mut requests: Streaming<
     let mut taken = 0;
     while let Ok(Some(request)) = requests.message().await {
         let Some(ingest_request::Request::Batch(batch)) = request.request else { continue };
-        flying.push((batch.number, batch.ops.iter().map(prost::Message::encoded_len).sum::<usize>() as u64));
+        flying.push((batch.number, prost::Message::encoded_len(&batch) as u64));
         let bytes = flying.iter().map(|(_, bytes)| bytes).sum();
         taken += 1;
         let refused = session.refuse == Some(batch.number);

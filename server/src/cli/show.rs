@@ -65,8 +65,12 @@ fn explain(out: Output, text: &mut String, explanation: &Explanation) {
     if !explanation.scanned_fields.is_empty() {
         let _ = writeln!(text, "├─ without an index, scanned: {}", explanation.scanned_fields.join(", "));
     }
-    let mut retrievers: Vec<&str> = explanation.parts.iter().map(|part| &part.retriever[..]).collect();
-    retrievers.dedup();
+    let mut retrievers: Vec<&str> = Vec::new();
+    for part in &explanation.parts {
+        if !retrievers.contains(&&part.retriever[..]) {
+            retrievers.push(&part.retriever);
+        }
+    }
     for (at, name) in retrievers.iter().enumerate() {
         let last = at + 1 == retrievers.len();
         let (branch, stem) = if last { ("└─", "   ") } else { ("├─", "│  ") };
