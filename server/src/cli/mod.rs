@@ -25,7 +25,7 @@ use std::time::Duration;
 
 /// nigh, a vector database: nearest by meaning, by words, or by both, under any filter.
 #[derive(Clone, Debug, clap::Parser)]
-#[command(version, propagate_version = true)]
+#[command(name = "nigh", version, propagate_version = true)]
 pub(crate) struct Cli {
     /// How to print: text for people, json for programs
     #[arg(long, short, value_enum, global = true, default_value_t)]
