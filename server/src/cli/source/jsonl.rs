@@ -83,9 +83,12 @@ impl Records {
         let object: Map<String, Value> =
             serde_json::from_slice(&self.buffer).map_err(|error| self.broken(plain(&error)))?;
         let (mut vectors, mut payload) = (Vec::new(), Map::new());
+        // A field whose vectors stand beside the lines is not looked for in them: a payload key may
+        // have its name, as `text` has where both the words and the vectors are called so.
+        let beside = self.vectors.as_ref().map(|(field, _)| field.as_str());
         for (key, value) in object {
             let Some(name) = self.mapping.name(&key) else { continue };
-            if self.mapping.is_vector(name) {
+            if self.mapping.is_vector(name) && beside != Some(name) {
                 let vector = numbers(&value).ok_or_else(|| self.broken(format!("`{key}` is no list of numbers")))?;
                 vectors.push((name.to_owned(), vector));
             } else {
@@ -216,6 +219,10 @@ mod tests {
         };
         let good = beside("{}\n{}\n", 1);
         assert_eq!(good[0].as_ref().unwrap().vectors, [("e".to_owned(), vec![3.0, 4.0])]);
+        let named = beside("{\"e\": \"words\"}\n{}\n", 0);
+        let first = named[0].as_ref().unwrap();
+        assert_eq!(first.vectors, [("e".to_owned(), vec![1.0, 2.0])]);
+        assert_eq!(first.payload["e"], "words");
         let short = beside("{}\n", 0);
         assert!(short[1].as_ref().unwrap_err().to_string().contains("the lines end after 1"));
         let long = beside("{}\n{}\n{}\n", 0);
