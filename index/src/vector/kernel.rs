@@ -138,6 +138,10 @@ pub(super) fn prefetch<T>(values: &[T]) {
 
 /// Compares one code with a list of rows. `codes` holds whole rows of `query.len()` bytes, every row of
 /// the list is one of them, `out` is as long as the list: [`Codes8::list`] sees to all three.
+///
+/// # Safety
+///
+/// Those three hold, and the machine has the instructions that the function was compiled for.
 type List = unsafe fn(codes: &[u8], query: &[u8], rows: &[u32], out: &mut [u32]);
 
 /// The 8-bit kernels that are best on this machine.
@@ -230,12 +234,16 @@ fn each(codes: &[u8], query: &[u8], rows: &[u32], out: &mut [u32], one: impl Fn(
     }
 }
 
-/// Safe, but as a pointer it has the type of its twins.
+/// # Safety
+///
+/// None is needed: every access is checked. As a pointer it has the type of its twins.
 unsafe fn portable_dots(codes: &[u8], query: &[u8], rows: &[u32], out: &mut [u32]) {
     each(codes, query, rows, out, dot_plain);
 }
 
-/// Safe, but as a pointer it has the type of its twins.
+/// # Safety
+///
+/// None is needed: every access is checked. As a pointer it has the type of its twins.
 unsafe fn portable_sads(codes: &[u8], query: &[u8], rows: &[u32], out: &mut [u32]) {
     each(codes, query, rows, out, sad_plain);
 }
@@ -245,11 +253,17 @@ unsafe fn portable_sads(codes: &[u8], query: &[u8], rows: &[u32], out: &mut [u32
 mod avx2 {
     use super::{dot_plain, each, sad_plain};
 
+    /// # Safety
+    ///
+    /// The machine has AVX2; every access is checked.
     #[target_feature(enable = "avx2")]
     pub(super) unsafe fn dots(codes: &[u8], query: &[u8], rows: &[u32], out: &mut [u32]) {
         each(codes, query, rows, out, dot_plain);
     }
 
+    /// # Safety
+    ///
+    /// The machine has AVX2; every access is checked.
     #[target_feature(enable = "avx2")]
     pub(super) unsafe fn sads(codes: &[u8], query: &[u8], rows: &[u32], out: &mut [u32]) {
         each(codes, query, rows, out, sad_plain);
