@@ -241,8 +241,10 @@ fn run(seed: u64, steps: u64, ways: u64, kind: &Kind) -> Result<(Vec<Found>, His
     let disk = CruelDisk::new();
     kind.lie.into_iter().for_each(|lie| disk.lie(lie));
     let watched = Watched::new(disk, move |disk| {
-        // Promises are read first: what is acknowledged later may not be on this image.
-        let promises = promises(&noted.lock());
+        // Nothing is noted between the promises and the image, or another thread's creation or drop,
+        // noted before it touches the disk, would stand on the image and not in the promises.
+        let noted = noted.lock();
+        let promises = promises(&noted);
         let call = disk.calls();
         let mut seen = seen.lock();
         for way in 0..ways {
