@@ -21,7 +21,8 @@
 use crate::error::{Error, Result};
 use crate::layout::{Array, Sections, SectionsWriter};
 use crate::row::Row;
-use crate::vector::kernel::{self, Block, Codes8, LINE};
+use crate::vector::kernel::codes8::Codes8;
+use crate::vector::kernel::{self, Block, LINE};
 use crate::vector::metric::Metric;
 use crate::vector::quant::full::{Full, Query};
 use rayon::prelude::*;

@@ -1,0 +1,179 @@
+//! Arithmetic on vectors: the one door to simsimd, and the loops that it lacks.
+//!
+//! Pairwise scores of `f32` vectors go through simsimd, which picks the best code for the machine
+//! at run time. Vectors of unequal length score as if the longer one were cut. Loops over codes are
+//! our own, one file for each kind of code.
+
+pub(super) mod codes8;
+
+use simsimd::SpatialSimilarity;
+use std::fmt;
+use std::ops::Deref;
+
+/// Bytes of a cache line. Codes are padded to whole lines.
+pub(super) const LINE: usize = 64;
+
+/// The inner product.
+#[inline]
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let len = a.len().min(b.len());
+    f32::dot(&a[..len], &b[..len]).map_or(0.0, |value| value as f32)
+}
+
+/// The square of the Euclidean distance.
+#[inline]
+pub(super) fn euclid_squared(a: &[f32], b: &[f32]) -> f32 {
+    let len = a.len().min(b.len());
+    f32::sqeuclidean(&a[..len], &b[..len]).map_or(0.0, |value| value as f32)
+}
+
+/// The sum of absolute differences, which simsimd does not have. Sixteen sums side by side, so that
+/// the compiler may use the registers' whole width.
+#[inline]
+pub(super) fn manhattan(a: &[f32], b: &[f32]) -> f32 {
+    let len = a.len().min(b.len());
+    let (heads_a, tail_a) = a[..len].as_chunks::<16>();
+    let (heads_b, tail_b) = b[..len].as_chunks::<16>();
+    let mut sums = [0f32; 16];
+    for (a, b) in heads_a.iter().zip(heads_b) {
+        for lane in 0..16 {
+            sums[lane] += (a[lane] - b[lane]).abs();
+        }
+    }
+    let tail: f32 = tail_a.iter().zip(tail_b).map(|(a, b)| (a - b).abs()).sum();
+    sums.iter().sum::<f32>() + tail
+}
+
+/// One over the length of a vector; 0 for a vector of length 0, so that it scores 0 with everything.
+pub(super) fn inverse_norm(vector: &[f32]) -> f32 {
+    let squares: f64 = vector.iter().map(|value| f64::from(*value) * f64::from(*value)).sum();
+    let inverse = squares.sqrt().recip() as f32;
+    if inverse.is_finite() { inverse } else { 0.0 }
+}
+
+/// Memory that starts at a cache line and, from a few megabytes on, asks for huge pages: a search reads
+/// at random, and on small pages it pays for a page walk with nearly every read.
+pub(super) struct Block {
+    memory: Vec<u8>,
+    from: usize,
+    len: usize,
+}
+
+impl Block {
+    /// Zeros.
+    pub(super) fn zeroed(len: usize) -> Self {
+        const HUGE: usize = 2 << 20;
+        let align = if len >= 2 * HUGE { HUGE } else { LINE };
+        let memory = vec![0; len + align];
+        let from = (memory.as_ptr() as usize).next_multiple_of(align) - memory.as_ptr() as usize;
+        #[cfg(target_os = "linux")]
+        if align == HUGE {
+            let start = memory.as_ptr().wrapping_add(from).cast_mut().cast();
+            // SAFETY: the range lies inside `memory`; this advice changes how it is paged, not what it
+            // holds. Where it is refused, nothing changes.
+            let _ = unsafe { rustix::mm::madvise(start, len, rustix::mm::Advice::LinuxHugepage) };
+        }
+        Self { memory, from, len }
+    }
+
+    /// A copy.
+    pub(super) fn copy_of(bytes: &[u8]) -> Self {
+        let mut block = Self::zeroed(bytes.len());
+        block.bytes_mut().copy_from_slice(bytes);
+        block
+    }
+
+    /// To be filled.
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.memory[self.from..self.from + self.len]
+    }
+}
+
+impl Deref for Block {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        &self.memory[self.from..self.from + self.len]
+    }
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Block({} bytes)", self.len)
+    }
+}
+
+/// Asks for the line at `at`, which may be beyond the end.
+#[inline(always)]
+fn prefetch_line(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing and faults nowhere, whatever the address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch(at.cast(), _MM_HINT_T0);
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: a prefetch reads nothing and faults nowhere, whatever the address.
+    unsafe {
+        std::arch::asm!("prfm pldl1keep, [{0}]", in(reg) at, options(nostack, readonly, preserves_flags));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = at;
+}
+
+/// Asks for all lines of `values`.
+#[inline]
+pub(super) fn prefetch<T>(values: &[T]) {
+    let start = values.as_ptr().cast::<u8>();
+    for at in (0..size_of_val(values)).step_by(LINE) {
+        prefetch_line(start.wrapping_add(at));
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::vector::kernel) fn sample(seed: u32, len: usize) -> Vec<f32> {
+        let mut state = seed.wrapping_mul(2_654_435_761) | 1;
+        let next = || {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            (state >> 8) as f32 / 8_388_608.0 - 1.0
+        };
+        std::iter::repeat_with(next).take(len).collect()
+    }
+
+    fn near(got: f32, want: f64) {
+        assert!((f64::from(got) - want).abs() <= 1e-4 * (1.0 + want.abs()), "{got} is not {want}");
+    }
+
+    #[test]
+    fn pairwise_scores_agree_with_plain_sums() {
+        for len in [1, 2, 15, 16, 17, 63, 64, 100, 384, 785] {
+            let (a, b) = (sample(1, len), sample(2, len));
+            let pairs = || a.iter().zip(&b).map(|(a, b)| (f64::from(*a), f64::from(*b)));
+            near(dot(&a, &b), pairs().map(|(a, b)| a * b).sum());
+            near(euclid_squared(&a, &b), pairs().map(|(a, b)| (a - b) * (a - b)).sum());
+            near(manhattan(&a, &b), pairs().map(|(a, b)| (a - b).abs()).sum());
+        }
+    }
+
+    #[test]
+    fn a_zero_vector_has_no_direction() {
+        assert_eq!(inverse_norm(&[0.0; 7]), 0.0);
+        assert_eq!(inverse_norm(&[1e-40; 2]), 0.0);
+        near(inverse_norm(&[3.0, 4.0]), 0.2);
+    }
+
+    #[test]
+    fn a_block_starts_at_a_line() {
+        for len in [0, 1, 64, 5 << 20] {
+            let block = Block::copy_of(&vec![7; len]);
+            assert_eq!((block.len(), block.as_ptr() as usize % LINE), (len, 0));
+            assert!(block.iter().all(|byte| *byte == 7));
+        }
+    }
+}
