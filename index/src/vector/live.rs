@@ -1,24 +1,38 @@
 //! The vectors of a part in memory: as they were given, scanned exactly, seen at once.
+//!
+//! A part of some size also has 8-bit codes (`quant/lvq`), made when the part is built: a scan reads a
+//! quarter of the bytes, and compares in full only what a code's bound cannot rule out. They cost
+//! `size` bytes (up to whole cache lines) and 24 more for each row.
 
 use crate::bitmap::Bitmap;
 use crate::params::{Found, Outline, Plan};
 use crate::row::{Kept, Row};
-use crate::vector::flat;
 use crate::vector::nearest::Nearest;
-use crate::vector::quant::full::Full;
+use crate::vector::quant::full::{Full, Query};
+use crate::vector::quant::lvq::Lvq;
 use crate::vector::spec::VectorSpec;
+use crate::vector::{bounded, flat};
 use std::borrow::Cow;
+
+/// A part of fewer rows has no codes: it is scanned in microseconds, and soon melted into a larger one.
+const CODED_ROWS_MIN: u32 = 256;
+
+/// Vectors of fewer numbers have no codes: padded to a cache line they would be hardly smaller.
+const CODED_SIZE_MIN: usize = 32;
 
 /// The vectors of one field in one live part. Never changes.
 #[derive(Debug)]
 pub struct LiveVectors {
     full: Full,
+    codes: Option<Lvq>,
 }
 
 impl LiveVectors {
     /// From the rows' vectors, in the order of the rows; `None` for a row that has none.
     pub fn build<'v>(spec: &VectorSpec, rows: impl IntoIterator<Item = Option<&'v [f32]>>) -> Self {
-        Self { full: Full::collect(spec, rows) }
+        let full = Full::collect(spec, rows);
+        let coded = full.rows() >= CODED_ROWS_MIN && full.size() >= CODED_SIZE_MIN;
+        Self { codes: coded.then(|| Lvq::encode(&full, spec.metric)), full }
     }
 
     /// From the rows of other live parts that go on.
@@ -32,7 +46,7 @@ impl LiveVectors {
 
     /// Bytes in memory.
     pub fn memory_bytes(&self) -> u64 {
-        self.full.bytes()
+        self.full.bytes() + self.codes.as_ref().map_or(0, Lvq::memory_bytes)
     }
 }
 
@@ -50,6 +64,126 @@ impl Nearest for LiveVectors {
     }
 
     fn search(&self, query: &[f32], k: usize, allowed: Option<&Bitmap>, _plan: &Plan) -> Found {
-        flat::nearest(&self.full, query, k, allowed)
+        // Codes tell little where nearly every row is a hit.
+        let few = allowed.map_or(self.full.count(), Bitmap::len) < 2 * k as u64 + 64;
+        let coded = self.codes.as_ref().filter(|_| !few);
+        match coded.and_then(|codes| Some((codes, codes.encode_query(Query::new(query))?))) {
+            Some((codes, mut coded)) => bounded::nearest(&self.full, query, k, allowed, |rows, out| {
+                codes.bounds(&mut coded, rows, out);
+            }),
+            None => flat::nearest(&self.full, query, k, allowed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vector::metric::Metric;
+    use proptest::prelude::*;
+
+    const METRICS: [Metric; 4] = [Metric::Cosine, Metric::Dot, Metric::Euclid, Metric::Manhattan];
+
+    struct Dice(u64);
+
+    impl Dice {
+        fn roll(&mut self) -> u64 {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            self.0 >> 33
+        }
+
+        fn number(&mut self) -> f32 {
+            (0..4).map(|_| self.roll() as f32 / 2f32.powi(31) - 0.5).sum()
+        }
+
+        fn vector(&mut self, size: usize, scale: f32) -> Vec<f32> {
+            (0..size).map(|_| self.number() * scale).collect()
+        }
+    }
+
+    /// Rows of all kinds that a bound could get wrong.
+    fn rows(dice: &mut Dice, rows: usize, size: usize, extreme: bool) -> Vec<Option<Vec<f32>>> {
+        let far = dice.vector(size, 20.0);
+        let mut out: Vec<Option<Vec<f32>>> = Vec::new();
+        for _ in 0..rows {
+            let scale = [1.0, 1e-3, 1e3, 1e12, 1e19, 3e38, 1e-19, 1e-25, 1e-38, 1e-42][dice.roll() as usize % 10];
+            let scale = if extreme { scale } else { 1.0 };
+            out.push(match dice.roll() % 12 {
+                0 => Some(vec![0.0; size]),
+                1 => None,
+                2 => out.last().cloned().flatten(),
+                3 => Some(vec![dice.number() * scale; size]),
+                // All but one number is equal.
+                4 => Some((0..size).map(|at| if at == 0 { -100.0 * scale } else { 0.1 * scale }).collect()),
+                5 => Some((0..size).map(|_| (dice.roll() % 256) as f32).collect()),
+                6 | 7 => Some(far.iter().map(|value| value + dice.number() * 0.01).collect()),
+                _ => Some(dice.vector(size, scale)),
+            });
+            for value in out.last_mut().into_iter().flatten().flatten() {
+                *value = if value.is_finite() { *value } else { f32::MAX };
+            }
+        }
+        out
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(192))]
+
+        #[test]
+        fn bounds_find_what_a_scan_finds(
+            seed in 0u64..1 << 40,
+            size in prop_oneof![1usize..9, 30usize..70, 190usize..200],
+            metric in 0usize..4,
+            k in prop_oneof![Just(0usize), Just(1), Just(10), 2usize..300],
+            extreme: bool,
+        ) {
+            let mut dice = Dice(seed);
+            let metric = METRICS[metric];
+            let spec = VectorSpec::new(size as u32, metric);
+            let rows = rows(&mut dice, 600, size, extreme);
+            let full = Full::collect(&spec, rows.iter().map(Option::as_deref));
+            let codes = Lvq::encode(&full, metric);
+            let some = Bitmap::from_rows((0..900).filter(|row| row % 3 != 1));
+            for at in [3usize, 50, 100, 200, 599] {
+                let near = rows[at].clone().unwrap_or_else(|| vec![0.5; size]);
+                let off = dice.vector(size, 0.05);
+                let beside = near.iter().zip(&off).map(|(a, b)| a + b).collect();
+                for query in [near, beside, dice.vector(size, 1.0)] {
+                    let Some(mut coded) = codes.encode_query(Query::new(&query)) else { continue };
+                    for allowed in [None, Some(&some)] {
+                        let found = bounded::nearest(&full, &query, k, allowed, |rows, out| {
+                            codes.bounds(&mut coded, rows, out);
+                        });
+                        let want = flat::nearest(&full, &query, k, allowed);
+                        prop_assert_eq!(&found.hits, &want.hits, "{:?}", metric);
+                        prop_assert_eq!(found.route, want.route);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_bound_holds_the_score_and_rules_out_most_rows() {
+        for metric in METRICS {
+            let mut dice = Dice(metric as u64 + 5);
+            let spec = VectorSpec::new(100, metric);
+            let vectors: Vec<Vec<f32>> = (0..4_000).map(|_| dice.vector(100, 1.0)).collect();
+            let live = LiveVectors::build(&spec, vectors.iter().map(|vector| Some(&vector[..])));
+            let query = dice.vector(100, 1.0);
+            let plan = Plan { route: crate::params::Route::Exact, ef: 0, considered: Vec::new() };
+            let found = live.search(&query, 10, None, &plan);
+            assert_eq!(found.work.distances_coded, 4_000);
+            assert!(found.work.distances_full < 200, "{metric:?}: {:?}", found.work);
+            let codes = live.codes.as_ref().unwrap();
+            let mut coded = codes.encode_query(Query::new(&query)).unwrap();
+            let (all, mut bounds): (Vec<u32>, _) = ((0..4_000).collect(), Vec::new());
+            codes.bounds(&mut coded, &all, &mut bounds);
+            for (row, bound) in all.iter().zip(&bounds) {
+                let score = live.full.score(Query::new(&query), Row(*row));
+                assert!(bound.lower <= score && score <= bound.upper, "{metric:?}: {score} is not in {bound:?}");
+            }
+            assert_eq!(live.memory_bytes(), live.full.bytes() + 4_000 * (128 + 24) + 400);
+        }
     }
 }

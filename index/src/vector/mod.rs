@@ -1,8 +1,9 @@
 //! Nearest rows by vectors: how a vector is stored, and which rows are visited.
 //!
 //! [`live`] and [`sealed`] are what a part holds; both answer as [`nearest::Nearest`]. Below them,
-//! `quant` knows how a vector is stored and `flat` and `hnsw` know which rows are visited.
+//! `quant` knows how a vector is stored; `flat`, `bounded` and `hnsw` know which rows are visited.
 
+mod bounded;
 mod calibrate;
 mod flat;
 mod hnsw;
