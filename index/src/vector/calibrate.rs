@@ -67,11 +67,14 @@ fn probes(full: &Full, rows: &[u32]) -> Vec<Probe> {
     let every = (rows.len() / QUERIES).max(1);
     let values = |row: Row| {
         let scale = Some(full.inverse(row)).filter(|inverse| *inverse > 0.0).unwrap_or(1.0);
-        full.values(row).iter().map(move |value| value * scale)
+        full.vector(row).iter().map(move |value| value * scale).collect::<Vec<f32>>()
     };
     let probe = |at: usize| {
         let (row, other) = (Row(rows[at]), Row(rows[(at + rows.len() / 2) % rows.len()]));
-        Probe { row, values: values(row).zip(values(other)).map(|(a, b)| a * (1.0 - OTHER) + b * OTHER).collect() }
+        Probe {
+            row,
+            values: values(row).iter().zip(values(other)).map(|(a, b)| a * (1.0 - OTHER) + b * OTHER).collect(),
+        }
     };
     (0..rows.len()).step_by(every).take(QUERIES).map(probe).collect()
 }

@@ -39,9 +39,10 @@ impl LiveVectors {
     pub fn concat(spec: &VectorSpec, parts: &[Kept<'_, Self>]) -> Self {
         let rows = parts.iter().flat_map(|kept| {
             let full = &kept.part.full;
-            kept.rows.iter().map(move |row| full.has(*row).then(|| full.values(*row)))
+            kept.rows.iter().map(move |row| full.has(*row).then(|| full.vector(*row)))
         });
-        Self::build(spec, rows)
+        let rows: Vec<_> = rows.collect();
+        Self::build(spec, rows.iter().map(|row| row.as_deref()))
     }
 
     /// Bytes in memory.
@@ -60,7 +61,7 @@ impl Nearest for LiveVectors {
     }
 
     fn vector(&self, row: Row) -> Option<Cow<'_, [f32]>> {
-        self.full.has(row).then(|| Cow::Borrowed(self.full.values(row)))
+        self.full.has(row).then(|| self.full.vector(row))
     }
 
     fn search(&self, query: &[f32], k: usize, allowed: Option<&Bitmap>, _plan: &Plan) -> Found {

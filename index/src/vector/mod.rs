@@ -11,6 +11,7 @@ mod kernel;
 pub mod live;
 pub mod metric;
 pub mod nearest;
+mod projection;
 mod quant;
 pub mod sealed;
 pub mod spec;

@@ -12,15 +12,14 @@ use crate::layout::{Sections, SectionsWriter};
 use crate::params::{Found, Outline, Plan, Route, Work};
 use crate::row::{Hit, Row, TopK};
 use crate::vector::calibrate::calibrate;
-use crate::vector::flat::{self, Bounds};
+use crate::vector::flat;
 use crate::vector::hnsw::build::{Layers, Order};
 use crate::vector::hnsw::graph::{Finished, Graph};
 use crate::vector::hnsw::pool::{PLACES_MAX, Scratch};
-use crate::vector::hnsw::search::{Ground, descend};
-use crate::vector::kernel;
+use crate::vector::hnsw::search::{Asked, Ground, descend};
 use crate::vector::nearest::Nearest;
 use crate::vector::quant::full::{Full, Query};
-use crate::vector::quant::scalar::{Codes, Scale};
+use crate::vector::quant::{Codes, Leading};
 use crate::vector::spec::VectorSpec;
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -45,7 +44,15 @@ pub struct SealedVectors {
 struct Index {
     codes: Codes,
     graph: Graph,
-    bounds: Bounds,
+    /// The codes of the highest level once more, side by side.
+    tops: Leading,
+}
+
+impl Index {
+    fn new(codes: Codes, graph: Graph) -> Self {
+        let tops = codes.leading(graph.tops());
+        Self { codes, graph, tops }
+    }
 }
 
 /// How a graph is built; none of it changes a byte of what comes out.
@@ -94,13 +101,21 @@ impl SealedVectors {
     fn build_here(spec: &VectorSpec, read: &Full, full: &Bytes, stop: &AtomicBool) -> Result<Option<Built>> {
         let rows = read.rows();
         let order = Order::of((0..rows).filter(|row| read.has(Row(*row))), spec.hnsw.m);
-        let codes = Codes::encode(read, Scale::learn(read, spec.metric, &order.rows), &order.rows);
-        let Some(layers) = Layers::build(&codes, &order, spec.hnsw, stop) else { return Ok(None) };
+        let (codes, drafts) = Codes::encode(read, spec.metric, &order.rows);
+        let Some(layers) = Layers::build(&drafts, &order, spec.hnsw, stop) else { return Ok(None) };
+        drop(drafts);
         let codes = codes.to_body(&order.rows, rows);
         let (links, width) = (layers.base_by_row(&order, rows), layers.width());
         let upper = layers.into_upper();
-        let finished =
-            Finished { rows, links: &links, width, order: order.above(), upper: &upper, m: spec.hnsw.m as usize };
+        let finished = Finished {
+            rows,
+            links: &links,
+            width,
+            order: order.above(),
+            tops: order.tops(),
+            upper: &upper,
+            m: spec.hnsw.m as usize,
+        };
         let mut built = Built { codes, route: finished.to_body() };
         drop((links, upper));
         let opened = Self::open(
@@ -135,7 +150,7 @@ impl SealedVectors {
             (true, true) => {
                 let codes = Codes::open(spec.metric, spec.size, rows, &codes)?;
                 let graph = Graph::open(rows, full.present(), &route)?;
-                Some(Index { bounds: Bounds::of(&full, &codes), codes, graph })
+                Some(Index::new(codes, graph))
             }
             _ => return Err(Error::corrupt("head", 0, "of codes and graph one is there and one is not")),
         };
@@ -150,7 +165,7 @@ impl SealedVectors {
 
     fn exact(&self, query: &[f32], k: usize, allowed: Option<&Bitmap>) -> Found {
         match &self.index {
-            Some(index) => index.bounds.nearest(&self.full, &index.codes, query, k, allowed),
+            Some(index) => flat::nearest_by_codes(&self.full, &index.codes, query, k, allowed),
             None => flat::nearest(&self.full, query, k, allowed),
         }
     }
@@ -166,7 +181,6 @@ impl SealedVectors {
     ) -> (Option<Found>, Work) {
         let mut work = Work::default();
         let query = Query::new(query);
-        let coded = index.codes.scale().encode_query(query);
         let ef = (plan.ef as usize).max(k);
         let matching = match (allowed, self.full.present()) {
             (None, _) => self.full.count(),
@@ -174,10 +188,17 @@ impl SealedVectors {
             (Some(allowed), Some(present)) => allowed.and_len(present),
         };
         let near = Scratch::lend(|scratch| {
-            let order = index.graph.order();
+            let mut coded = std::mem::take(&mut scratch.coded);
+            index.codes.encode_query(query, false, &mut coded);
+            let (order, tops) = (index.graph.order(), index.graph.tops().len());
+            index.codes.distances_of_leading(&index.tops, &mut coded, tops, &mut scratch.distances);
+            work.distances_coded += tops as u64;
+            let best =
+                scratch.distances.iter().copied().zip(0..).min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((0.0, 0));
+            let mut target = Asked { codes: &index.codes, query: &mut coded };
             let upper = index.graph.upper().rev();
-            let near = descend(&index.codes, upper, Some(order), &coded, scratch, &mut work);
-            let ground = Ground { codes: &index.codes, base: index.graph.base(), query: &coded };
+            let near = descend(&mut target, best, upper, Some(order), scratch, &mut work);
+            let mut ground = Ground { base: index.graph.base(), target };
             let entries = [near, order[0]];
             let in_budget = match allowed {
                 None => ground.walk(&entries, ef, u64::MAX, |_| true, scratch, &mut work),
@@ -197,11 +218,12 @@ impl SealedVectors {
             };
             let compared = k + k / 2 + 8 + ef / 8;
             let near: Vec<Row> = scratch.pool.hits().take(compared).map(|(_, place)| Row(place)).collect();
+            scratch.coded = coded;
             in_budget.then_some(near)
         });
         let Some(near) = near.filter(|near| near.len() as u64 >= matching.min(k as u64)) else { return (None, work) };
         for row in &near {
-            kernel::prefetch(self.full.values(*row));
+            self.full.prefetch(*row);
         }
         let mut top = TopK::new(k);
         for row in near {
@@ -224,7 +246,7 @@ impl Nearest for SealedVectors {
     }
 
     fn vector(&self, row: Row) -> Option<Cow<'_, [f32]>> {
-        self.full.has(row).then(|| Cow::Borrowed(self.full.values(row)))
+        self.full.has(row).then(|| self.full.vector(row))
     }
 
     fn search(&self, query: &[f32], k: usize, allowed: Option<&Bitmap>, plan: &Plan) -> Found {

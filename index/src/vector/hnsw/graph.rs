@@ -1,13 +1,14 @@
 //! Who is whose neighbour: the frozen graph, level by level.
 //!
 //! A place on the base level is a row. The nodes of the upper levels stand in one order, every level a
-//! leading part of it, so that a place on one level is the same place on the level below.
+//! leading part of it, so that a place on one level is the same place on the level below. The highest level has no links:
+//! it is so small that all of it is compared, which takes less time than walking it and starts nearer.
 //!
 //! ```text
 //! calibrated  4 x (recall in 1/10000 u32, effort u32)     comes first: it is filled in last
-//! head        rows u32 | width u32 | m u32 | levels u32      levels above the base
+//! head        rows u32 | width u32 | m u32 | levels u32 | tops u32     levels with links above the base
 //! links       rows x width x u32       NONE ends a list
-//! order       places of level 1 x u32  the row at each place; the first one is the entry
+//! order       places of level 1 x u32  the row at each place; the first `tops` are the highest level
 //! upper.1..   places x m x u32         links of an upper level, between places
 //! ```
 //!
@@ -71,6 +72,7 @@ pub(in crate::vector) struct Graph {
     m: usize,
     links: Block,
     order: Array<u32>,
+    tops: usize,
     upper: Vec<Array<u32>>,
     calibrated: [(f32, u32); 4],
 }
@@ -86,6 +88,8 @@ pub(in crate::vector) struct Finished<'a> {
     pub(in crate::vector) width: usize,
     /// The row at each place of level 1.
     pub(in crate::vector) order: &'a [u32],
+    /// Places of the highest level.
+    pub(in crate::vector) tops: usize,
     /// Links of the upper levels, between places, in blocks of `m`.
     pub(in crate::vector) upper: &'a [Vec<u32>],
     /// Width of a block of the upper levels.
@@ -95,7 +99,7 @@ pub(in crate::vector) struct Finished<'a> {
 impl Finished<'_> {
     /// The body, not yet calibrated.
     pub(in crate::vector) fn to_body(&self) -> Vec<u8> {
-        let head = [self.rows, self.width as u32, self.m as u32, self.upper.len() as u32];
+        let head = [self.rows, self.width as u32, self.m as u32, self.upper.len() as u32, self.tops as u32];
         let mut out = SectionsWriter::new(Vec::with_capacity(size_of_val(self.links) * 5 / 4 + 4096));
         let mut write = || {
             out.put("calibrated", &[0u32; 8])?;
@@ -114,8 +118,8 @@ impl Finished<'_> {
 impl Graph {
     /// Reads a body and checks every link: a row has to have a vector, a place has to be on its level.
     pub(in crate::vector) fn open(rows: u32, present: Option<&Bitmap>, sections: &Sections) -> Result<Self> {
-        let head = sections.array_of::<u32>("head", 4)?;
-        let [of_rows, width, m, levels] = [head[0], head[1], head[2], head[3]];
+        let head = sections.array_of::<u32>("head", 5)?;
+        let [of_rows, width, m, levels, tops] = [head[0], head[1], head[2], head[3], head[4]];
         if of_rows != rows || rows >= PLACES_MAX || width == 0 || m == 0 || levels > LEVELS_MAX {
             return Err(Error::corrupt("head", 0, format!("{:?} does not fit {rows} rows", &*head)));
         }
@@ -141,8 +145,8 @@ impl Graph {
             places_max = places;
             upper.push(links);
         }
-        if order.is_empty() {
-            return Err(Error::corrupt("order", 0, "there is no entry"));
+        if tops == 0 || tops as usize > places_max {
+            return Err(Error::corrupt("head", 16, format!("{tops} entries do not fit {places_max} places")));
         }
         let pairs = sections.array_of::<u32>("calibrated", 8)?;
         let mut calibrated = [(0.0, 0); 4];
@@ -150,7 +154,7 @@ impl Graph {
             *entry = (pair[0] as f32 / 10_000.0, pair[1]);
         }
         let links = Block::copy_of(bytemuck::cast_slice(&links));
-        Ok(Self { width: width as usize, m: m as usize, links, order, upper, calibrated })
+        Ok(Self { width: width as usize, m: m as usize, links, order, tops: tops as usize, upper, calibrated })
     }
 
     /// Fills in, in a body just made, what it takes to reach a recall.
@@ -174,6 +178,11 @@ impl Graph {
     /// The row at each place of the upper levels; never empty.
     pub(in crate::vector) fn order(&self) -> &[u32] {
         &self.order
+    }
+
+    /// The rows of the highest level; never empty.
+    pub(in crate::vector) fn tops(&self) -> &[u32] {
+        &self.order[..self.tops]
     }
 
     /// Links of a node on the base level, at most.

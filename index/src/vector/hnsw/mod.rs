@@ -2,6 +2,7 @@
 
 pub(super) mod build;
 pub(super) mod graph;
+mod partition;
 pub(super) mod pool;
 pub(super) mod search;
 mod select;

@@ -8,6 +8,8 @@
 //! candidate = | distance, 32 bits | place, 30 bits | is a hit | was expanded |
 //! ```
 
+use crate::vector::quant::Coded;
+
 const HIT: u64 = 2;
 const EXPANDED: u64 = 1;
 
@@ -116,7 +118,8 @@ pub(in crate::vector) struct Scratch {
     pub(in crate::vector) seen: Seen,
     pub(in crate::vector) fresh: Vec<u32>,
     pub(in crate::vector) dead: Vec<u32>,
-    pub(in crate::vector) distances: Vec<u32>,
+    pub(in crate::vector) distances: Vec<f32>,
+    pub(in crate::vector) coded: Coded,
 }
 
 thread_local! {

@@ -1,52 +1,77 @@
-//! Walks through the graph: down the levels, then wide over the base.
+//! Walks through the graph: over the highest level, down the others, then wide over the base.
 
 use crate::bitmap::Bits;
 use crate::params::Work;
 use crate::row::Row;
 use crate::vector::hnsw::graph::Links;
 use crate::vector::hnsw::pool::Scratch;
-use crate::vector::quant::scalar::{Coded, Codes};
+use crate::vector::quant::draft::{Comparison, Drafts};
+use crate::vector::quant::{Coded, Codes};
 
 /// How many neighbours that do not match are looked behind, at each node.
 const LOOKED_BEHIND: usize = 12;
 
-/// Where a walk takes place, and what for.
-#[derive(Copy, Clone, Debug)]
-pub(in crate::vector) struct Ground<'a> {
-    /// The codes, by place on the base level.
-    pub(in crate::vector) codes: &'a Codes,
-    /// The base level.
-    pub(in crate::vector) base: Links<'a>,
-    /// What is looked for.
-    pub(in crate::vector) query: &'a Coded,
+/// What a walk looks for: how far places are from it.
+pub(in crate::vector) trait Target {
+    /// The distances of a list of places; smaller is nearer.
+    fn distances(&mut self, places: &[u32], out: &mut Vec<f32>);
 }
 
-/// Greedily down the upper levels, `upper` from the top one on, to a place near the query. `order` tells
-/// which code stands at a place; `None` where places are the codes' own.
+/// A query, among the codes of a part.
+#[derive(Debug)]
+pub(in crate::vector) struct Asked<'a> {
+    /// The codes, by row.
+    pub(in crate::vector) codes: &'a Codes,
+    /// The query.
+    pub(in crate::vector) query: &'a mut Coded,
+}
+
+impl Target for Asked<'_> {
+    #[inline]
+    fn distances(&mut self, places: &[u32], out: &mut Vec<f32>) {
+        self.codes.distances(self.query, places, out);
+    }
+}
+
+/// A place, among the drafts of a build.
+#[derive(Debug)]
+pub(in crate::vector) struct Drafted<'a> {
+    /// The drafts, by place.
+    pub(in crate::vector) drafts: &'a Drafts,
+    /// The place.
+    pub(in crate::vector) of: u32,
+    /// What a comparison needs.
+    pub(in crate::vector) with: Comparison,
+}
+
+impl Target for Drafted<'_> {
+    fn distances(&mut self, places: &[u32], out: &mut Vec<f32>) {
+        self.drafts.distances(self.of, places, &mut self.with, out);
+    }
+}
+
+/// The nearest of the places given with their distances, then greedily down the upper levels, `upper` from the highest
+/// one on, to a place near the target. `order` tells which row stands at a place; `None` where they are the same.
 pub(in crate::vector) fn descend<'a>(
-    codes: &Codes,
+    target: &mut impl Target,
+    mut best: (f32, u32),
     upper: impl Iterator<Item = Links<'a>>,
     order: Option<&[u32]>,
-    query: &Coded,
     scratch: &mut Scratch,
     work: &mut Work,
 ) -> u32 {
     let code_at = |place: u32| order.map_or(place, |order| order[place as usize]);
-    let mut score = |places: &[u32], distances: &mut Vec<u32>| {
-        work.distances_coded += places.len() as u64;
-        codes.distances(query, places, distances);
-    };
     let Scratch { fresh, dead, distances, .. } = scratch;
-    score(&[code_at(0)], distances);
-    let mut best = (distances[0], 0);
     for level in upper {
         loop {
             dead.clear();
             dead.extend(level.of(best.1));
             fresh.clear();
             fresh.extend(dead.iter().map(|place| code_at(*place)));
-            score(fresh, distances);
-            match distances.iter().copied().zip(dead.iter().copied()).min() {
+            work.distances_coded += fresh.len() as u64;
+            target.distances(fresh, distances);
+            let nearest = distances.iter().copied().zip(dead.iter().copied()).min_by(|a, b| a.0.total_cmp(&b.0));
+            match nearest {
                 Some(nearer) if nearer.0 < best.0 => best = nearer,
                 _ => break,
             }
@@ -55,12 +80,21 @@ pub(in crate::vector) fn descend<'a>(
     code_at(best.1)
 }
 
-impl Ground<'_> {
+/// Where a walk takes place, and what for.
+#[derive(Debug)]
+pub(in crate::vector) struct Ground<'a, T> {
+    /// The base level.
+    pub(in crate::vector) base: Links<'a>,
+    /// What is looked for.
+    pub(in crate::vector) target: T,
+}
+
+impl<T: Target> Ground<'_, T> {
     /// Walks from the entries until the `ef` nearest hits found lead to nothing nearer. Every node is
     /// walked through; those that pass are hits. The hits stay in the scratch's pool. `false` where more
     /// than `budget` distances would have been computed.
     pub(in crate::vector) fn walk(
-        self,
+        &mut self,
         entries: &[u32],
         ef: usize,
         budget: u64,
@@ -87,7 +121,7 @@ impl Ground<'_> {
     /// Walks through matching nodes alone: a neighbour that does not match is not compared, but looked
     /// behind, so that hits two links away are found. As [`Self::walk`] in all else.
     pub(in crate::vector) fn walk_matching(
-        self,
+        &mut self,
         entries: &[u32],
         ef: usize,
         budget: u64,
@@ -127,7 +161,7 @@ impl Ground<'_> {
         true
     }
 
-    fn begin(self, entries: &[u32], ef: usize, scratch: &mut Scratch) {
+    fn begin(&self, entries: &[u32], ef: usize, scratch: &mut Scratch) {
         let Scratch { pool, seen, fresh, .. } = scratch;
         pool.reset(ef);
         seen.reset(self.base.len());
@@ -137,14 +171,20 @@ impl Ground<'_> {
 
     /// Compares what is fresh and takes what is near enough into the pool.
     #[inline]
-    fn take_in(self, pass: &impl Fn(u32) -> bool, scratch: &mut Scratch, work: &mut Work) {
+    fn take_in(&mut self, pass: &impl Fn(u32) -> bool, scratch: &mut Scratch, work: &mut Work) {
         let Scratch { pool, fresh, distances, .. } = scratch;
         work.distances_coded += fresh.len() as u64;
-        self.codes.distances(self.query, fresh, distances);
+        self.target.distances(fresh, distances);
         for (place, distance) in fresh.iter().zip(distances.iter()) {
-            if pool.offer(*distance, *place, pass(*place)) {
+            if pool.offer(key(*distance), *place, pass(*place)) {
                 self.base.prefetch(*place);
             }
         }
     }
+}
+
+/// A distance as whole numbers of the same order; what is below 0 counts as 0.
+#[inline]
+pub(in crate::vector) fn key(distance: f32) -> u32 {
+    distance.max(0.0).to_bits()
 }

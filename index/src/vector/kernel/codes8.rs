@@ -35,11 +35,7 @@ impl Codes8 {
     pub(in crate::vector) fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
-            if std::arch::is_x86_feature_detected!("avx512f")
-                && std::arch::is_x86_feature_detected!("avx512bw")
-                && std::arch::is_x86_feature_detected!("avx512dq")
-                && std::arch::is_x86_feature_detected!("avx512vnni")
-            {
+            if super::has_avx512() {
                 return Self { dots: avx512::dots, sads: avx512::sads };
             }
             if std::arch::is_x86_feature_detected!("avx2") {
@@ -146,7 +142,7 @@ mod avx2 {
 /// Four rows at a time on 512-bit registers: 64 products an instruction, one load of the query for all
 /// four, one reduction for all four.
 #[cfg(target_arch = "x86_64")]
-mod avx512 {
+pub(super) mod avx512 {
     use super::{AHEAD, LINE, prefetch_line};
     use std::arch::x86_64::*;
 
@@ -167,8 +163,8 @@ mod avx512 {
         ($name:ident, $sized:ident, $line:ident) => {
             /// # Safety
             ///
-            /// As of `List`; the machine has AVX-512 F, BW, DQ and VNNI.
-            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni")]
+            /// As of `List`; the machine has AVX-512 F, BW, DQ, VL and VNNI.
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
             pub(super) unsafe fn $name(codes: &[u8], query: &[u8], rows: &[u32], out: &mut [u32]) {
                 let lines = query.len() / LINE;
                 // SAFETY: the caller's promise is passed on; the number of lines is the query's.
@@ -189,7 +185,7 @@ mod avx512 {
             ///
             /// As of `List`; `lines` is the query's length in lines, and so is `LINES` where it is not 0.
             #[inline]
-            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
             unsafe fn $sized<const LINES: usize>(
                 codes: &[u8],
                 query: &[u8],
@@ -243,8 +239,8 @@ mod avx512 {
 
     /// The sums of the sixteen numbers of each, by one transposing tree.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni")]
-    fn totals([a, b, c, d]: [__m512i; 4]) -> [u32; 4] {
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    pub(in crate::vector::kernel) fn totals([a, b, c, d]: [__m512i; 4]) -> [u32; 4] {
         let ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
         let cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
         let abcd = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));

@@ -4,7 +4,55 @@
 //! at run time. Vectors of unequal length score as if the longer one were cut. Loops over codes are
 //! our own, one file for each kind of code.
 
+/// Compiles a plain loop for the registers of the machine it runs on as well. The loop multiplies and adds
+/// without fusing, so that every version gives the same bits.
+macro_rules! versions {
+    ($($(#[$about:meta])* $seen:vis fn $name:ident($($arg:ident: $kind:ty),*) $(-> $out:ty)? = $loop:path;)*) => {$(
+        $(#[$about])*
+        #[inline]
+        $seen fn $name($($arg: $kind),*) $(-> $out)? {
+            #[cfg(target_arch = "x86_64")]
+            {
+                /// # Safety
+                ///
+                /// The machine has AVX-512 F, BW and DQ.
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+                unsafe fn avx512($($arg: $kind),*) $(-> $out)? {
+                    $loop($($arg),*)
+                }
+                /// # Safety
+                ///
+                /// The machine has AVX2.
+                #[target_feature(enable = "avx2")]
+                unsafe fn avx2($($arg: $kind),*) $(-> $out)? {
+                    $loop($($arg),*)
+                }
+                if $crate::vector::kernel::has_avx512() {
+                    // SAFETY: the machine has what this version is compiled for; the loop checks every access.
+                    return unsafe { avx512($($arg),*) };
+                }
+                if std::arch::is_x86_feature_detected!("avx2") {
+                    // SAFETY: as above.
+                    return unsafe { avx2($($arg),*) };
+                }
+            }
+            $loop($($arg),*)
+        }
+    )*};
+}
+
 pub(super) mod codes8;
+pub(super) mod matrix;
+pub(super) mod packed;
+pub(super) mod tile;
+
+/// Whether the 512-bit registers can be used, with the instructions that our loops have for them.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn has_avx512() -> bool {
+    use std::arch::is_x86_feature_detected as has;
+    has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") && has!("avx512vnni")
+}
 
 use simsimd::SpatialSimilarity;
 use std::fmt;
@@ -49,6 +97,93 @@ pub(super) fn inverse_norm(vector: &[f32]) -> f32 {
     let squares: f64 = vector.iter().map(|value| f64::from(*value) * f64::from(*value)).sum();
     let inverse = squares.sqrt().recip() as f32;
     if inverse.is_finite() { inverse } else { 0.0 }
+}
+
+versions! {
+    /// The sum of squares: the same bits on every machine, unlike [`dot`].
+    pub(super) fn squares(values: &[f32]) -> f32 = plain_squares;
+
+    /// The inner product, the same bits on every machine.
+    pub(super) fn dot_in_order(a: &[f32], b: &[f32]) -> f32 = plain_dot;
+
+    /// `values -= other x by`.
+    pub(super) fn subtract(values: &mut [f32], other: &[f32], by: f32) = plain_subtract;
+
+    /// Vectors in 8 signed bits a number, the largest of them 127; what a unit stands for. Bytes beyond the vector
+    /// become 0.
+    pub(super) fn signed_bytes(values: &[f32], bytes: &mut [u8]) -> f32 = plain_signed_bytes;
+
+    /// Bytes as floats.
+    pub(super) fn widen(bytes: &[u8], out: &mut [f32]) = plain_widen;
+
+    /// Every value times `by` as the nearest half, at most `most` from zero; the product of values and halves, and of the
+    /// halves with themselves.
+    pub(super) fn on_grid(values: &[f32], by: f32, most: f32, levels: &mut [f32]) -> (f32, f32) = plain_on_grid;
+}
+
+#[inline(always)]
+fn plain_squares(values: &[f32]) -> f32 {
+    plain_dot(values, values)
+}
+
+#[inline(always)]
+fn plain_dot(a: &[f32], b: &[f32]) -> f32 {
+    let ((heads_a, tail_a), (heads_b, tail_b)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
+    let mut sums = [0f32; 16];
+    for (a, b) in heads_a.iter().zip(heads_b) {
+        for lane in 0..16 {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    for (at, (a, b)) in tail_a.iter().zip(tail_b).enumerate() {
+        sums[at] += a * b;
+    }
+    sums.iter().sum()
+}
+
+#[inline(always)]
+fn plain_subtract(values: &mut [f32], other: &[f32], by: f32) {
+    for (value, other) in values.iter_mut().zip(other) {
+        *value -= other * by;
+    }
+}
+
+#[inline(always)]
+fn plain_signed_bytes(values: &[f32], bytes: &mut [u8]) -> f32 {
+    let mut largest = [0f32; 16];
+    let (heads, tail) = values.as_chunks::<16>();
+    for head in heads {
+        for lane in 0..16 {
+            largest[lane] = largest[lane].max(head[lane].abs());
+        }
+    }
+    let largest = tail.iter().chain(&largest).fold(0f32, |most, value| most.max(value.abs()));
+    let unit = largest / 127.0;
+    let by = if unit > 0.0 && unit.is_finite() { 1.0 / unit } else { 0.0 };
+    // Adding and taking away 1.5 x 2^23 rounds a number of a few digits to the nearest whole one.
+    const WHOLE: f32 = 12_582_912.0;
+    for (byte, value) in bytes.iter_mut().zip(values) {
+        *byte = ((value * by + WHOLE).to_bits() as i32).wrapping_sub(WHOLE.to_bits() as i32) as u8;
+    }
+    if let Some(rest) = bytes.get_mut(values.len()..) {
+        rest.fill(0);
+    }
+    unit
+}
+
+#[inline(always)]
+fn plain_widen(bytes: &[u8], out: &mut [f32]) {
+    for (out, byte) in out.iter_mut().zip(bytes) {
+        *out = f32::from(*byte);
+    }
+}
+
+#[inline(always)]
+fn plain_on_grid(values: &[f32], by: f32, most: f32, levels: &mut [f32]) -> (f32, f32) {
+    for (level, value) in levels.iter_mut().zip(values) {
+        *level = ((value * by).floor() + 0.5).clamp(-most, most);
+    }
+    (plain_dot(values, levels), plain_dot(levels, levels))
 }
 
 /// Memory that starts at a cache line and, from a few megabytes on, asks for huge pages: a search reads

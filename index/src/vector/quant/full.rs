@@ -1,11 +1,14 @@
 //! Vectors as they were given, bit by bit, with what the metric needs beside them.
 //!
 //! ```text
-//! head     rows u32 | size u32 | metric u32
-//! values   rows x size x f32      zeros where a row has no vector
+//! head     rows u32 | size u32 | metric u32 | kind u32
+//! values   rows x size numbers    zeros where a row has no vector
 //! inverse  rows x f32             one over the length; only for cosine
 //! present  roaring bitmap         the rows that have a vector; only where some have none
 //! ```
+//!
+//! A number takes as few bytes as hold every one of the part exactly: one where all are whole and from 0 to 255, two where
+//! all are half-precision floats, else four. What is read is what was given, to the bit.
 
 use crate::bitmap::Bitmap;
 use crate::error::{Error, Result};
@@ -15,7 +18,10 @@ use crate::vector::kernel;
 use crate::vector::metric::Metric;
 use crate::vector::spec::VectorSpec;
 use bytes::Bytes;
+use half::f16;
+use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::io::{self, Write};
 
 /// The vectors of one field in one part.
@@ -24,9 +30,48 @@ pub(in crate::vector) struct Full {
     metric: Metric,
     size: usize,
     rows: u32,
-    values: Array<f32>,
+    values: Values,
     inverse: Option<Array<f32>>,
     present: Option<Bitmap>,
+}
+
+/// The numbers of all vectors, one after another.
+#[derive(Debug)]
+enum Values {
+    Floats(Array<f32>),
+    Halves(Array<u16>),
+    Bytes(Array<u8>),
+}
+
+/// How many bytes a number takes.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+enum Kind {
+    Floats,
+    Halves,
+    Bytes,
+}
+
+impl Kind {
+    const ALL: [Self; 3] = [Self::Floats, Self::Halves, Self::Bytes];
+
+    /// The least that holds every number.
+    fn of<'v>(rows: u32, vector: &mut dyn FnMut(Row) -> Option<Cow<'v, [f32]>>) -> Self {
+        let (mut halves, mut bytes) = (true, true);
+        for row in (0..rows).map(Row) {
+            let Some(vector) = vector(row) else { continue };
+            bytes = bytes && vector.iter().all(|value| f32::from(*value as u8).to_bits() == value.to_bits());
+            halves = halves && vector.iter().all(|value| f16::from_f32(*value).to_f32().to_bits() == value.to_bits());
+            if !halves && !bytes {
+                return Self::Floats;
+            }
+        }
+        if bytes { Self::Bytes } else { Self::Halves }
+    }
+}
+
+thread_local! {
+    /// A narrow vector made wide, to be compared.
+    static WIDE: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A query with what its metric needs beside it.
@@ -75,22 +120,25 @@ impl Full {
             metric: spec.metric,
             size,
             rows: count,
-            values: values.into(),
+            values: Values::Floats(values.into()),
             inverse: (spec.metric == Metric::Cosine).then(|| inverse.into()),
             present: missing.then_some(present),
         }
     }
 
-    /// Lays vectors down one after another; only a few bytes a row are held in memory.
+    /// Lays vectors down one after another; only a few bytes a row are held in memory. `vector` is asked for the rows in
+    /// rising order, twice.
     pub(in crate::vector) fn write<'v, W: Write>(
         spec: &VectorSpec,
         rows: u32,
         vector: &mut dyn FnMut(Row) -> Option<Cow<'v, [f32]>>,
         out: &mut SectionsWriter<W>,
     ) -> io::Result<()> {
+        let kind = Kind::of(rows, vector);
         let zeros = vec![0f32; spec.size as usize];
         let (mut inverse, mut present) = (Vec::new(), Bitmap::new());
-        out.put("head", &[rows, spec.size, metric_code(spec.metric)])?;
+        let (mut halves, mut bytes) = (Vec::<u16>::new(), Vec::<u8>::new());
+        out.put("head", &[rows, spec.size, metric_code(spec.metric), kind as u32])?;
         out.begin("values")?;
         for row in (0..rows).map(Row) {
             let vector = vector(row);
@@ -105,7 +153,19 @@ impl Full {
             if spec.metric == Metric::Cosine {
                 inverse.push(kernel::inverse_norm(values));
             }
-            out.extend(values)?;
+            match kind {
+                Kind::Floats => out.extend(values)?,
+                Kind::Halves => {
+                    halves.clear();
+                    halves.extend(values.iter().map(|value| f16::from_f32(*value).to_bits()));
+                    out.extend(&halves)?;
+                }
+                Kind::Bytes => {
+                    bytes.clear();
+                    bytes.extend(values.iter().map(|value| *value as u8));
+                    out.extend(&bytes)?;
+                }
+            }
         }
         if spec.metric == Metric::Cosine {
             out.put("inverse", &inverse)?;
@@ -119,11 +179,13 @@ impl Full {
     /// Reads what [`Self::write`] laid down.
     pub(in crate::vector) fn open(spec: &VectorSpec, rows: u32, body: Bytes) -> Result<Self> {
         let sections = Sections::open(body)?;
-        let head = sections.array_of::<u32>("head", 3)?;
+        let head = sections.array_of::<u32>("head", 4)?;
         let wanted = [rows, spec.size, metric_code(spec.metric)];
-        if *head != wanted {
-            return Err(Error::corrupt("head", 0, format!("rows, size and metric are {:?}, not {wanted:?}", &*head)));
-        }
+        let kind = Kind::ALL.into_iter().find(|kind| *kind as u32 == head[3]);
+        let Some(kind) = kind.filter(|_| head[..3] == wanted) else {
+            let why = format!("rows, size, metric and kind are {:?}, not {wanted:?} and below 3", &*head);
+            return Err(Error::corrupt("head", 0, why));
+        };
         let numbers = (rows as usize)
             .checked_mul(spec.size as usize)
             .ok_or_else(|| Error::corrupt("head", 0, "more values than memory"))?;
@@ -139,7 +201,11 @@ impl Full {
             metric: spec.metric,
             size: spec.size as usize,
             rows,
-            values: sections.array_of("values", numbers)?,
+            values: match kind {
+                Kind::Floats => Values::Floats(sections.array_of("values", numbers)?),
+                Kind::Halves => Values::Halves(sections.array_of("values", numbers)?),
+                Kind::Bytes => Values::Bytes(sections.array_of("values", numbers)?),
+            },
             inverse,
             present,
         })
@@ -171,9 +237,58 @@ impl Full {
     }
 
     /// A row's vector; zeros where it has none.
+    pub(in crate::vector) fn vector(&self, row: Row) -> Cow<'_, [f32]> {
+        match &self.values {
+            Values::Floats(values) => Cow::Borrowed(&values[self.span(row)]),
+            _ => {
+                let mut wide = vec![0f32; self.size];
+                self.read(row, &mut wide);
+                Cow::Owned(wide)
+            }
+        }
+    }
+
+    /// Copies a row's vector into `out`, which has its size; zeros where it has none.
+    pub(in crate::vector) fn read(&self, row: Row, out: &mut [f32]) {
+        let span = self.span(row);
+        match &self.values {
+            Values::Floats(values) => out.copy_from_slice(&values[span]),
+            Values::Halves(values) => values[span].reinterpret_cast::<f16>().convert_to_f32_slice(out),
+            Values::Bytes(values) => kernel::widen(&values[span], out),
+        }
+    }
+
+    /// Asks for a row's vector.
     #[inline]
-    pub(in crate::vector) fn values(&self, row: Row) -> &[f32] {
-        &self.values[row.at() * self.size..][..self.size]
+    pub(in crate::vector) fn prefetch(&self, row: Row) {
+        let span = self.span(row);
+        match &self.values {
+            Values::Floats(values) => kernel::prefetch(&values[span]),
+            Values::Halves(values) => kernel::prefetch(&values[span]),
+            Values::Bytes(values) => kernel::prefetch(&values[span]),
+        }
+    }
+
+    fn span(&self, row: Row) -> std::ops::Range<usize> {
+        row.at() * self.size..(row.at() + 1) * self.size
+    }
+
+    /// The length of a row's vector.
+    pub(in crate::vector) fn length(&self, row: Row) -> f32 {
+        self.with(row, |values| kernel::squares(values).sqrt())
+    }
+
+    /// Lends a row's vector.
+    #[inline]
+    fn with<T>(&self, row: Row, work: impl FnOnce(&[f32]) -> T) -> T {
+        if let Values::Floats(values) = &self.values {
+            return work(&values[self.span(row)]);
+        }
+        WIDE.with_borrow_mut(|wide| {
+            wide.resize(self.size, 0.0);
+            self.read(row, wide);
+            work(wide)
+        })
     }
 
     /// One over a row's length; 1 where the metric does not ask for it.
@@ -185,20 +300,25 @@ impl Full {
     /// How near a row is; bigger is better. Never NaN: what overflows is the worst there is.
     #[inline]
     pub(in crate::vector) fn score(&self, query: Query<'_>, row: Row) -> f32 {
-        let values = self.values(row);
-        let score = match self.metric {
+        // A narrow vector is compared as the floats that it stands for: the score does not depend on how it is kept.
+        let score = self.with(row, |values| match self.metric {
             Metric::Cosine => kernel::dot(query.values, values) * self.inverse(row) * query.inverse,
             Metric::Dot => kernel::dot(query.values, values),
             Metric::Euclid => -kernel::euclid_squared(query.values, values),
             Metric::Manhattan => -kernel::manhattan(query.values, values),
-        };
+        });
         if score.is_nan() { f32::NEG_INFINITY } else { score }
     }
 
     /// Bytes that this holds, in memory or mapped.
     pub(in crate::vector) fn bytes(&self) -> u64 {
-        let values = self.values.len() + self.inverse.as_ref().map_or(0, |inverse| inverse.len());
-        (values * size_of::<f32>() + self.present.as_ref().map_or(0, Bitmap::memory_bytes)) as u64
+        let values = match &self.values {
+            Values::Floats(values) => size_of_val(&**values),
+            Values::Halves(values) => size_of_val(&**values),
+            Values::Bytes(values) => size_of_val(&**values),
+        };
+        let inverse = self.inverse.as_ref().map_or(0, |inverse| inverse.len());
+        (values + inverse * size_of::<f32>() + self.present.as_ref().map_or(0, Bitmap::memory_bytes)) as u64
     }
 }
 

@@ -1,5 +1,141 @@
-//! How a vector is stored: as it was given, or as a code that is cheaper to compare.
+//! How a vector is stored: as it was given, and as a code of few bits.
 
+pub(super) mod absolute;
+pub(super) mod draft;
 pub(super) mod full;
 pub(super) mod lvq;
-pub(super) mod scalar;
+pub(super) mod projected;
+
+use crate::error::Result;
+use crate::layout::{Sections, SectionsWriter};
+use crate::vector::kernel::Block;
+use crate::vector::metric::Metric;
+use absolute::Absolute;
+use draft::Drafts;
+use full::{Full, Query};
+use projected::Projected;
+use std::io;
+
+/// The codes of a part, as its metric asks for them.
+#[derive(Debug)]
+pub(super) enum Codes {
+    /// Records of projections, for squared distances.
+    Projected(Box<Projected>),
+    /// Codes of all numbers, for sums of absolute differences.
+    Absolute(Absolute),
+}
+
+/// Some codes once more, side by side.
+#[derive(Debug)]
+pub(super) struct Leading {
+    bytes: Block,
+    all: Vec<u32>,
+}
+
+/// A query as codes are compared with it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Coded {
+    projected: projected::Coded,
+    absolute: absolute::Coded,
+}
+
+impl Codes {
+    /// Encodes rows in the given order; with what the build of a graph compares.
+    pub(super) fn encode(full: &Full, metric: Metric, order: &[u32]) -> (Self, Drafts) {
+        match metric {
+            Metric::Manhattan => {
+                let (codes, drafts) = Absolute::encode(full, order);
+                (Self::Absolute(codes), drafts)
+            }
+            _ => {
+                let (codes, drafts) = Projected::encode(full, metric, order);
+                (Self::Projected(Box::new(codes)), drafts)
+            }
+        }
+    }
+
+    /// The body in row order, for a part of so many rows.
+    pub(super) fn to_body(&self, order: &[u32], rows: u32) -> Vec<u8> {
+        let mut out = SectionsWriter::new(Vec::new());
+        let written: io::Result<()> = match self {
+            Self::Projected(codes) => codes.write(order, rows, &mut out),
+            Self::Absolute(codes) => codes.write(order, rows, &mut out),
+        };
+        written.and_then(|()| out.finish()).expect("a Vec takes every byte")
+    }
+
+    /// Reads a body.
+    pub(super) fn open(metric: Metric, size: u32, rows: u32, sections: &Sections) -> Result<Self> {
+        Ok(match metric {
+            Metric::Manhattan => Self::Absolute(Absolute::open(size, rows, sections)?),
+            _ => Self::Projected(Box::new(Projected::open(metric, size, rows, sections)?)),
+        })
+    }
+
+    /// Bytes held in memory of our own.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        match self {
+            Self::Projected(codes) => codes.memory_bytes(),
+            Self::Absolute(codes) => codes.memory_bytes(),
+        }
+    }
+
+    /// A query as codes are compared with it; `exactly` where bounds are asked for. Whether bounds hold.
+    pub(super) fn encode_query(&self, query: Query<'_>, exactly: bool, coded: &mut Coded) -> bool {
+        match self {
+            Self::Projected(codes) => {
+                codes.encode_query(query, exactly, &mut coded.projected);
+                exactly && coded.projected.is_sound()
+            }
+            Self::Absolute(codes) => {
+                codes.encode_query(query, &mut coded.absolute);
+                coded.absolute.is_sound()
+            }
+        }
+    }
+
+    /// The estimated distances of a list of the part's rows; smaller is nearer, some may be below 0.
+    #[inline]
+    pub(super) fn distances(&self, query: &mut Coded, rows: &[u32], out: &mut Vec<f32>) {
+        match self {
+            Self::Projected(codes) => codes.distances(&query.projected, rows, out),
+            Self::Absolute(codes) => codes.distances(&mut query.absolute, rows, out),
+        }
+    }
+
+    /// Copies the codes of some rows.
+    pub(super) fn leading(&self, rows: &[u32]) -> Leading {
+        let code = |row: u32| match self {
+            Self::Projected(codes) => codes.record(row),
+            Self::Absolute(codes) => codes.code(row),
+        };
+        let bytes: Vec<u8> = rows.iter().flat_map(|row| code(*row)).copied().collect();
+        Leading { bytes: Block::copy_of(&bytes), all: (0..rows.len() as u32).collect() }
+    }
+
+    /// The estimated distances of the first `count` of some codes.
+    pub(super) fn distances_of_leading(&self, codes: &Leading, query: &mut Coded, count: usize, out: &mut Vec<f32>) {
+        let all = &codes.all[..count.min(codes.all.len())];
+        match self {
+            Self::Projected(of) => of.distances_in(&codes.bytes, &query.projected, all, out),
+            Self::Absolute(of) => of.distances_in(&codes.bytes, &mut query.absolute, all, out),
+        }
+    }
+
+    /// Between what a row's true distance lies, given its estimate. The query was encoded exactly.
+    #[inline]
+    pub(super) fn bounds(&self, query: &Coded, row: u32, estimate: f32) -> (f32, f32) {
+        match self {
+            Self::Projected(codes) => codes.bounds(&query.projected, row, estimate),
+            Self::Absolute(codes) => codes.bounds(&query.absolute, row, estimate),
+        }
+    }
+
+    /// The distance that goes with a score.
+    pub(super) fn distance_of_score(&self, query: Query<'_>, score: f32) -> f32 {
+        match self {
+            Self::Projected(codes) => codes.distance_of_score(query, score),
+            Self::Absolute(_) => -score,
+        }
+    }
+}

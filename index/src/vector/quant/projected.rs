@@ -1,0 +1,370 @@
+//! Vectors as short records: a few bits a number of their projection, and what makes estimates of them unbiased.
+//!
+//! Every metric becomes a squared distance, so that one kernel serves them all:
+//!
+//! - Euclid: the vectors as they are.
+//! - Cosine: vectors of length 1, whose squared distances order as their cosines.
+//! - Dot: one more number brings every vector to the length of the longest, the query has zero there, and squared
+//!   distances order as inner products (Bachrach et al. 2014).
+//!
+//! A vector is moved by the sample's mean and turned by the projection (`projection`, as LeanVec does; Tepper et al. 2023). A
+//! code is the turned vector on a grid of its own step, chosen so that the angle between the two is small. With `z` the
+//! turned vector and `u` its code, `f u` stands for `z`, where `f = |z|^2 / <u, z>`: then `f <u, q>` is `<z, q>` plus the
+//! product of `q` with something square on `z` (RaBitQ; Gao & Long 2024, section 3.2). What the projection leaves out
+//! enters an estimate with its length alone.
+//!
+//! ```text
+//! head     rows u32 | size u32 | bits u32 | lines u32
+//! longest  f32                              length of the longest vector; 0 but for the inner product
+//! turn.*   the projection, of size numbers, and one more for the inner product
+//! records  rows x 64 x lines bytes          see kernel/packed
+//! far      rows x (off f32, rest f32)       |f u - z|, and the length of what the projection leaves out
+//! ```
+
+use crate::error::{Error, Result};
+use crate::layout::{Array, Sections, SectionsWriter};
+use crate::row::Row;
+use crate::vector::kernel::packed::{Packed, TAIL, Terms, Width};
+use crate::vector::kernel::{self, Block, LINE};
+use crate::vector::metric::Metric;
+use crate::vector::projection::Projection;
+use crate::vector::quant::draft::{Draft, Drafts};
+use crate::vector::quant::full::{Full, Query};
+use rayon::prelude::*;
+use std::io;
+
+/// The projection is learned from so many rows, at most.
+const SAMPLE_ROWS: usize = 8192;
+
+/// ... and from so many numbers.
+const SAMPLE_NUMBERS: usize = 8 << 20;
+
+/// The share of the variance that a projection has to hold. On 100,000 passages (384 numbers, 240 of them kept) the ten
+/// nearest are among the 20 nearest by code with a chance of 0.999, on fashion-mnist (784, 240 kept) of 0.994.
+const VARIANCE: f64 = 0.95;
+
+/// Beyond this size learning the directions costs more than they save: all numbers are kept.
+const LEARNED_SIZE_MAX: usize = 2048;
+
+/// Rows that one task encodes.
+const CHUNK: usize = 64;
+
+/// The steps that a code tries, as shares of the one that takes in the largest number.
+const STEPS: [f32; 6] = [1.0, 0.9, 0.8, 0.7, 0.6, 0.5];
+
+/// Float arithmetic may be so far off, in proportion.
+const ROUNDING: f32 = 1e-4;
+
+/// How vectors become records.
+#[derive(Debug)]
+struct Coder {
+    metric: Metric,
+    projection: Projection,
+    width: Width,
+    lines: usize,
+    longest: f32,
+}
+
+impl Coder {
+    fn learn(full: &Full, metric: Metric, rows: &[u32]) -> Self {
+        let longest = match metric {
+            Metric::Dot => rows.par_iter().map(|row| full.length(Row(*row))).reduce(|| 0.0, f32::max),
+            _ => 0.0,
+        };
+        let size = full.size() + usize::from(metric == Metric::Dot);
+        let most = SAMPLE_ROWS.min(SAMPLE_NUMBERS / size).max(1);
+        let every = rows.len().div_ceil(most).max(1);
+        let sampled: Vec<u32> = rows.iter().copied().step_by(every).collect();
+        let mut sample = vec![0f32; sampled.len() * size];
+        sample.par_chunks_exact_mut(size).zip(&sampled).for_each(|(values, row)| {
+            placed(full, metric, longest, Row(*row), values);
+            // What does not fit a float would spoil the mean of all.
+            if !values.iter().all(|value| value.abs() < 1e15) {
+                values.fill(0.0);
+            }
+        });
+        let width = if size <= Width::Eight.numbers(1) { Width::Eight } else { Width::Four };
+        let wanted = if size > LEARNED_SIZE_MAX { f64::INFINITY } else { VARIANCE };
+        let least = if size > LEARNED_SIZE_MAX { lines_for(width, size) } else { 1 };
+        let projection = Projection::learn(&sample, size, wanted, |at| width.numbers(least + at));
+        let lines = lines_for(width, projection.dims());
+        Self { metric, projection, width, lines, longest }
+    }
+
+    fn stride(&self) -> usize {
+        self.lines * LINE
+    }
+
+    /// Writes the record of a turned vector; how far off it is. `norm` is the square of the whole vector's length.
+    fn encode(&self, turned: &[f32], norm: f32, record: &mut [u8], levels: &mut [f32]) -> [f32; 2] {
+        let (squares, top) = (kernel::squares(turned), self.width.top());
+        let largest = turned.iter().fold(0f32, |most, value| most.max(value.abs()));
+        let half = f32::from(top) / 2.0;
+        let mut best = (0f32, 0f32);
+        let steps = if self.width == Width::Four { &STEPS[..] } else { &STEPS[..1] };
+        for share in steps {
+            let by = half / (largest * share);
+            let (dot, own) = kernel::on_grid(turned, by, half, levels);
+            let alike = dot / own.sqrt();
+            if alike > best.0 {
+                best = (alike, by);
+            }
+        }
+        let (code, tail) = record.split_at_mut(record.len() - TAIL);
+        code.fill(0);
+        let (dot, own) = kernel::on_grid(turned, best.1, half, levels);
+        for (at, level) in levels.iter().enumerate() {
+            let (_, byte, shift) = self.width.place(at);
+            code[byte] |= ((level + half) as u8) << shift;
+        }
+        let factor = squares / dot;
+        let sound = norm.is_finite() && factor.is_finite();
+        // A vector that is too long for floats is far from everything.
+        let [bias, factor] = if sound { [norm, factor] } else { [if norm > 0.0 { f32::MAX / 4.0 } else { 0.0 }, 0.0] };
+        tail[..4].copy_from_slice(&bias.to_le_bytes());
+        tail[4..].copy_from_slice(&factor.to_le_bytes());
+        match (sound, norm > 0.0) {
+            (true, _) => [(factor * factor * own - squares).max(0.0).sqrt(), (norm - squares).max(0.0).sqrt()],
+            (false, true) if norm.is_finite() => [squares.sqrt(), (norm - squares).max(0.0).sqrt()],
+            (false, true) => [f32::INFINITY, 0.0],
+            (false, false) => [0.0, 0.0],
+        }
+    }
+}
+
+fn lines_for(width: Width, numbers: usize) -> usize {
+    (1..).find(|lines| width.numbers(*lines) >= numbers).unwrap_or(1)
+}
+
+/// A row as it is placed among the others, so that squared distances order as the metric does.
+fn placed(full: &Full, metric: Metric, longest: f32, row: Row, out: &mut [f32]) {
+    let (values, extra) = out.split_at_mut(full.size());
+    full.read(row, values);
+    match metric {
+        Metric::Cosine => {
+            let inverse = full.inverse(row);
+            values.iter_mut().for_each(|value| *value *= inverse);
+        }
+        Metric::Dot => extra[0] = (longest * longest - kernel::squares(values)).max(0.0).sqrt(),
+        Metric::Euclid | Metric::Manhattan => {}
+    }
+}
+
+/// A query as records are compared with it.
+#[derive(Clone, Debug, Default)]
+pub(in crate::vector) struct Coded {
+    bytes: Vec<u8>,
+    terms: Terms,
+    /// How far the code is from the turned query.
+    off: f32,
+    /// Length of what the projection leaves out.
+    rest: f32,
+    /// What an estimate has too much, against the codes' own distance.
+    beside: f32,
+}
+
+impl Coded {
+    /// Whether bounds hold: not where the query is too long for floats.
+    pub(in crate::vector) fn is_sound(&self) -> bool {
+        (self.off + self.rest + self.beside + self.terms.norm).is_finite()
+    }
+}
+
+/// The records of a part, or of a build.
+#[derive(Debug)]
+pub(in crate::vector) struct Projected {
+    coder: Coder,
+    kernel: Packed,
+    records: Block,
+    far: Array<[f32; 2]>,
+}
+
+impl Projected {
+    /// Encodes rows in the given order, the record at place `i` that of row `order[i]`; with what the build of a graph
+    /// compares.
+    pub(in crate::vector) fn encode(full: &Full, metric: Metric, order: &[u32]) -> (Self, Drafts) {
+        let coder = Coder::learn(full, metric, order);
+        let (size, dims, stride) = (coder.projection.size(), coder.projection.dims(), coder.stride());
+        let mut records = Block::zeroed(order.len() * stride);
+        let mut drafts = Drafts::of_products(order.len(), dims);
+        let mut far = vec![[0f32; 2]; order.len()];
+        let chunks = records
+            .bytes_mut()
+            .par_chunks_mut(CHUNK * stride)
+            .zip(far.par_chunks_mut(CHUNK))
+            .zip(order.par_chunks(CHUNK))
+            .zip(drafts.chunks_mut(CHUNK));
+        chunks.for_each_init(
+            || (vec![0f32; CHUNK * size], vec![0f32; CHUNK * dims], vec![0f32; dims]),
+            |(values, turned, levels), (((records, far), rows), mut drafts)| {
+                let (values, turned) = (&mut values[..rows.len() * size], &mut turned[..rows.len() * dims]);
+                let mut norms = [0f32; CHUNK];
+                for ((values, row), norm) in values.chunks_exact_mut(size).zip(rows).zip(&mut norms) {
+                    placed(full, metric, coder.longest, Row(*row), values);
+                    *norm = coder.projection.centre(values);
+                }
+                coder.projection.turn(values, turned);
+                let records = records.chunks_exact_mut(stride).zip(turned.chunks_exact(dims)).zip(norms);
+                for (at, ((record, turned), norm)) in records.enumerate() {
+                    far[at] = coder.encode(turned, norm, record, levels);
+                    drafts.set(at, Draft { turned, norm });
+                    if metric == Metric::Cosine && full.inverse(Row(rows[at])) == 0.0 {
+                        // A vector of length 0 has no direction, so its record says nothing of its cosine.
+                        far[at] = [f32::INFINITY, 0.0];
+                    }
+                }
+            },
+        );
+        let kernel = Packed::detect(coder.width);
+        (Self { coder, kernel, records, far: far.into() }, drafts)
+    }
+
+    /// Lays down the body in row order: row `order[i]` gets the record at place `i`, the others get zeros.
+    pub(in crate::vector) fn write<W: io::Write>(
+        &self,
+        order: &[u32],
+        rows: u32,
+        out: &mut SectionsWriter<W>,
+    ) -> io::Result<()> {
+        let coder = &self.coder;
+        let mut places = vec![None; rows as usize];
+        for (place, row) in order.iter().enumerate() {
+            places[*row as usize] = Some(place);
+        }
+        let bits = if coder.width == Width::Four { 4 } else { 8 };
+        let size = coder.projection.size() - usize::from(coder.metric == Metric::Dot);
+        out.put("head", &[rows, size as u32, bits, coder.lines as u32])?;
+        out.put("longest", &[coder.longest])?;
+        coder.projection.write(out)?;
+        let (stride, zeros) = (coder.stride(), vec![0u8; coder.stride()]);
+        out.begin("records")?;
+        for place in &places {
+            out.extend(place.map_or(&zeros[..], |place| &self.records[place * stride..][..stride]))?;
+        }
+        out.begin("far")?;
+        for place in &places {
+            out.extend(&[place.map_or([0.0; 2], |place| self.far[place])])?;
+        }
+        Ok(())
+    }
+
+    /// Reads a body. The records are copied into memory of our own, where reads at random are cheaper.
+    pub(in crate::vector) fn open(metric: Metric, size: u32, rows: u32, sections: &Sections) -> Result<Self> {
+        let head = sections.array_of::<u32>("head", 4)?;
+        let [of_rows, of_size, bits, lines] = [head[0], head[1], head[2], head[3]];
+        let corrupt = || Error::corrupt("head", 0, format!("{:?} does not fit {rows} rows of {size}", &*head));
+        let width = match bits {
+            4 => Width::Four,
+            8 => Width::Eight,
+            _ => return Err(corrupt()),
+        };
+        let size = size as usize + usize::from(metric == Metric::Dot);
+        if of_rows != rows || of_size as usize != size - usize::from(metric == Metric::Dot) {
+            return Err(corrupt());
+        }
+        if !(1..=lines_for(width, size)).contains(&(lines as usize)) {
+            return Err(corrupt());
+        }
+        let lines = lines as usize;
+        let projection = Projection::open(size, width.numbers(lines), sections)?;
+        let longest = sections.array_of::<f32>("longest", 1)?[0];
+        let records = sections.array_of::<u8>("records", rows as usize * lines * LINE)?;
+        let coder = Coder { metric, projection, width, lines, longest };
+        Ok(Self {
+            coder,
+            kernel: Packed::detect(width),
+            records: Block::copy_of(&records),
+            far: sections.array_of("far", rows as usize)?,
+        })
+    }
+
+    /// Bytes held in memory of our own.
+    pub(in crate::vector) fn memory_bytes(&self) -> u64 {
+        self.records.len() as u64 + self.coder.projection.memory_bytes()
+    }
+
+    /// A query as records are compared with it; `exactly` where bounds are asked for.
+    pub(in crate::vector) fn encode_query(&self, query: Query<'_>, exactly: bool, coded: &mut Coded) {
+        let (coder, projection) = (&self.coder, &self.coder.projection);
+        let factor = match coder.metric {
+            Metric::Cosine => query.inverse,
+            // The order of inner products does not depend on the query's length.
+            Metric::Dot => coder.longest * query.inverse,
+            Metric::Euclid | Metric::Manhattan => 1.0,
+        };
+        let mut values: Vec<f32> = query.values.iter().map(|value| value * factor).collect();
+        values.resize(projection.size(), 0.0);
+        let norm = projection.centre(&mut values);
+        let mut turned = Vec::new();
+        if exactly {
+            turned.resize(projection.dims(), 0.0);
+            projection.turn(&values, &mut turned);
+        } else {
+            projection.turn_quick(&values, &mut turned);
+        }
+        let mut signed = vec![0u8; turned.len()];
+        let unit = kernel::signed_bytes(&turned, &mut signed);
+        let sum: i32 = signed.iter().map(|byte| i32::from(*byte as i8)).sum();
+        coded.bytes.clear();
+        coded.bytes.resize(coder.lines * coder.width.a_line(), 0);
+        coder.width.spread(&signed, &mut coded.bytes);
+        let middle = f32::from(coder.width.top()) / 2.0;
+        coded.terms = Terms { norm, scale: 2.0 * unit, offset: middle * sum as f32 };
+        if !norm.is_finite() {
+            coded.terms = Terms::default();
+        }
+        if exactly {
+            let squares = kernel::squares(&turned);
+            let whole = |byte: &u8| f32::from(*byte as i8) * unit;
+            coded.off =
+                turned.iter().zip(&signed).map(|(value, byte)| (value - whole(byte)).powi(2)).sum::<f32>().sqrt();
+            coded.rest = (norm - squares).max(0.0).sqrt();
+            let of_code: f32 = signed.iter().map(|byte| whole(byte).powi(2)).sum();
+            coded.beside = squares + coded.rest * coded.rest - of_code;
+        }
+        if !norm.is_finite() {
+            coded.off = f32::INFINITY;
+        }
+    }
+
+    /// The estimated distances of a list of records.
+    #[inline]
+    pub(in crate::vector) fn distances(&self, query: &Coded, places: &[u32], out: &mut Vec<f32>) {
+        self.distances_in(&self.records, query, places, out);
+    }
+
+    /// The same of other records of this kind.
+    #[inline]
+    pub(in crate::vector) fn distances_in(&self, records: &Block, query: &Coded, places: &[u32], out: &mut Vec<f32>) {
+        self.kernel.distances(records, &query.bytes, query.terms, places, out);
+    }
+
+    /// A record.
+    pub(in crate::vector) fn record(&self, place: u32) -> &[u8] {
+        let stride = self.coder.stride();
+        &self.records[place as usize * stride..][..stride]
+    }
+
+    /// Between what the true distance lies, given the estimate. The query was encoded exactly.
+    #[inline]
+    pub(in crate::vector) fn bounds(&self, query: &Coded, place: u32, estimate: f32) -> (f32, f32) {
+        let [off, rest] = self.far[place as usize];
+        let seen = (estimate - rest * rest - query.beside + off * off).max(0.0).sqrt();
+        let slack = ROUNDING * (estimate.max(0.0) + query.terms.norm);
+        let (near, far) = ((seen - off - query.off).max(0.0), seen + off + query.off);
+        let (least, most) = (rest - query.rest, rest + query.rest);
+        let low = near * near + least * least - slack;
+        // Where nothing is known, nothing is left out.
+        (if low.is_finite() { low } else { f32::NEG_INFINITY }, far * far + most * most + slack)
+    }
+
+    /// The distance that goes with a score.
+    pub(in crate::vector) fn distance_of_score(&self, query: Query<'_>, score: f32) -> f32 {
+        let longest = self.coder.longest;
+        match self.coder.metric {
+            Metric::Cosine => 2.0 - 2.0 * score,
+            Metric::Dot => 2.0 * longest * (longest - score * query.inverse),
+            Metric::Euclid | Metric::Manhattan => -score,
+        }
+    }
+}
