@@ -19,7 +19,7 @@ use crate::vector::hnsw::pool::{PLACES_MAX, Scratch};
 use crate::vector::hnsw::search::{Asked, Ground, descend};
 use crate::vector::nearest::Nearest;
 use crate::vector::quant::full::{Full, Query};
-use crate::vector::quant::{Codes, Leading};
+use crate::vector::quant::{Coded, Codes, Leading};
 use crate::vector::spec::VectorSpec;
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -31,6 +31,9 @@ const GRAPH_ROWS_MIN: u64 = 2_000;
 
 /// A walk through matching nodes starts from this many of them, spread over the part.
 const SPREAD_ENTRIES: u64 = 16;
+
+/// Full vectors that are asked for at a time, ahead of their comparison.
+const ASKED: usize = 8;
 
 /// The vectors of one field in one sealed part.
 #[derive(Debug)]
@@ -53,6 +56,14 @@ impl Index {
         let tops = codes.leading(graph.tops());
         Self { codes, graph, tops }
     }
+}
+
+/// What estimated rows are compared for.
+struct Sought<'a> {
+    query: Query<'a>,
+    coded: &'a Coded,
+    k: usize,
+    deviations: f32,
 }
 
 /// How a graph is built; none of it changes a byte of what comes out.
@@ -216,22 +227,55 @@ impl SealedVectors {
                     }
                 }
             };
-            let compared = k + k / 2 + 8 + ef / 8;
-            let near: Vec<Row> = scratch.pool.hits().take(compared).map(|(_, place)| Row(place)).collect();
+            let found = (scratch.pool.len() as u64 >= matching.min(k as u64) && in_budget).then(|| {
+                let near = scratch.pool.hits().map(|(key, row)| (f32::from_bits(key), row));
+                self.compared(index, &Sought { query, coded: &coded, k, deviations: deviations(ef) }, near, &mut work)
+            });
             scratch.coded = coded;
-            in_budget.then_some(near)
+            found
         });
-        let Some(near) = near.filter(|near| near.len() as u64 >= matching.min(k as u64)) else { return (None, work) };
-        for row in &near {
-            self.full.prefetch(*row);
-        }
-        let mut top = TopK::new(k);
-        for row in near {
-            top.offer(Hit { row, score: self.full.score(query, row) });
-            work.distances_full += 1;
-        }
-        (Some(Found { hits: top.into_sorted(), route: plan.route, effort: ef as u32, work }), work)
+        let Some(hits) = near else { return (None, work) };
+        (Some(Found { hits, route: plan.route, effort: ef as u32, work }), work)
     }
+
+    /// The `k` best of rows that come with their estimated distances, nearest first: compared on full vectors, until what
+    /// is left is too far to be expected among them.
+    fn compared(
+        &self,
+        index: &Index,
+        sought: &Sought<'_>,
+        mut near: impl Iterator<Item = (f32, u32)>,
+        work: &mut Work,
+    ) -> Vec<Hit> {
+        let Sought { query, coded, k, deviations } = *sought;
+        let (mut top, mut asked) = (TopK::new(k), [(0.0, Row(0)); ASKED]);
+        loop {
+            let mut count = 0;
+            for (asked, (estimate, row)) in asked.iter_mut().zip(&mut near) {
+                *asked = (estimate, Row(row));
+                self.full.prefetch(Row(row));
+                count += 1;
+            }
+            for (_, row) in &asked[..count] {
+                top.offer(Hit { row: *row, score: self.full.score(query, *row) });
+            }
+            work.distances_full += count as u64;
+            let floor = top.floor();
+            let last = asked[count.saturating_sub(1)].0;
+            let farthest = index.codes.distance_of_score(query, floor);
+            if count < ASKED
+                || floor > f32::NEG_INFINITY && last > farthest + deviations * index.codes.deviation(coded, farthest)
+            {
+                return top.into_sorted();
+            }
+        }
+    }
+}
+
+/// Beyond so many standard deviations an estimate is taken for the truth. Whoever walks twice as far for what is still
+/// missing looks one deviation further as well.
+fn deviations(ef: usize) -> f32 {
+    2.5 + (ef.max(16) as f32 / 16.0).log2()
 }
 
 impl Nearest for SealedVectors {

@@ -30,7 +30,7 @@ pub struct HnswSpec {
 
 impl Default for HnswSpec {
     fn default() -> Self {
-        Self { m: 16, ef_construct: 128 }
+        Self { m: 24, ef_construct: 128 }
     }
 }
 

@@ -71,6 +71,11 @@ impl Pool {
         None
     }
 
+    /// How many hits.
+    pub(in crate::vector) fn len(&self) -> usize {
+        self.hits
+    }
+
     /// The hits with their distances, nearest first.
     pub(in crate::vector) fn hits(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
         self.entries.iter().filter(|entry| **entry & HIT != 0).map(|entry| ((entry >> 32) as u32, place_of(*entry)))

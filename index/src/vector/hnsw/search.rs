@@ -15,6 +15,9 @@ const LOOKED_BEHIND: usize = 12;
 pub(in crate::vector) trait Target {
     /// The distances of a list of places; smaller is nearer.
     fn distances(&mut self, places: &[u32], out: &mut Vec<f32>);
+
+    /// Asks for what a comparison with a place reads.
+    fn ask(&self, place: u32);
 }
 
 /// A query, among the codes of a part.
@@ -30,6 +33,11 @@ impl Target for Asked<'_> {
     #[inline]
     fn distances(&mut self, places: &[u32], out: &mut Vec<f32>) {
         self.codes.distances(self.query, places, out);
+    }
+
+    #[inline]
+    fn ask(&self, place: u32) {
+        self.codes.prefetch(place);
     }
 }
 
@@ -47,6 +55,10 @@ pub(in crate::vector) struct Drafted<'a> {
 impl Target for Drafted<'_> {
     fn distances(&mut self, places: &[u32], out: &mut Vec<f32>) {
         self.drafts.distances(self.of, places, &mut self.with, out);
+    }
+
+    fn ask(&self, place: u32) {
+        self.drafts.prefetch(place);
     }
 }
 
@@ -109,7 +121,12 @@ impl<T: Target> Ground<'_, T> {
             work.expanded += 1;
             let Scratch { seen, fresh, .. } = &mut *scratch;
             fresh.clear();
-            fresh.extend(self.base.of(place).filter(|link| seen.first(*link)));
+            for link in self.base.of(place) {
+                if seen.first(link) {
+                    self.target.ask(link);
+                    fresh.push(link);
+                }
+            }
             if work.distances_coded > spent_max {
                 return false;
             }

@@ -14,8 +14,9 @@ pub(super) struct Bench {
 }
 
 /// A candidate is passed over if it is this much nearer to a kept one than to the node, on squared distances (Subramanya
-/// et al. 2019, section 4). Keeping some of the longer links makes a graph with more ways round.
-const NEARER: f32 = 1.2;
+/// et al. 2019, section 4). Keeping some of the longer links makes a graph with more ways round; on 100,000 passages 1.1
+/// took fewer distances for the same recall than 1.0, 1.2 and 1.4, on fashion-mnist all were alike.
+const NEARER: f32 = 1.1;
 
 /// How many kept ones a candidate is compared with at a time.
 const STEP: usize = 8;

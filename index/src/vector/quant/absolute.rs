@@ -93,6 +93,8 @@ pub(in crate::vector) struct Absolute {
     kernel: Codes8,
     codes: Block,
     errors: Array<f32>,
+    /// The error of a code on the average.
+    usual: f32,
 }
 
 impl Absolute {
@@ -107,7 +109,7 @@ impl Absolute {
             .map(|(code, row)| scale.encode(&full.vector(Row(*row)), code))
             .collect();
         let drafts = Drafts::of_differences(Block::copy_of(&codes), scale.stride);
-        (Self { scale, kernel: Codes8::detect(), codes, errors: errors.into() }, drafts)
+        (Self { scale, kernel: Codes8::detect(), codes, errors: errors.into(), usual: 0.0 }, drafts)
     }
 
     /// Lays down the body in row order: row `order[i]` gets the code at place `i`, the others get zeros.
@@ -153,12 +155,10 @@ impl Absolute {
             centre: sections.array_of::<f32>("centre", size as usize)?.to_vec(),
         };
         let codes = sections.array_of::<u8>("codes", rows as usize * stride)?;
-        Ok(Self {
-            scale,
-            kernel: Codes8::detect(),
-            codes: Block::copy_of(&codes),
-            errors: sections.array_of("errors", rows as usize)?,
-        })
+        let errors: Array<f32> = sections.array_of("errors", rows as usize)?;
+        let known = || errors.iter().map(|error| f64::from(*error)).filter(|error| error.is_finite());
+        let usual = (known().sum::<f64>() / known().count().max(1) as f64) as f32;
+        Ok(Self { scale, kernel: Codes8::detect(), codes: Block::copy_of(&codes), errors, usual })
     }
 
     /// Bytes held in memory of our own.
@@ -190,6 +190,11 @@ impl Absolute {
     /// A code.
     pub(in crate::vector) fn code(&self, place: u32) -> &[u8] {
         &self.codes[place as usize * self.scale.stride..][..self.scale.stride]
+    }
+
+    /// About the standard deviation of distances of codes: errors of single numbers mostly cancel out.
+    pub(in crate::vector) fn deviation(&self, query: &Coded) -> f32 {
+        (self.usual + query.off) / (self.scale.size as f32).sqrt()
     }
 
     /// Between what the true distance lies, given that of the codes.

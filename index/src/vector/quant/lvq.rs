@@ -108,7 +108,7 @@ impl Lvq {
         let mut values = vec![0f32; size];
         for (row, code) in (0..full.rows()).map(Row).zip(codes.bytes_mut().chunks_exact_mut(stride)) {
             let factor = if metric == Metric::Cosine { full.inverse(row) } else { 1.0 };
-            of_part.place(full.values(row), factor, &mut values);
+            of_part.place(&full.vector(row), factor, &mut values);
             let mut factors = of_part.encode_row(&values, code);
             let in_range = factors.length <= LENGTH_MAX && (factor == 0.0 || is_in_range(factor));
             if !in_range || !factors.error.is_finite() {
@@ -133,7 +133,7 @@ impl Lvq {
         let mut values = vec![0f32; self.size];
         let (mut sum, mut numbers, mut farthest) = (0f64, 0usize, 0f32);
         for row in sample(full) {
-            self.place(full.values(row), 1.0, &mut values);
+            self.place(&full.vector(row), 1.0, &mut values);
             let (low, high) = ends(&values);
             farthest = farthest.max(-low).max(high);
             sum += squares(&values);
@@ -296,8 +296,8 @@ fn centre(full: &Full, metric: Metric) -> Vec<f32> {
     for row in sample(full) {
         let factor = if metric == Metric::Cosine { full.inverse(row) } else { 1.0 };
         let in_range = |value: &f32| (value * factor).abs() < LENGTH_MAX;
-        if full.values(row).iter().all(in_range) {
-            sums.iter_mut().zip(full.values(row)).for_each(|(sum, value)| *sum += f64::from(value * factor));
+        if full.vector(row).iter().all(in_range) {
+            sums.iter_mut().zip(&*full.vector(row)).for_each(|(sum, value)| *sum += f64::from(value * factor));
             rows += 1;
         }
     }

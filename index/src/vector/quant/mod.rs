@@ -8,7 +8,7 @@ pub(super) mod projected;
 
 use crate::error::Result;
 use crate::layout::{Sections, SectionsWriter};
-use crate::vector::kernel::Block;
+use crate::vector::kernel::{self, Block};
 use crate::vector::metric::Metric;
 use absolute::Absolute;
 use draft::Drafts;
@@ -103,6 +103,15 @@ impl Codes {
         }
     }
 
+    /// Asks for the code of a row.
+    #[inline]
+    pub(super) fn prefetch(&self, row: u32) {
+        match self {
+            Self::Projected(codes) => kernel::prefetch(codes.record(row)),
+            Self::Absolute(codes) => kernel::prefetch(codes.code(row)),
+        }
+    }
+
     /// Copies the codes of some rows.
     pub(super) fn leading(&self, rows: &[u32]) -> Leading {
         let code = |row: u32| match self {
@@ -128,6 +137,14 @@ impl Codes {
         match self {
             Self::Projected(codes) => codes.bounds(&query.projected, row, estimate),
             Self::Absolute(codes) => codes.bounds(&query.absolute, row, estimate),
+        }
+    }
+
+    /// The standard deviation of estimates of a distance.
+    pub(super) fn deviation(&self, query: &Coded, distance: f32) -> f32 {
+        match self {
+            Self::Projected(codes) => codes.deviation(&query.projected, distance),
+            Self::Absolute(codes) => codes.deviation(&query.absolute),
         }
     }
 

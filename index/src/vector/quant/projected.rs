@@ -159,6 +159,8 @@ pub(in crate::vector) struct Coded {
     off: f32,
     /// Length of what the projection leaves out.
     rest: f32,
+    /// The square of `rest`, nearly, also where the query was not encoded exactly.
+    left_out: f32,
     /// What an estimate has too much, against the codes' own distance.
     beside: f32,
 }
@@ -177,6 +179,30 @@ pub(in crate::vector) struct Projected {
     kernel: Packed,
     records: Block,
     far: Array<[f32; 2]>,
+    spread: Spread,
+}
+
+/// How far estimates are from the truth, for rows as they are on the average.
+#[derive(Copy, Clone, Debug, Default)]
+struct Spread {
+    /// The variance for a distance of 1.
+    off: f32,
+    /// The variance for a query of which the projection leaves out a length of 1.
+    rest: f32,
+}
+
+impl Spread {
+    /// The error of a code and the numbers that are left out point anywhere (Gao & Long 2024, theorem 3.2): their products
+    /// with a query spread as those of random directions do.
+    fn of(far: &[[f32; 2]], coder: &Coder) -> Self {
+        let mean = |at: usize| {
+            let known = || far.iter().map(|far| f64::from(far[at])).filter(|far| far.is_finite());
+            (known().map(|far| far * far).sum::<f64>() / known().count().max(1) as f64) as f32
+        };
+        let dims = coder.projection.dims();
+        let left_out = coder.projection.size().saturating_sub(dims).max(1);
+        Self { off: 4.0 * mean(0) / dims as f32, rest: 4.0 * mean(1) / left_out as f32 }
+    }
 }
 
 impl Projected {
@@ -216,7 +242,7 @@ impl Projected {
             },
         );
         let kernel = Packed::detect(coder.width);
-        (Self { coder, kernel, records, far: far.into() }, drafts)
+        (Self { coder, kernel, records, far: far.into(), spread: Spread::default() }, drafts)
     }
 
     /// Lays down the body in row order: row `order[i]` gets the record at place `i`, the others get zeros.
@@ -270,12 +296,9 @@ impl Projected {
         let longest = sections.array_of::<f32>("longest", 1)?[0];
         let records = sections.array_of::<u8>("records", rows as usize * lines * LINE)?;
         let coder = Coder { metric, projection, width, lines, longest };
-        Ok(Self {
-            coder,
-            kernel: Packed::detect(width),
-            records: Block::copy_of(&records),
-            far: sections.array_of("far", rows as usize)?,
-        })
+        let far: Array<[f32; 2]> = sections.array_of("far", rows as usize)?;
+        let spread = Spread::of(&far, &coder);
+        Ok(Self { coder, kernel: Packed::detect(width), records: Block::copy_of(&records), far, spread })
     }
 
     /// Bytes held in memory of our own.
@@ -309,6 +332,7 @@ impl Projected {
         coded.bytes.resize(coder.lines * coder.width.a_line(), 0);
         coder.width.spread(&signed, &mut coded.bytes);
         let middle = f32::from(coder.width.top()) / 2.0;
+        coded.left_out = (norm - kernel::squares(&turned)).max(0.0);
         coded.terms = Terms { norm, scale: 2.0 * unit, offset: middle * sum as f32 };
         if !norm.is_finite() {
             coded.terms = Terms::default();
@@ -356,6 +380,11 @@ impl Projected {
         let low = near * near + least * least - slack;
         // Where nothing is known, nothing is left out.
         (if low.is_finite() { low } else { f32::NEG_INFINITY }, far * far + most * most + slack)
+    }
+
+    /// The standard deviation of estimates of a distance.
+    pub(in crate::vector) fn deviation(&self, query: &Coded, distance: f32) -> f32 {
+        (self.spread.off * distance.max(0.0) + self.spread.rest * query.left_out).sqrt()
     }
 
     /// The distance that goes with a score.
