@@ -20,3 +20,8 @@ demo:
 # What BENCHMARKS.md records; needs ../shared/data or NIGH_DATA.
 bench:
     cargo run --release -p nigh-benches --bin passages
+    cargo run --release -p nigh-benches --bin ann -- --threads 1,2 --rounds 5 --out target/ann
+
+# nigh beside other software, in one run; installs it into target/peers/venv.
+peers *args:
+    python3 benches/peers/peers.py {{args}}

@@ -1,0 +1,117 @@
+//! An index built, written to files, mapped and opened as a server does it, with what that cost.
+
+use crate::clock::{Took, Whose, timed};
+use crate::data::Set;
+use crate::error::Result;
+use bytes::Bytes;
+use nigh_index::layout::SectionsWriter;
+use nigh_index::vector::sealed::{BuildParams, SealedVectors};
+use nigh_index::vector::spec::VectorSpec;
+use nigh_storage::disk::{Disk, FsDisk};
+use nigh_tests::process::resident_bytes;
+use serde::Serialize;
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// What can be chosen about a build.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Choice {
+    /// Links of a node; twice as many on the base level.
+    #[arg(long, default_value_t = 16)]
+    pub m: u32,
+    /// Width of the search that builds the graph.
+    #[arg(long, default_value_t = 128)]
+    pub ef_construct: u32,
+}
+
+impl Choice {
+    /// The field's spec.
+    pub fn spec(&self, set: &Set) -> VectorSpec {
+        let mut spec = VectorSpec::new(set.base.width() as u32, set.metric);
+        (spec.hnsw.m, spec.hnsw.ef_construct) = (self.m, self.ef_construct);
+        spec
+    }
+}
+
+/// What an index cost to build and costs to keep.
+#[derive(Clone, Debug, Serialize)]
+pub struct Cost {
+    /// Threads that built it.
+    pub threads: usize,
+    /// To build it.
+    pub seconds: f64,
+    /// To build it, on all processors.
+    pub cpu_seconds: f64,
+    /// To open it.
+    pub open_seconds: f64,
+    /// xxh3 of what was built.
+    pub hash: String,
+    /// The full vectors on disk, a vector.
+    pub full_bytes: f64,
+    /// The codes on disk, a vector.
+    pub codes_bytes: f64,
+    /// The route on disk, a vector.
+    pub route_bytes: f64,
+    /// Memory that an open index says it holds beside its mapped files, a vector.
+    pub resident_bytes: f64,
+    /// What the process grew by on opening it, files not counted, a vector.
+    pub grown_bytes: f64,
+}
+
+/// An open index and its cost. It lives as long as its files.
+#[derive(Debug)]
+pub struct Index {
+    /// What is searched.
+    pub sealed: SealedVectors,
+    /// What it cost.
+    pub cost: Cost,
+    _folder: tempfile::TempDir,
+}
+
+impl Index {
+    /// Builds over a set with so many threads.
+    pub fn build(set: &Set, choice: &Choice, threads: usize) -> Result<Self> {
+        let (rows, stop, spec) = (set.base.rows() as u32, AtomicBool::new(false), choice.spec(set));
+        let folder = tempfile::tempdir()?;
+        let mut out = SectionsWriter::new(Vec::new());
+        let vector = |row: nigh_index::row::Row| Some(Cow::Borrowed(set.base.row(row.at())));
+        SealedVectors::write_full(&spec, rows, &mut { vector }, &mut out)?;
+        let full = mapped(folder.path(), "full", out.finish()?)?;
+        let how = BuildParams { threads, stop: &stop };
+        let (built, took) = timed(Whose::Process, || SealedVectors::build(&spec, rows, &full, &how));
+        let built = built?.ok_or("nobody stopped the build")?;
+        let hash = format!("{:016x}", xxh3_64(&built.codes) ^ xxh3_64(&built.route).rotate_left(1));
+        let per_row = |bytes: usize| bytes as f64 / f64::from(rows);
+        let (full_bytes, codes_bytes, route_bytes) =
+            (per_row(full.len()), per_row(built.codes.len()), per_row(built.route.len()));
+        let codes = mapped(folder.path(), "codes", built.codes)?;
+        let route = mapped(folder.path(), "route", built.route)?;
+        let me = std::process::id();
+        let before = resident_bytes(me).anonymous;
+        let (sealed, opening) = timed(Whose::Thread, || SealedVectors::open(&spec, rows, full, codes, route));
+        let sealed = sealed?;
+        let grown = resident_bytes(me).anonymous.saturating_sub(before);
+        let Took { seconds, cpu_seconds } = took;
+        let cost = Cost {
+            threads,
+            seconds,
+            cpu_seconds,
+            open_seconds: opening.seconds,
+            hash,
+            full_bytes,
+            codes_bytes,
+            route_bytes,
+            resident_bytes: sealed.resident_bytes() as f64 / f64::from(rows),
+            grown_bytes: grown as f64 / f64::from(rows),
+        };
+        Ok(Self { sealed, cost, _folder: folder })
+    }
+}
+
+fn mapped(folder: &Path, name: &str, bytes: Vec<u8>) -> Result<Bytes> {
+    let path = folder.join(name);
+    std::fs::write(&path, bytes)?;
+    Ok(FsDisk.map(&path)?)
+}
