@@ -6,7 +6,7 @@ use crate::error::Result;
 use bytes::Bytes;
 use nigh_index::layout::SectionsWriter;
 use nigh_index::vector::sealed::{BuildParams, SealedVectors};
-use nigh_index::vector::spec::VectorSpec;
+use nigh_index::vector::spec::{HnswSpec, VectorSpec};
 use nigh_storage::disk::{Disk, FsDisk};
 use nigh_tests::process::resident_bytes;
 use serde::Serialize;
@@ -19,11 +19,18 @@ use xxhash_rust::xxh3::xxh3_64;
 #[derive(Clone, Debug, clap::Args)]
 pub struct Choice {
     /// Links of a node; twice as many on the base level.
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, default_value_t = HnswSpec::default().m)]
     pub m: u32,
     /// Width of the search that builds the graph.
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = HnswSpec::default().ef_construct)]
     pub ef_construct: u32,
+}
+
+impl Default for Choice {
+    fn default() -> Self {
+        let HnswSpec { m, ef_construct } = HnswSpec::default();
+        Self { m, ef_construct }
+    }
 }
 
 impl Choice {

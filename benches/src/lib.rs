@@ -9,6 +9,7 @@
 //! report    Markdown and JSON
 //! plot      an SVG of frontiers
 //! service   obeys a driver line by line, so that contestants can alternate
+//! through   the same effort through a server's door, and where the time goes
 //! ```
 
 #![allow(clippy::missing_errors_doc, reason = "a benchmark ends at the first error and prints it")]
@@ -22,3 +23,4 @@ pub mod measure;
 pub mod plot;
 pub mod report;
 pub mod service;
+pub mod through;

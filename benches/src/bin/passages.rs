@@ -4,12 +4,15 @@
 //! cargo run --release -p nigh-benches --bin passages [-- --data ../shared/data --rows 100000]
 //! ```
 //!
-//! A fresh server process, default settings, durable acknowledgements, gRPC on loopback. Prints Markdown.
+//! A fresh server process, default settings, durable acknowledgements, gRPC on loopback. Prints Markdown. With `--sweep`
+//! the effort is swept instead of the recalls and latencies: over gRPC, and beside it in this process.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench stops where something is wrong, and prints")]
 
 use clap::Parser;
 use hdrhistogram::Histogram;
+use nigh_benches::build::{Choice, Index};
+use nigh_benches::through;
 use nigh_client::point::Wanted;
 use nigh_client::{Client, Filter, Query, Retriever};
 use nigh_tests::data::{self, Table};
@@ -37,6 +40,12 @@ struct Args {
     /// How many of the 1,000 queries.
     #[arg(long, default_value_t = 1_000)]
     queries: usize,
+    /// Sweep the effort over gRPC and in this process; the passages are all 100,000.
+    #[arg(long)]
+    sweep: bool,
+    /// How often the sweep asks everything.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
 }
 
 struct Set {
@@ -97,8 +106,12 @@ async fn main() {
     let client = Client::connect(&server.url).await.unwrap();
     println!("{} points of {} numbers, batches of {BATCH}\n", set.payloads.len(), set.vectors.columns);
     ingest(&server, &client, &set).await;
-    recalls(&client, &set).await;
-    latencies(&server.url, &set).await;
+    if args.sweep {
+        sweep(&client, &args).await;
+    } else {
+        recalls(&client, &set).await;
+        latencies(&server.url, &set).await;
+    }
     server.kill();
 }
 
@@ -154,6 +167,14 @@ async fn ingest(server: &Child, client: &Client, set: &Arc<Set>) {
     println!("| of them in segments | {} |", status.segments.iter().map(|segment| segment.bytes).sum::<u64>() / points);
     println!("| resident bytes a point, mapped files included | {} |", resident.all.saturating_sub(empty.all) / points);
     println!("| of them not mapped from files | {} |\n", resident.anonymous.saturating_sub(empty.anonymous) / points);
+}
+
+async fn sweep(client: &Client, args: &Args) {
+    let set = nigh_benches::data::Set::read("passages").unwrap();
+    let inside = Index::build(&set, &Choice::default(), 2).unwrap();
+    let both = (&set, &inside.sealed);
+    let lines = through::measure(client, COLLECTION, passages::VECTOR, both, args.queries, args.rounds).await.unwrap();
+    println!("{}", through::markdown(&lines));
 }
 
 async fn recalls(client: &Client, set: &Set) {

@@ -3,6 +3,9 @@
 //! [`live`] and [`sealed`] are what a part holds; both answer as [`nearest::Nearest`]. Below them,
 //! `quant` knows how a vector is stored; `flat`, `bounded` and `hnsw` know which rows are visited.
 
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod bounded;
 mod calibrate;
 mod flat;

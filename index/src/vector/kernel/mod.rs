@@ -44,6 +44,8 @@ macro_rules! versions {
 pub(super) mod codes8;
 pub(super) mod matrix;
 pub(super) mod packed;
+#[cfg(feature = "bench")]
+pub(super) mod read;
 pub(super) mod tile;
 
 /// Whether the 512-bit registers can be used, with the instructions that our loops have for them.

@@ -1,0 +1,134 @@
+//! The hot loops, one by one, for `benches`: they are private to this wing, and this is the door that a
+//! benchmark gets (feature `bench`). Rows are made up here; a kernel is called as a search calls it.
+
+use crate::vector::kernel::codes8::Codes8;
+use crate::vector::kernel::packed::{Packed, Terms, Width};
+use crate::vector::kernel::tile::{SIDE, Tiles};
+use crate::vector::kernel::{self, Block, LINE, read};
+use std::fmt;
+use std::hint::black_box;
+
+/// Compares a query with a list of rows, in the order of the list.
+type List = Box<dyn FnMut(&[u32])>;
+
+/// Makes a kernel over rows: numbers in a vector, and how many rows.
+type Make = fn(usize, usize) -> Kernel;
+
+/// A hot loop with rows to run on.
+pub struct Kernel {
+    /// Bytes that a row takes in memory.
+    pub row_bytes: usize,
+    /// Distances computed for each row of a list.
+    pub distances: usize,
+    list: List,
+}
+
+impl fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kernel(rows of {} bytes)", self.row_bytes)
+    }
+}
+
+impl Kernel {
+    /// Compares the query with these rows.
+    pub fn run(&mut self, rows: &[u32]) {
+        (self.list)(rows);
+    }
+}
+
+/// The kernels by name.
+pub const KERNELS: &[(&str, Make)] = &[
+    ("f32 dot", |size, rows| full(size, rows, kernel::dot)),
+    ("f32 euclid", |size, rows| full(size, rows, kernel::euclid_squared)),
+    ("f32 manhattan", |size, rows| full(size, rows, kernel::manhattan)),
+    ("4 bits and two numbers", |size, rows| packed(size, rows, Width::Four)),
+    ("8 bits and two numbers", |size, rows| packed(size, rows, Width::Eight)),
+    ("8 bits, dot", |size, rows| codes8(size, rows, Codes8::dots)),
+    ("8 bits, manhattan", |size, rows| codes8(size, rows, Codes8::sads)),
+    ("8 bits, four rows with four", tiles),
+];
+
+/// A kernel of [`Codes8`].
+type OfCodes8 = fn(&Codes8, &[u8], &[u8], &[u32], &mut Vec<u32>);
+
+/// Reads rows of as many bytes and does nothing with them: what memory gives at best.
+pub fn reader(row_bytes: usize, rows: usize) -> Kernel {
+    let row_bytes = row_bytes.next_multiple_of(LINE);
+    let block = bytes(row_bytes * rows);
+    let list = move |list: &[u32]| {
+        black_box(read::read(&block, row_bytes, list));
+    };
+    Kernel { row_bytes, distances: 1, list: Box::new(list) }
+}
+
+fn full(size: usize, rows: usize, score: fn(&[f32], &[f32]) -> f32) -> Kernel {
+    /// A rerank asks for the whole list first; beyond this many rows that would be too early.
+    const AHEAD: usize = 8;
+    let block: Vec<f32> = floats(size * rows);
+    let query = floats(size);
+    let list = move |list: &[u32]| {
+        let row = |row: u32| &block[row as usize * size..][..size];
+        for ahead in list.iter().take(AHEAD) {
+            kernel::prefetch(row(*ahead));
+        }
+        for (at, here) in list.iter().enumerate() {
+            if let Some(ahead) = list.get(at + AHEAD) {
+                kernel::prefetch(row(*ahead));
+            }
+            black_box(score(&query, row(*here)));
+        }
+    };
+    Kernel { row_bytes: size * size_of::<f32>(), distances: 1, list: Box::new(list) }
+}
+
+fn codes8(size: usize, rows: usize, kernel: OfCodes8) -> Kernel {
+    let stride = size.next_multiple_of(LINE);
+    let (block, query, codes) = (bytes(stride * rows), bytes(stride), Codes8::detect());
+    let mut out = Vec::new();
+    let list = move |list: &[u32]| {
+        kernel(&codes, &block, &query, list, &mut out);
+        black_box(&out);
+    };
+    Kernel { row_bytes: stride, distances: 1, list: Box::new(list) }
+}
+
+fn packed(size: usize, rows: usize, width: Width) -> Kernel {
+    let lines = (1..).find(|lines| width.numbers(*lines) >= size).expect("some number of lines holds them");
+    let (block, query, kernel) = (bytes(lines * LINE * rows), bytes(lines * width.a_line()), Packed::detect(width));
+    let terms = Terms { norm: 1.0, scale: 1e-3, offset: 0.0 };
+    let mut out = Vec::new();
+    let list = move |list: &[u32]| {
+        kernel.distances(&block, &query, terms, list, &mut out);
+        black_box(&out);
+    };
+    Kernel { row_bytes: lines * LINE, distances: 1, list: Box::new(list) }
+}
+
+/// As a build compares the members of a leaf; the other four are always the same.
+fn tiles(size: usize, rows: usize) -> Kernel {
+    let stride = size.next_multiple_of(LINE);
+    let (block, kernel) = (bytes(stride * rows), Tiles::detect());
+    let list = move |list: &[u32]| {
+        for row in list {
+            black_box(kernel.dots(&block, stride, *row as usize / SIDE * SIDE, 0));
+        }
+    };
+    Kernel { row_bytes: stride, distances: SIDE * SIDE, list: Box::new(list) }
+}
+
+/// Numbers from -1 to 1 that a processor cannot foresee; the same ones every time.
+fn floats(len: usize) -> Vec<f32> {
+    bytes(len * 2).as_chunks::<2>().0.iter().map(|two| f32::from(i16::from_le_bytes(*two)) / 32768.0).collect()
+}
+
+fn bytes(len: usize) -> Block {
+    let mut block = Block::zeroed(len);
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    for chunk in block.bytes_mut().chunks_mut(8) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        chunk.copy_from_slice(&state.to_le_bytes()[..chunk.len()]);
+    }
+    block
+}
