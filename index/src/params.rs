@@ -21,6 +21,8 @@ pub enum Route {
     Empty,
     /// Every matching row was compared on its full vector.
     Exact,
+    /// Every matching row was compared by its code, and in full those that may be among the nearest.
+    Codes,
     /// The graph was walked.
     Graph,
     /// The graph was walked through matching rows and their two-hop neighbours.
@@ -35,6 +37,7 @@ impl Route {
         match self {
             Self::Empty => "empty",
             Self::Exact => "exact",
+            Self::Codes => "codes",
             Self::Graph => "graph",
             Self::GraphFiltered => "graph_filtered",
             Self::Postings => "postings",

@@ -1,12 +1,14 @@
 //! Every matching row: the index of small parts, what every plan falls back to, and what tests hold the
 //! graph against.
 //!
-//! Where there are codes, they tell between what a row's distance lies, and only rows that may be among the nearest are
-//! compared on full vectors. The answer is the same, for a fraction of the bytes.
+//! Where there are codes, they tell between what a row's distance lies, for certain or in all likelihood, and only rows
+//! that may be among the nearest are compared on full vectors. The answer is the same, for certain or in all likelihood, for
+//! a fraction of the bytes.
 
 use crate::bitmap::Bitmap;
 use crate::params::{Found, Route, Work};
 use crate::row::{Hit, Row, TopK};
+use crate::vector::hnsw::pool::Scratch;
 use crate::vector::quant::full::{Full, Query};
 use crate::vector::quant::{Coded, Codes};
 use std::cmp::Ordering;
@@ -14,9 +16,6 @@ use std::collections::BinaryHeap;
 
 /// Rows that are asked for at a time, ahead of their comparison.
 const ASKED: usize = 8;
-
-/// How many rows are compared by code in one call.
-const LISTED: usize = 1024;
 
 /// The `k` nearest of the rows that are allowed and have a vector.
 pub(super) fn nearest(full: &Full, query: &[f32], k: usize, allowed: Option<&Bitmap>) -> Found {
@@ -59,65 +58,97 @@ impl<'a> Scan<'a> {
     }
 }
 
+/// How far codes are trusted.
+#[derive(Copy, Clone, PartialEq, Debug)]
+pub(super) enum Trust {
+    /// As far as their bounds go: the answer is exact.
+    Bounds,
+    /// Up to so many standard deviations: rows whose estimate is farther off are missed.
+    Deviations(f32),
+}
+
 /// As [`nearest`], over codes first.
-pub(super) fn nearest_by_codes(full: &Full, codes: &Codes, query: &[f32], k: usize, allowed: Option<&Bitmap>) -> Found {
+pub(super) fn nearest_by_codes(
+    full: &Full,
+    codes: &Codes,
+    query: &[f32],
+    k: usize,
+    allowed: Option<&Bitmap>,
+    trust: Trust,
+) -> Found {
     let mut coded = Coded::default();
     let directed = Query::new(query).inverse > 0.0;
     let few = allowed.is_some_and(|allowed| allowed.len() < 2 * k as u64 + 64);
     if few || k == 0 || !directed || !codes.encode_query(Query::new(query), true, &mut coded) {
         return nearest(full, query, k, allowed);
     }
-    let mut sieve = Sieve { k, kth: BinaryHeap::new(), passed: Vec::new(), limit: f32::INFINITY };
-    let mut scan = Scan::new(full, query, k);
-    let (mut list, mut distances) = (Vec::with_capacity(LISTED), Vec::new());
-    let mut compare = |list: &mut Vec<u32>| {
-        codes.distances(&mut coded, list, &mut distances);
-        scan.work.distances_coded += list.len() as u64;
-        for (row, distance) in list.drain(..).zip(&distances) {
-            sieve.offer(codes.bounds(&coded, row, *distance), row);
+    Scratch::lend(|scratch| {
+        let Scratch { fresh: rows, distances, .. } = scratch;
+        let has = |row: &Row| row.0 < full.rows() && full.present().is_none_or(|present| present.has(*row));
+        rows.clear();
+        match allowed {
+            Some(allowed) => rows.extend(allowed.iter().filter(has).map(|row| row.0)),
+            None => rows.extend((0..full.rows()).filter(|row| has(&Row(*row)))),
         }
-    };
-    let mut each = |row: Row| {
-        list.push(row.0);
-        if list.len() == LISTED {
-            compare(&mut list);
+        codes.distances(&mut coded, rows, distances);
+        let mut scan = Scan::new(full, query, k);
+        scan.work.distances_coded += rows.len() as u64;
+        // The nearest by code tell how far the nearest are at most; whatever may be nearer than that is compared after them.
+        let mut first: Vec<u32> = smallest(distances, k).map(|at| rows[at]).collect();
+        first.sort_unstable();
+        for asked in first.chunks(ASKED) {
+            asked.iter().for_each(|row| full.prefetch(Row(*row)));
+            scan.score(asked.iter().map(|row| Row(*row)));
         }
-    };
-    let has = |row: &Row| row.0 < full.rows() && full.present().is_none_or(|present| present.has(*row));
-    match allowed {
-        Some(rows) => rows.iter().filter(has).for_each(&mut each),
-        None => (0..full.rows()).map(Row).filter(has).for_each(&mut each),
-    }
-    compare(&mut list);
-    scan.finish(codes, sieve.into_nearest_first());
-    scan.found()
-}
-
-impl Scan<'_> {
-    /// Compares what passed the sieve in full, what may be nearest first, until the rest is too far.
-    fn finish(&mut self, codes: &Codes, passed: Vec<(f32, u32)>) {
-        for asked in passed.chunks(ASKED) {
-            let floor = self.top.floor();
-            if floor > f32::NEG_INFINITY && asked[0].0 > codes.distance_of_score(self.query, floor) {
-                return;
+        let limit = codes.distance_of_score(scan.query, scan.top.floor());
+        let enough = scan.top.floor() > f32::NEG_INFINITY;
+        let (cutoff, margin) = match trust {
+            _ if !enough => (f32::INFINITY, f32::INFINITY),
+            Trust::Bounds => (codes.cutoff(&coded, limit), 0.0),
+            Trust::Deviations(deviations) => {
+                let margin = deviations * codes.deviation(&coded, limit);
+                (limit + margin, margin)
             }
-            for (_, row) in asked {
-                self.full.prefetch(Row(*row));
+        };
+        let mut near: Vec<(f32, u32)> = Vec::new();
+        for (row, estimate) in rows.iter().zip(&*distances).filter(|(_, estimate)| !(**estimate > cutoff)) {
+            let low = match trust {
+                Trust::Bounds => codes.bounds(&coded, *row, *estimate).0,
+                Trust::Deviations(_) => estimate - margin,
+            };
+            if !(enough && low > limit) && first.binary_search(row).is_err() {
+                near.push((low, *row));
             }
-            self.score(asked.iter().map(|(_, row)| Row(*row)));
+        }
+        near.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        scan.finish(codes, near);
+        let mut found = scan.found();
+        if found.route == Route::Exact && trust != Trust::Bounds {
+            found.route = Route::Codes;
+        }
+        found
+    })
+}
+
+/// Where the `k` smallest distances stand, in no order.
+fn smallest(distances: &[f32], k: usize) -> impl Iterator<Item = usize> {
+    let mut kept: BinaryHeap<(Far, usize)> = BinaryHeap::with_capacity(k.min(distances.len()) + 1);
+    let mut worst = f32::INFINITY;
+    for (at, distance) in distances.iter().enumerate() {
+        if *distance < worst || kept.len() < k {
+            kept.push((Far(*distance), at));
+            if kept.len() > k {
+                kept.pop();
+            }
+            if kept.len() == k {
+                worst = kept.peek().map_or(worst, |far| far.0.0);
+            }
         }
     }
+    kept.into_iter().map(|far| far.1)
 }
 
-/// Lets through what may be nearer than the `k`-th of those that are nearest for certain.
-struct Sieve {
-    k: usize,
-    kth: BinaryHeap<Far>,
-    passed: Vec<(f32, u32)>,
-    limit: f32,
-}
-
-/// A distance at most, in order.
+/// A distance, in order.
 #[derive(Copy, Clone, PartialEq)]
 struct Far(f32);
 
@@ -135,31 +166,18 @@ impl PartialOrd for Far {
     }
 }
 
-impl Sieve {
-    #[inline]
-    fn offer(&mut self, (low, high): (f32, f32), row: u32) {
-        if low > self.limit {
-            return;
+impl Scan<'_> {
+    /// Compares rows in full that come with the least their distance may be, rising, until the rest is too far.
+    fn finish(&mut self, codes: &Codes, near: Vec<(f32, u32)>) {
+        for asked in near.chunks(ASKED) {
+            let floor = self.top.floor();
+            if floor > f32::NEG_INFINITY && asked[0].0 > codes.distance_of_score(self.query, floor) {
+                return;
+            }
+            for (_, row) in asked {
+                self.full.prefetch(Row(*row));
+            }
+            self.score(asked.iter().map(|(_, row)| Row(*row)));
         }
-        self.passed.push((low, row));
-        if self.kth.len() < self.k {
-            self.kth.push(Far(high));
-        } else if let Some(mut kth) = self.kth.peek_mut()
-            && high < kth.0
-        {
-            *kth = Far(high);
-        } else {
-            return;
-        }
-        if self.kth.len() == self.k {
-            self.limit = self.kth.peek().map_or(f32::INFINITY, |kth| kth.0);
-        }
-    }
-
-    fn into_nearest_first(self) -> Vec<(f32, u32)> {
-        let limit = self.limit;
-        let mut passed: Vec<(f32, u32)> = self.passed.into_iter().filter(|row| row.0 <= limit).collect();
-        passed.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        passed
     }
 }

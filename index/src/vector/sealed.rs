@@ -12,7 +12,7 @@ use crate::layout::{Sections, SectionsWriter};
 use crate::params::{Found, Outline, Plan, Route, Work};
 use crate::row::{Hit, Row, TopK};
 use crate::vector::calibrate::calibrate;
-use crate::vector::flat;
+use crate::vector::flat::{self, Trust};
 use crate::vector::hnsw::build::{Layers, Order};
 use crate::vector::hnsw::graph::{Finished, Graph};
 use crate::vector::hnsw::pool::{PLACES_MAX, Scratch};
@@ -175,8 +175,12 @@ impl SealedVectors {
     }
 
     fn exact(&self, query: &[f32], k: usize, allowed: Option<&Bitmap>) -> Found {
+        self.scan(query, k, allowed, Trust::Bounds)
+    }
+
+    fn scan(&self, query: &[f32], k: usize, allowed: Option<&Bitmap>, trust: Trust) -> Found {
         match &self.index {
-            Some(index) => flat::nearest_by_codes(&self.full, &index.codes, query, k, allowed),
+            Some(index) => flat::nearest_by_codes(&self.full, &index.codes, query, k, allowed, trust),
             None => flat::nearest(&self.full, query, k, allowed),
         }
     }
@@ -272,6 +276,9 @@ impl SealedVectors {
     }
 }
 
+/// A scan of codes takes estimates for the truth beyond so many standard deviations: it misses next to nothing.
+const CODES_DEVIATIONS: f32 = 5.0;
+
 /// Beyond so many standard deviations an estimate is taken for the truth. Whoever walks twice as far for what is still
 /// missing looks one deviation further as well.
 fn deviations(ef: usize) -> f32 {
@@ -294,6 +301,9 @@ impl Nearest for SealedVectors {
     }
 
     fn search(&self, query: &[f32], k: usize, allowed: Option<&Bitmap>, plan: &Plan) -> Found {
+        if plan.route == Route::Codes {
+            return self.scan(query, k, allowed, Trust::Deviations(CODES_DEVIATIONS));
+        }
         let by_graph = matches!(plan.route, Route::Graph | Route::GraphFiltered) && k > 0;
         let Some(index) = self.index.as_ref().filter(|_| by_graph) else { return self.exact(query, k, allowed) };
         match self.by_graph(index, query, k, allowed, plan) {

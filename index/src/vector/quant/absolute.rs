@@ -93,8 +93,9 @@ pub(in crate::vector) struct Absolute {
     kernel: Codes8,
     codes: Block,
     errors: Array<f32>,
-    /// The error of a code on the average.
+    /// The error of a code on the average, and at most.
     usual: f32,
+    most: f32,
 }
 
 impl Absolute {
@@ -109,7 +110,7 @@ impl Absolute {
             .map(|(code, row)| scale.encode(&full.vector(Row(*row)), code))
             .collect();
         let drafts = Drafts::of_differences(Block::copy_of(&codes), scale.stride);
-        (Self { scale, kernel: Codes8::detect(), codes, errors: errors.into(), usual: 0.0 }, drafts)
+        (Self { scale, kernel: Codes8::detect(), codes, errors: errors.into(), usual: 0.0, most: 0.0 }, drafts)
     }
 
     /// Lays down the body in row order: row `order[i]` gets the code at place `i`, the others get zeros.
@@ -158,7 +159,8 @@ impl Absolute {
         let errors: Array<f32> = sections.array_of("errors", rows as usize)?;
         let known = || errors.iter().map(|error| f64::from(*error)).filter(|error| error.is_finite());
         let usual = (known().sum::<f64>() / known().count().max(1) as f64) as f32;
-        Ok(Self { scale, kernel: Codes8::detect(), codes: Block::copy_of(&codes), errors, usual })
+        let most = errors.iter().copied().fold(0f32, f32::max);
+        Ok(Self { scale, kernel: Codes8::detect(), codes: Block::copy_of(&codes), errors, usual, most })
     }
 
     /// Bytes held in memory of our own.
@@ -190,6 +192,11 @@ impl Absolute {
     /// A code.
     pub(in crate::vector) fn code(&self, place: u32) -> &[u8] {
         &self.codes[place as usize * self.scale.stride..][..self.scale.stride]
+    }
+
+    /// The greatest estimate whose lower bound may be within a limit.
+    pub(in crate::vector) fn cutoff(&self, query: &Coded, limit: f32) -> f32 {
+        (limit + self.most + query.off) * (1.0 + 4.0 * ROUNDING)
     }
 
     /// About the standard deviation of distances of codes: errors of single numbers mostly cancel out.

@@ -140,6 +140,14 @@ impl Codes {
         }
     }
 
+    /// The greatest estimate whose lower bound may be within a limit, or a little more.
+    pub(super) fn cutoff(&self, query: &Coded, limit: f32) -> f32 {
+        match self {
+            Self::Projected(codes) => codes.cutoff(&query.projected, limit),
+            Self::Absolute(codes) => codes.cutoff(&query.absolute, limit),
+        }
+    }
+
     /// The standard deviation of estimates of a distance.
     pub(super) fn deviation(&self, query: &Coded, distance: f32) -> f32 {
         match self {

@@ -189,6 +189,8 @@ struct Spread {
     off: f32,
     /// The variance for a query of which the projection leaves out a length of 1.
     rest: f32,
+    /// The most that any code is off, and that any projection leaves out.
+    most: [f32; 2],
 }
 
 impl Spread {
@@ -201,7 +203,8 @@ impl Spread {
         };
         let dims = coder.projection.dims();
         let left_out = coder.projection.size().saturating_sub(dims).max(1);
-        Self { off: 4.0 * mean(0) / dims as f32, rest: 4.0 * mean(1) / left_out as f32 }
+        let most = [0, 1].map(|at| far.iter().map(|far: &[f32; 2]| far[at]).fold(0f32, f32::max));
+        Self { off: 4.0 * mean(0) / dims as f32, rest: 4.0 * mean(1) / left_out as f32, most }
     }
 }
 
@@ -380,6 +383,17 @@ impl Projected {
         let low = near * near + least * least - slack;
         // Where nothing is known, nothing is left out.
         (if low.is_finite() { low } else { f32::NEG_INFINITY }, far * far + most * most + slack)
+    }
+
+    /// The greatest estimate whose lower bound may be within a limit, or a little more; infinite where a record says
+    /// nothing of its vector. See [`Self::bounds`].
+    pub(in crate::vector) fn cutoff(&self, query: &Coded, limit: f32) -> f32 {
+        let most = self.spread.most;
+        let enough = 8.0 * (limit.abs() + query.terms.norm) + 8.0 * most[1] * most[1];
+        let near = (limit + ROUNDING * (enough + query.terms.norm)).max(0.0).sqrt();
+        let cutoff = (near + most[0] + query.off).powi(2) + most[1] * most[1] + query.beside.max(0.0);
+        // The slack of a bound grows with the estimate: beyond this it was not foreseen.
+        if cutoff < enough { cutoff * (1.0 + ROUNDING) } else { f32::INFINITY }
     }
 
     /// The standard deviation of estimates of a distance.
