@@ -2,7 +2,7 @@
 
 use crate::data::{Floors, K, Matrix, Set};
 use crate::error::Result;
-use crate::measure::{Quiz, Run};
+use crate::measure::{Quiz, Run, by};
 use flate2::read::GzDecoder;
 use nigh_index::bitmap::Bitmap;
 use nigh_index::params::{Plan, Route, SearchParams};
@@ -88,8 +88,7 @@ pub fn measure(sealed: &SealedVectors, quiz: &Quiz<'_>, filter: &Filter) -> Vec<
     let outline = sealed.outline();
     let chosen = plan(&outline, filter.rows.len(), K, &SearchParams::default());
     let ef = plan(&outline, outline.rows, K, &SearchParams::default()).ef;
-    let by = |(route, ef)| (false, Plan { route, ef, considered: Vec::new() });
-    let all = [(Route::Exact, 0), (Route::Graph, ef), (Route::GraphFiltered, 2 * ef)].map(by);
+    let all = [by(Route::Exact, 0), by(Route::Graph, ef), by(Route::GraphFiltered, 2 * ef)].map(|plan| (false, plan));
     let line = |(default, plan): (bool, Plan)| {
         let run = Run::of(sealed, &quiz, &plan);
         Line {

@@ -12,6 +12,11 @@ use std::time::Instant;
 /// The recalls that a frontier is read at.
 pub const LEVELS: [f64; 4] = [0.90, 0.95, 0.99, 0.999];
 
+/// A route with an effort, whatever the planner would choose.
+pub fn by(route: Route, ef: u32) -> Plan {
+    Plan { route, ef, considered: Vec::new() }
+}
+
 /// What is asked, and what would be right.
 #[derive(Copy, Clone, Debug)]
 pub struct Quiz<'a> {

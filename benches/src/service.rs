@@ -13,7 +13,7 @@
 use crate::build::Index;
 use crate::data::Set;
 use crate::error::Result;
-use crate::measure::{Quiz, Run};
+use crate::measure::{Quiz, Run, by};
 use nigh_index::params::{Plan, Route};
 use serde::Deserialize;
 use serde_json::json;
@@ -35,8 +35,7 @@ struct Setting {
 
 impl Setting {
     fn plan(&self) -> Plan {
-        let route = if self.ef == 0 { Route::Exact } else { Route::Graph };
-        Plan { route, ef: self.ef, considered: Vec::new() }
+        by(if self.ef == 0 { Route::Exact } else { Route::Graph }, self.ef)
     }
 }
 

@@ -5,10 +5,10 @@
 
 use crate::data::{K, Set};
 use crate::error::Result;
-use crate::measure::{Point, Quiz, median, sweep};
+use crate::measure::{Point, Quiz, by, median, sweep};
 use nigh_client::point::Wanted;
 use nigh_client::{Client, Query};
-use nigh_index::params::{Plan, Route};
+use nigh_index::params::Route;
 use nigh_index::vector::sealed::SealedVectors;
 use serde::Serialize;
 use std::time::Instant;
@@ -51,11 +51,11 @@ pub struct Line {
     pub p50_us: f64,
     /// The latency that one query in a hundred exceeds.
     pub p99_us: f64,
-    /// The mean time in the searches of the parts.
+    /// Median time in the searches of the parts.
     pub index_us: f64,
-    /// The mean time in the server's engine, from the queue to the last payload; the index included.
+    /// Median time in the server's engine, from the queue to the last payload; the index included.
     pub engine_us: f64,
-    /// The mean latency of the pass that was explained.
+    /// Median latency of the pass that was explained.
     pub explained_us: f64,
     /// The same effort in this process, where there is one.
     pub inside: Option<Point>,
@@ -78,7 +78,7 @@ pub async fn measure(
     rounds: usize,
 ) -> Result<Vec<Line>> {
     let quiz = Quiz { queries: &set.queries, floors: &set.floors, asked: queries, allowed: None };
-    let plans = EFFORTS.map(|ef| Plan { route: Route::Graph, ef, considered: Vec::new() });
+    let plans = EFFORTS.map(|ef| by(Route::Graph, ef));
     let points = sweep(inside, &quiz, &plans, rounds);
     let efforts = EFFORTS.iter().zip(points).map(|(ef, point)| (Ask::Effort(*ef), Some(point)));
     let recalls = RECALLS.iter().map(|recall| (Ask::Recall(*recall), None));
@@ -134,7 +134,7 @@ async fn pass(client: &Client, collection: &str, field: &str, ask: Ask, quiz: &Q
     })
 }
 
-/// Mean microseconds in the index, in the engine and in all.
+/// Median microseconds in the index, in the engine and in all.
 async fn explained(
     client: &Client,
     collection: &str,
@@ -142,19 +142,18 @@ async fn explained(
     ask: Ask,
     quiz: &Quiz<'_>,
 ) -> Result<(f64, f64, f64)> {
-    let (mut index, mut engine, mut all) = (0, 0, 0.0);
+    let (mut index, mut engine, mut all) = (Vec::new(), Vec::new(), Vec::new());
     for query in 0..quiz.asked {
         let request = ask.query(field, quiz.queries.row(query)).explain();
         let sent = Instant::now();
         let reply = client.query(collection, request).await?;
-        all += sent.elapsed().as_secs_f64() * 1e6;
+        all.push(sent.elapsed().as_secs_f64() * 1e6);
         let told = reply.explanation.ok_or("an explanation was asked for")?;
-        index += told.parts.iter().map(|part| part.took_us).sum::<u64>();
-        engine += told.total_us;
+        // The server counts whole microseconds, and cuts off the rest.
+        index.push(told.parts.iter().map(|part| part.took_us as f64 + 0.5).sum());
+        engine.push(told.total_us as f64 + 0.5 * told.stages.len() as f64);
     }
-    let each = |sum: f64| sum / quiz.asked as f64;
-    // The server counts whole microseconds, and cuts off the rest.
-    Ok((each(index as f64) + 0.5, each(engine as f64) + 0.5, each(all)))
+    Ok((median(index.into_iter()), median(engine.into_iter()), median(all.into_iter())))
 }
 
 /// All of it as Markdown.

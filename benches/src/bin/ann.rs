@@ -14,10 +14,10 @@ use clap::Parser;
 use nigh_benches::build::{Choice, Index};
 use nigh_benches::data::{K, Set};
 use nigh_benches::error::Result;
-use nigh_benches::measure::{Quiz, sweep};
+use nigh_benches::measure::{Quiz, by, sweep};
 use nigh_benches::report::Report;
 use nigh_benches::{filters, service};
-use nigh_index::params::{Plan, Route, SearchParams};
+use nigh_index::params::{Route, SearchParams};
 use nigh_index::query::plan::plan;
 use nigh_index::vector::nearest::Nearest;
 use std::path::PathBuf;
@@ -85,10 +85,10 @@ fn measure<'a>(set: &'a Set, args: &'a Args) -> Result<Report<'a>> {
     }
     let sealed = &last.ok_or("no number of threads is given")?.sealed;
     let quiz = Quiz { queries: &set.queries, floors: &set.floors, asked: args.queries, allowed: None };
-    let plans = EFFORTS.map(|ef| Plan { route: Route::Graph, ef, considered: Vec::new() });
+    let plans = EFFORTS.map(|ef| by(Route::Graph, ef));
     let outline = sealed.outline();
     let default = plan(&outline, outline.rows, K, &SearchParams::default());
-    let exact = Plan { route: Route::Exact, ef: 0, considered: Vec::new() };
+    let exact = by(Route::Exact, 0);
     let filters = if args.no_filters { Vec::new() } else { filters::read(set)? };
     Ok(Report {
         set,

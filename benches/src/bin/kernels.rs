@@ -5,8 +5,9 @@
 //! ```
 //!
 //! Rows are compared in lists of 32 random ones, as a search does: once in a set that fits the second cache, once in
-//! one that fits none. Beside every kernel stands a loop that only reads rows of the same size in the same order, and
-//! simsimd's own kernels, a pair a call. Times are those of the processor; medians.
+//! one that fits none. Beside every kernel stands a loop that only reads rows of the same size in the same order, from
+//! pages of the same size (codes lie on huge pages, full vectors on small ones), and simsimd's own kernels, a pair a
+//! call. Times are those of the processor; medians. `peers/kernels.py` does the same with faiss.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -14,7 +15,7 @@ use clap::Parser;
 use nigh_benches::clock::{Whose, timed};
 use nigh_benches::error::Result;
 use nigh_benches::measure::median;
-use nigh_index::vector::bench::{KERNELS, Kernel, reader};
+use nigh_index::vector::bench::{KERNELS, Kernel, Pages, reader};
 use serde::Serialize;
 use simsimd::SpatialSimilarity;
 use std::hint::black_box;
@@ -58,6 +59,7 @@ struct Shape {
     row_bytes: usize,
     /// Distances for each row of a list.
     distances: usize,
+    pages: Pages,
 }
 
 impl Line {
@@ -79,7 +81,7 @@ fn main() -> Result<()> {
         let made = KERNELS.iter().map(|(name, make)| ((*name).to_owned(), *make));
         for (name, make) in made {
             let one = make(size, 4);
-            let shape = Shape { size, row_bytes: one.row_bytes, distances: one.distances };
+            let shape = Shape { size, row_bytes: one.row_bytes, distances: one.distances, pages: one.pages };
             lines.push(measure(name, shape, |rows| {
                 let mut kernel = make(size, rows);
                 Box::new(move |list: &[u32]| kernel.run(list))
@@ -87,7 +89,7 @@ fn main() -> Result<()> {
             show(&lines[lines.len() - 1], sequential);
         }
         for (name, row_bytes, make) in simsimd(size) {
-            lines.push(measure(name.to_owned(), Shape { size, row_bytes, distances: 1 }, make));
+            lines.push(measure(name.to_owned(), Shape { size, row_bytes, distances: 1, pages: Pages::Small }, make));
             show(&lines[lines.len() - 1], sequential);
         }
     }
@@ -125,26 +127,26 @@ fn show(line: &Line, sequential: f64) {
 type List = Box<dyn FnMut(&[u32])>;
 
 fn measure(name: String, shape: Shape, make: impl Fn(usize) -> List) -> Line {
-    let Shape { size, row_bytes, distances } = shape;
+    let Shape { size, row_bytes, distances, pages } = shape;
     // Whole groups of four rows.
     let (few, many) = (CACHED_BYTES / row_bytes / 4 * 4, MEMORY_BYTES / row_bytes);
     let cached_ns = ns_a_row(make(few), row_bytes, &random(few)) / distances as f64;
     let from_memory = || ns_a_row(make(many), row_bytes, &random(many));
-    let reader = || ns_a_row(read(row_bytes, many), row_bytes, &random(many));
+    let reader = || ns_a_row(read(row_bytes, many, pages), row_bytes, &random(many));
     let alone = distances == 1;
     let memory_ns = if alone { from_memory() } else { f64::NAN };
     Line { cached_ns, memory_ns, reader_ns: alone.then(reader), name, size, row_bytes }
 }
 
-fn read(row_bytes: usize, rows: usize) -> List {
-    let mut kernel: Kernel = reader(row_bytes, rows);
+fn read(row_bytes: usize, rows: usize, pages: Pages) -> List {
+    let mut kernel: Kernel = reader(row_bytes, rows, pages);
     Box::new(move |list| kernel.run(list))
 }
 
 fn sequential_gigabytes() -> f64 {
     let rows = MEMORY_BYTES / 4096;
     let order: Vec<u32> = (0..rows as u32).collect();
-    4096.0 / ns_a_row(read(4096, rows), 4096, &order)
+    4096.0 / ns_a_row(read(4096, rows, Pages::Huge), 4096, &order)
 }
 
 fn ns_a_row(mut list: List, row_bytes: usize, rows: &[u32]) -> f64 {

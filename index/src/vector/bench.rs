@@ -20,7 +20,18 @@ pub struct Kernel {
     pub row_bytes: usize,
     /// Distances computed for each row of a list.
     pub distances: usize,
+    /// How the rows lie in memory.
+    pub pages: Pages,
     list: List,
+}
+
+/// How rows lie in memory, which decides what a read at random costs.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Pages {
+    /// On small pages, as vectors in a mapped file.
+    Small,
+    /// On huge pages, as codes.
+    Huge,
 }
 
 impl fmt::Debug for Kernel {
@@ -52,13 +63,15 @@ pub const KERNELS: &[(&str, Make)] = &[
 type OfCodes8 = fn(&Codes8, &[u8], &[u8], &[u32], &mut Vec<u32>);
 
 /// Reads rows of as many bytes and does nothing with them: what memory gives at best.
-pub fn reader(row_bytes: usize, rows: usize) -> Kernel {
+pub fn reader(row_bytes: usize, rows: usize, pages: Pages) -> Kernel {
     let row_bytes = row_bytes.next_multiple_of(LINE);
-    let block = bytes(row_bytes * rows);
+    let huge = bytes(if pages == Pages::Huge { row_bytes * rows } else { 0 });
+    let small = vec![1; if pages == Pages::Huge { 0 } else { row_bytes * rows }];
     let list = move |list: &[u32]| {
-        black_box(read::read(&block, row_bytes, list));
+        let block = if pages == Pages::Huge { &huge[..] } else { &small };
+        black_box(read::read(block, row_bytes, list));
     };
-    Kernel { row_bytes, distances: 1, list: Box::new(list) }
+    Kernel { row_bytes, distances: 1, pages, list: Box::new(list) }
 }
 
 fn full(size: usize, rows: usize, score: fn(&[f32], &[f32]) -> f32) -> Kernel {
@@ -78,7 +91,7 @@ fn full(size: usize, rows: usize, score: fn(&[f32], &[f32]) -> f32) -> Kernel {
             black_box(score(&query, row(*here)));
         }
     };
-    Kernel { row_bytes: size * size_of::<f32>(), distances: 1, list: Box::new(list) }
+    Kernel { row_bytes: size * size_of::<f32>(), distances: 1, pages: Pages::Small, list: Box::new(list) }
 }
 
 fn codes8(size: usize, rows: usize, kernel: OfCodes8) -> Kernel {
@@ -89,7 +102,7 @@ fn codes8(size: usize, rows: usize, kernel: OfCodes8) -> Kernel {
         kernel(&codes, &block, &query, list, &mut out);
         black_box(&out);
     };
-    Kernel { row_bytes: stride, distances: 1, list: Box::new(list) }
+    Kernel { row_bytes: stride, distances: 1, pages: Pages::Huge, list: Box::new(list) }
 }
 
 fn packed(size: usize, rows: usize, width: Width) -> Kernel {
@@ -101,7 +114,7 @@ fn packed(size: usize, rows: usize, width: Width) -> Kernel {
         kernel.distances(&block, &query, terms, list, &mut out);
         black_box(&out);
     };
-    Kernel { row_bytes: lines * LINE, distances: 1, list: Box::new(list) }
+    Kernel { row_bytes: lines * LINE, distances: 1, pages: Pages::Huge, list: Box::new(list) }
 }
 
 /// As a build compares the members of a leaf; the other four are always the same.
@@ -113,7 +126,7 @@ fn tiles(size: usize, rows: usize) -> Kernel {
             black_box(kernel.dots(&block, stride, *row as usize / SIDE * SIDE, 0));
         }
     };
-    Kernel { row_bytes: stride, distances: SIDE * SIDE, list: Box::new(list) }
+    Kernel { row_bytes: stride, distances: SIDE * SIDE, pages: Pages::Huge, list: Box::new(list) }
 }
 
 /// Numbers from -1 to 1 that a processor cannot foresee; the same ones every time.
