@@ -11,6 +11,8 @@ and then, for each data set:
 3. measures, round by round and contestant by contestant, the settings that may be the best at a recall of 0.90, 0.95,
    0.99 and 0.999, and takes medians.
 
+All of it keeps within `--minutes`: who would be built too late is left out, and named.
+
 One Python call a query costs the peers something, so those that have a call for a whole matrix are measured both ways,
 on one thread, and the better way counts. nigh is driven through the standard input of `ann --serve`. A contestant that
 fails is reported with its error and harms nobody. Results: `target/peers/SET.md`, `.json`, `.svg`.
@@ -32,8 +34,10 @@ ROOT = HERE.parent.parent
 LEVELS = [0.90, 0.95, 0.99, 0.999]
 # Settings of a contestant that are measured round by round, for each recall.
 FINALISTS = 2
-BUILD_SECONDS_MAX = 600
+BUILD_SECONDS_MAX = 240
 RUN_SECONDS_MAX = 120
+# Of the time for a set, so much is for building and trying; the rest is for the rounds.
+BUILD_SHARE = 0.75
 # A contestant's settings are tried for so long, at most; rising efforts come first.
 EXPLORE_SECONDS_MAX = 30
 
@@ -44,7 +48,8 @@ def arguments():
     parser.add_argument("--sets", default="fashion,passages")
     parser.add_argument("--only", default="", help="these peers (and nigh)")
     parser.add_argument("--without", default="", help="not these")
-    parser.add_argument("--rounds", type=int, help="7, or 5 with --quick")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--minutes", type=float, default=20, help="for everything after the installation")
     parser.add_argument("--queries", type=int, help="2000 of fashion and 1000 of passages, or half with --quick")
     parser.add_argument("--threads", type=int, default=2, help="to build with")
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu: where others use the machine")
@@ -52,6 +57,7 @@ def arguments():
     parser.add_argument("--nigh", help="an `ann` that is built already")
     parser.add_argument("--data", default=os.environ.get("NIGH_DATA", ROOT.parent / "shared" / "data"))
     parser.add_argument("--out", default=ROOT / "target" / "peers")
+    parser.add_argument("--record", help="a name: all tables and pictures into benches/record/NAME*")
     args = parser.parse_args()
     args.data, args.out = pathlib.Path(args.data).resolve(), pathlib.Path(args.out).resolve()
     return args
@@ -84,7 +90,6 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
     started = time.time()
     ann = pathlib.Path(args.nigh).resolve() if args.nigh else build_nigh(args.profile)
-    rounds = args.rounds or (5 if args.quick else 7)
     chosen, left_out = names(args.only), names(args.without)
     args.out.mkdir(parents=True, exist_ok=True)
     for name in names(args.sets):
@@ -95,8 +100,23 @@ def main():
             for peer, build, efforts, quick in LINEUP[name]
             if (quick or not args.quick) and (not chosen or peer in chosen) and peer not in left_out
         ]
-        measure(name, wanted, queries, rounds, ann, args)
+        until = time.time() + args.minutes * 60 / len(names(args.sets))
+        measure(name, wanted, queries, until, ann, args)
+    if args.record:
+        record(args, names(args.sets))
     print(f"all in {time.time() - started:.0f} s", flush=True)
+
+
+def record(args, sets):
+    folder, given = ROOT / "benches" / "record", " ".join(part for part in sys.argv[1:] if part != args.record)
+    processor = next((line for line in open("/proc/cpuinfo") if line.startswith("model name")), "?: ?")
+    machine = f"{processor.split(':')[1].strip()}, {os.cpu_count()} cores"
+    libraries = ", ".join(filter(None, (HERE / "requirements.txt").read_text().splitlines()))
+    text = f"# nigh and its peers in one run\n\n`peers.py {given}` on {machine}.\n\n{libraries}\n\n"
+    for name in sets:
+        text += (args.out / f"{name}.md").read_text() + f"\n![{name}]({args.record}-{name}.svg)\n\n"
+        shutil.copy(args.out / f"{name}.svg", folder / f"{args.record}-{name}.svg")
+    (folder / f"{args.record}.md").write_text(text)
 
 
 def names(text):
@@ -108,32 +128,35 @@ def build_nigh(profile):
     return ROOT / "target" / profile / "ann"
 
 
-def measure(name, wanted, queries, rounds, ann, args):
+def measure(name, wanted, queries, until, ann, args):
     from data import Data
     from tables import write
 
-    data = Data(name, args.data)
+    data, begin, rounds = Data(name, args.data), time.time(), args.rounds
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="peers-", dir=args.out))
     contestants = []
     try:
         for at, (peer, build, efforts) in enumerate(wanted):
             contestant = Contestant(peer, build, efforts)
             contestants.append(contestant)
-            contestant.start(name, ann, args, scratch / str(at))
+            if time.time() > begin + BUILD_SHARE * (until - begin):
+                contestant.error = "left out: no time was left to build it"
+            else:
+                contestant.start(name, ann, args, scratch / str(at))
             contestant.explore(data, queries)
-            print(f"{name}: {contestant}", flush=True)
+            print(f"{name}: {contestant}, {time.time() - begin:.0f} s so far", flush=True)
         finalists = best_of_each(contestants, args.clock)
         for at in range(rounds):
             start = time.time()
             for contestant, point in finalists:
-                contestant.again(point)
+                contestant.again(point, data)
             print(f"{name}: round {at + 1} of {rounds}, {time.time() - start:.0f} s", flush=True)
     finally:
         for contestant in contestants:
             contestant.end()
         shutil.rmtree(scratch, ignore_errors=True)
-    facts = {"set": name, "rows": data.rows, "size": data.size, "queries": queries, "rounds": rounds}
-    write(args.out, facts | {"clock": args.clock, "threads": args.threads}, contestants, LEVELS, ann)
+        facts = {"set": name, "rows": data.rows, "size": data.size, "queries": queries, "rounds": rounds}
+        write(args.out, facts | {"clock": args.clock, "threads": args.threads}, contestants, LEVELS, ann)
 
 
 def best_of_each(contestants, clock):
@@ -144,8 +167,8 @@ def best_of_each(contestants, clock):
         for level in LEVELS:
             there = [(one, point) for one, point in everybody if point["recall"] >= level]
             there.sort(key=lambda pair: pair[1]["rough"][clock])
-            alone = [pair for pair in there if pair[1]["way"] == "single"]
-            for one, point in there[:FINALISTS] + alone[:1]:
+            ways = max((len(one.ways) for one, _ in there), default=1)
+            for one, point in there[: FINALISTS * ways]:
                 chosen[id(one)][json.dumps([point["setting"], point["way"]])] = point
     return [(one, point) for one in contestants for point in chosen[id(one)].values()]
 
@@ -165,7 +188,7 @@ class Contestant:
 
     def __str__(self):
         if self.error:
-            return f"{self.peer} ({self.label}) FAILED: {self.error}"
+            return f"{self.peer} ({self.label}) WITHOUT FIGURES: {self.error}"
         best = max((point["recall"] for point in self.points), default=0)
         return (
             f"{self.peer} ({self.label}): built in {self.built['seconds']:.1f} s, "
@@ -221,26 +244,29 @@ class Contestant:
         return self.hear(RUN_SECONDS_MAX)
 
     def explore(self, data, queries):
-        """Every setting once, until one has passed the highest recall."""
+        """Every setting once, until one has passed the highest recall; where there are two ways to ask, by the faster
+        one, and the other is taken to find the same until it is measured."""
         start = time.time()
         for setting in self.efforts if not self.error else []:
-            recall = 0
+            answer = self.ask({"setting": setting, "way": self.ways[-1], "queries": queries, "ids": True})
+            if not answer:
+                return
+            recall = data.recall(answer.pop("ids"))
+            rough = {"wall": answer["seconds"], "cpu": answer["cpu_seconds"]}
             for way in self.ways:
-                answer = self.ask({"setting": setting, "way": way, "queries": queries, "ids": True})
-                if not answer:
-                    return
-                recall = data.recall(answer.pop("ids"))
-                point = {"setting": setting, "way": way, "recall": recall, "queries": queries, "runs": []}
-                rough = {"wall": answer["seconds"], "cpu": answer["cpu_seconds"]}
-                self.points.append(point | {"rough": rough, "first": answer})
-            beyond = [point for point in self.points if point["recall"] >= LEVELS[-1]]
-            enough = len(beyond) > 2 * len(self.ways) and recall >= LEVELS[-1]
+                point = {"setting": setting, "way": way, "recall": recall, "queries": queries}
+                self.points.append(point | {"runs": [], "rough": rough})
+            beyond = {point["recall"] for point in self.points if point["recall"] >= LEVELS[-1]}
+            enough = len(beyond) > 1 and recall >= LEVELS[-1]
             if enough or time.time() - start > EXPLORE_SECONDS_MAX:
                 return
 
-    def again(self, point):
-        answer = self.ask({"setting": point["setting"], "way": point["way"], "queries": point["queries"]})
+    def again(self, point, data):
+        order = {"setting": point["setting"], "way": point["way"], "queries": point["queries"]}
+        answer = self.ask(order | {"ids": not point["runs"]})
         if answer:
+            if "ids" in answer:
+                point["recall"] = data.recall(answer.pop("ids"))
             point["runs"].append(answer)
 
     def end(self):

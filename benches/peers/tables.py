@@ -21,11 +21,12 @@ def told(setting):
 
 def best(contestants, level, clock, ways):
     """The fastest measured point of these contestants that reaches a recall, with its contestant; else None."""
+    any_round = any(point["runs"] for contestant in contestants for point in contestant.points)
     there = [
         (contestant, point)
         for contestant in contestants
         for point in contestant.points
-        if point["runs"] and point["recall"] >= level and point["way"] in ways
+        if (point["runs"] or not any_round) and point["recall"] >= level and point["way"] in ways
     ]
     return max(there, key=lambda pair: qps(pair[1], clock), default=None)
 
@@ -86,7 +87,7 @@ def of_builds(contestants):
                 f"| {number(disk) if disk else '-'} | {recall:.4f} |"
             )
     failed = [one for one in contestants if one.error]
-    return lines + [""] + [f"FAILED: {one.peer} ({one.label}): {one.error}" for one in failed]
+    return lines + [""] + [f"- without figures: {one.peer} ({one.label}): {one.error}" for one in failed]
 
 
 def write(out, facts, contestants, levels, ann):
