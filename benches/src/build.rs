@@ -86,7 +86,7 @@ impl Index {
         let vector = |row: nigh_index::row::Row| Some(Cow::Borrowed(set.base.row(row.at())));
         SealedVectors::write_full(&spec, rows, &mut { vector }, &mut out)?;
         let full = mapped(folder.path(), "full", out.finish()?)?;
-        let how = BuildParams { threads, stop: &stop };
+        let how = BuildParams::new(threads, &stop);
         let (built, took) = timed(Whose::Process, || SealedVectors::build(&spec, rows, &full, &how));
         let built = built?.ok_or("nobody stopped the build")?;
         let hash = format!("{:016x}", xxh3_64(&built.codes) ^ xxh3_64(&built.route).rotate_left(1));

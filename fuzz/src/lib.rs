@@ -213,7 +213,8 @@ pub fn vectors(data: &[u8]) {
         let mut vector = |row: Row| (!row.0.is_multiple_of(9)).then(|| Cow::Owned(numbers(row.0)));
         SealedVectors::write_full(&spec, ROWS, &mut vector, &mut out).expect("a Vec takes every byte");
         let full = out.finish().expect("a Vec takes every byte");
-        let how = BuildParams { threads: 1, stop: &AtomicBool::new(false) };
+        let stop = AtomicBool::new(false);
+        let how = BuildParams::new(1, &stop);
         let built = SealedVectors::build(&spec, ROWS, &full.clone().into(), &how);
         let built = built.expect("the vectors are sound").expect("nobody stopped it");
         (spec, [full, built.codes, built.route])

@@ -6,7 +6,7 @@ use std::ops::AddAssign;
 /// How hard a vector search tries. All of it is optional: nothing given means the default effort.
 #[derive(Copy, Clone, PartialEq, Debug, Default)]
 pub struct SearchParams {
-    /// Width of the graph search; more is better and slower.
+    /// The effort: width of the graph search, or how many lists are scanned; more is better and slower.
     pub ef: Option<u32>,
     /// The recall to reach, above 0 and at most 1. Decides the effort where `ef` is not given.
     pub recall: Option<f32>,
@@ -27,6 +27,8 @@ pub enum Route {
     Graph,
     /// The graph was walked through matching rows and their two-hop neighbours.
     GraphFiltered,
+    /// The nearest inverted lists were scanned.
+    Ivf,
     /// Posting lists were scored.
     Postings,
 }
@@ -40,6 +42,7 @@ impl Route {
             Self::Codes => "codes",
             Self::Graph => "graph",
             Self::GraphFiltered => "graph_filtered",
+            Self::Ivf => "ivf",
             Self::Postings => "postings",
         }
     }
@@ -54,8 +57,24 @@ pub struct Outline {
     pub size: u32,
     /// Links of a graph node on the base level; 0 where there is no graph.
     pub links: u32,
-    /// The effort that reaches `recall` without a filter, where it was calibrated: (recall, ef), rising.
+    /// The inverted lists, where there are any.
+    pub lists: Option<ListsOutline>,
+    /// The effort that reaches `recall` without a filter, where it was calibrated: (recall, effort), rising.
     pub calibrated: [(f32, u32); 4],
+}
+
+/// What a part knows of its inverted lists.
+#[derive(Copy, Clone, PartialEq, Debug)]
+pub struct ListsOutline {
+    /// How many there are.
+    pub lists: u32,
+    /// The recall that so many lists reach without a filter: (recall, lists), by the number of lists.
+    pub calibrated: [(f32, u32); Self::RUNGS],
+}
+
+impl ListsOutline {
+    /// Numbers of lists that the recall is known for.
+    pub const RUNGS: usize = 16;
 }
 
 /// The plan of one vector search in one part.
@@ -63,7 +82,7 @@ pub struct Outline {
 pub struct Plan {
     /// The route to take.
     pub route: Route,
-    /// The effort (`ef`), 0 where the route has none.
+    /// The effort (`ef`, or the number of lists), 0 where the route has none.
     pub ef: u32,
     /// Every plan weighed, with its estimated cost in microseconds.
     pub considered: Vec<(Route, f64)>,
@@ -76,7 +95,7 @@ pub struct Work {
     pub distances_full: u64,
     /// Distances computed on codes.
     pub distances_coded: u64,
-    /// Nodes of the graph expanded.
+    /// Nodes of the graph expanded, or lists scanned.
     pub expanded: u64,
     /// Postings scored.
     pub postings: u64,
@@ -98,7 +117,7 @@ pub struct Found {
     pub hits: Vec<Hit>,
     /// The route taken.
     pub route: Route,
-    /// The effort that was used (`ef`), 0 where the route has none.
+    /// The effort that was used (`ef`, or the number of lists), 0 where the route has none.
     pub effort: u32,
     /// What it cost.
     pub work: Work,

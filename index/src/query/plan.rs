@@ -11,7 +11,7 @@
 //! The constants are medians on one core of a Zen 5 server, 100,000 vectors of 384 numbers and 60,000 of
 //! 784, read at random from memory. Only their proportions matter.
 
-use crate::params::{Outline, Plan, Route, SearchParams};
+use crate::params::{ListsOutline, Outline, Plan, Route, SearchParams};
 
 /// Recall aimed at where nothing is asked for.
 const RECALL_DEFAULT: f32 = 0.985;
@@ -51,6 +51,16 @@ const LOOK_BEHIND_US: f64 = 0.05;
 /// Microseconds to expand a filter to plain bits, for each row that matches.
 const EXPAND_US: f64 = 0.002;
 
+/// Microseconds to compare a number of a centroid, and one of a vector in a list.
+const CENTROID_NUMBER_US: f64 = 0.000_01;
+const LISTED_NUMBER_US: f64 = 0.000_005;
+
+/// Vectors of lists that are compared in full, for each hit asked for.
+const LISTED_FULL: f64 = 4.0;
+
+/// Where nothing is asked for and nothing was calibrated, one list of so many is scanned.
+const LISTS_SHARE: f64 = 8.0;
+
 /// Where fewer than this share match, the matching rows hang together too loosely to be walked through.
 const WALKABLE_SHARE: f64 = 0.05;
 
@@ -62,10 +72,20 @@ pub fn plan(outline: &Outline, matching: u64, k: usize, params: &SearchParams) -
     }
     let exact = (Route::Exact, 0, exact_us(outline, matching, k));
     let all_are_hits = matching <= k as u64;
-    let Some(ef) = effort(outline, k, params).filter(|_| !all_are_hits) else {
+    let share = matching as f64 / outline.rows as f64;
+    let effort = match &outline.lists {
+        Some(lists) => nprobe(lists, k, share, params),
+        None => effort(outline, k, params),
+    };
+    let Some(ef) = effort.filter(|_| !all_are_hits) else {
         return Plan { route: Route::Exact, ef: 0, considered: vec![(exact.0, exact.2)] };
     };
-    let share = matching as f64 / outline.rows as f64;
+    if let Some(lists) = &outline.lists {
+        let lists = (Route::Ivf, ef, lists_us(outline, lists, matching, k, ef));
+        let considered = vec![(exact.0, exact.2), (lists.0, lists.2)];
+        let chosen = if lists.2 < exact.2 { lists } else { exact };
+        return Plan { route: chosen.0, ef: chosen.1, considered };
+    }
     let mut ways = vec![exact, (Route::Graph, ef, graph_us(outline, matching, share, ef))];
     if matching < outline.rows && share >= WALKABLE_SHARE {
         let ef = if params.ef.is_some() { ef } else { effort_through_matching(ef, share) };
@@ -94,6 +114,38 @@ fn effort(outline: &Outline, k: usize, params: &SearchParams) -> Option<u32> {
             Some(for_k(ef.max(EFFORT_LEAST)))
         }
     }
+}
+
+/// How many lists are scanned; `None` where only an exact search will do. What matches stands farther
+/// off, and more neighbours too, so more lists hold them.
+fn nprobe(known: &ListsOutline, k: usize, share: f64, params: &SearchParams) -> Option<u32> {
+    if params.exact {
+        return None;
+    }
+    if let Some(lists) = params.ef {
+        return Some(lists.clamp(1, known.lists));
+    }
+    let lists = match params.recall {
+        Some(recall) => lists_for(known, recall)?,
+        None => lists_for(known, RECALL_DEFAULT).unwrap_or(f64::from(known.lists) / LISTS_SHARE),
+    };
+    let farther = (k as f64 / CALIBRATED_FOR as f64).max(1.0) / share;
+    Some(((lists * farther.sqrt() - 1e-6).ceil() as u32).clamp(1, known.lists))
+}
+
+/// The number of lists for a recall, between the calibrated ones: what is missing falls with a power of it.
+/// `None` where none is known to reach it.
+fn lists_for(known: &ListsOutline, recall: f32) -> Option<f64> {
+    let missing = |recall: f32| f64::from((1.0 - recall).max(1e-4)).ln();
+    let above = known.calibrated.iter().position(|(reached, _)| *reached >= recall)?;
+    let (high, to) = known.calibrated[above];
+    let Some((low, from)) = above.checked_sub(1).map(|below| known.calibrated[below]) else {
+        return Some(f64::from(to));
+    };
+    let way = (missing(recall) - missing(low)) / (missing(high) - missing(low));
+    let way = if way.is_finite() { way.clamp(0.0, 1.0) } else { 1.0 };
+    let (from, to) = (f64::from(from.max(1)).ln(), f64::from(to.max(1)).ln());
+    Some((from + way * (to - from)).exp())
 }
 
 /// The effort for a recall, between the calibrated ones: what is still missing falls with a power of the
@@ -144,6 +196,14 @@ fn graph_us(outline: &Outline, matching: u64, share: f64, ef: u32) -> f64 {
     BEGIN_US + expand + walked * (code_us(outline) + WALK_US) + survivors_us(outline, matching, ef)
 }
 
+/// Lists are scanned whole, whatever matches; a code has about a bit for each number.
+fn lists_us(outline: &Outline, known: &ListsOutline, matching: u64, k: usize, nprobe: u32) -> f64 {
+    let rows = outline.rows as f64 * f64::from(nprobe) / f64::from(known.lists);
+    let expand = if matching < outline.rows { matching as f64 * EXPAND_US } else { 0.0 };
+    let numbers = f64::from(known.lists) * CENTROID_NUMBER_US + rows * LISTED_NUMBER_US;
+    BEGIN_US + expand + numbers * f64::from(outline.size) + LISTED_FULL * k as f64 * full_us(outline)
+}
+
 fn through_matching_us(outline: &Outline, matching: u64, share: f64, ef: u32) -> f64 {
     let looked = f64::from(ef).min(matching as f64) * f64::from(outline.links) * LOOK_BEHIND_US;
     let compared = (distances(outline, ef) * (0.5 + 5.0 * share)).min(matching as f64);
@@ -155,8 +215,13 @@ fn through_matching_us(outline: &Outline, matching: u64, share: f64, ef: u32) ->
 mod tests {
     use super::*;
 
-    const PART: Outline =
-        Outline { rows: 100_000, size: 384, links: 32, calibrated: [(0.90, 12), (0.95, 28), (0.99, 120), (0.998, 0)] };
+    const PART: Outline = Outline {
+        rows: 100_000,
+        size: 384,
+        links: 32,
+        lists: None,
+        calibrated: [(0.90, 12), (0.95, 28), (0.99, 120), (0.998, 0)],
+    };
 
     fn chosen(matching: u64, params: SearchParams) -> (Route, u32) {
         let plan = plan(&PART, matching, 10, &params);
@@ -203,6 +268,25 @@ mod tests {
         for params in [SearchParams::default(), SearchParams { ef: Some(100), ..SearchParams::default() }] {
             assert_eq!(plan(&part, 100_000, 10, &params).route, Route::Exact);
         }
+    }
+
+    #[test]
+    fn lists_are_scanned_where_there_are_lists() {
+        let mut calibrated = [(0.996, 1_000); ListsOutline::RUNGS];
+        calibrated[..3].copy_from_slice(&[(0.9, 4), (0.95, 9), (0.99, 40)]);
+        let part = Outline { links: 0, lists: Some(ListsOutline { lists: 1_000, calibrated }), ..PART };
+        let of = |matching: u64, k: usize, ef, recall| {
+            let plan = plan(&part, matching, k, &SearchParams { ef, recall, exact: false });
+            (plan.route, plan.ef)
+        };
+        assert_eq!(of(100_000, 10, Some(7), None), (Route::Ivf, 7));
+        assert_eq!(of(100_000, 10, Some(5_000), Some(0.9)).1, 1_000);
+        assert_eq!(of(100_000, 10, None, Some(0.95)), (Route::Ivf, 9));
+        assert_eq!(of(100_000, 10, None, Some(0.999)), (Route::Exact, 0));
+        assert_eq!(of(500, 10, None, None).0, Route::Exact);
+        let (all, half) = (of(100_000, 10, None, None), of(50_000, 10, None, None));
+        assert!(all.0 == Route::Ivf && (9..40).contains(&all.1) && half.1 > all.1);
+        assert!(of(100_000, 100, None, None).1 > all.1);
     }
 
     #[test]

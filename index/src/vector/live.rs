@@ -53,7 +53,13 @@ impl LiveVectors {
 
 impl Nearest for LiveVectors {
     fn outline(&self) -> Outline {
-        Outline { rows: self.full.count(), size: self.full.size() as u32, links: 0, calibrated: [(0.0, 0); 4] }
+        Outline {
+            rows: self.full.count(),
+            size: self.full.size() as u32,
+            links: 0,
+            lists: None,
+            calibrated: [(0.0, 0); 4],
+        }
     }
 
     fn present(&self) -> Option<&Bitmap> {

@@ -1,7 +1,7 @@
 //! Nearest rows by vectors: how a vector is stored, and which rows are visited.
 //!
 //! [`live`] and [`sealed`] are what a part holds; both answer as [`nearest::Nearest`]. Below them,
-//! `quant` knows how a vector is stored; `flat`, `bounded` and `hnsw` know which rows are visited.
+//! `quant` knows how a vector is stored; `flat`, `bounded`, `hnsw` and `ivf` know which rows are visited.
 
 #[cfg(feature = "bench")]
 #[doc(hidden)]
@@ -10,6 +10,7 @@ mod bounded;
 mod calibrate;
 mod flat;
 mod hnsw;
+mod ivf;
 mod kernel;
 pub mod live;
 pub mod metric;

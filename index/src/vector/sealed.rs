@@ -1,10 +1,12 @@
-//! The vectors of a sealed part: three bodies that never change, searched by graph or by scan.
+//! The vectors of a sealed part: three bodies that never change, searched by graph, by lists or by scan.
 //!
 //! ```text
 //! full    the vectors as they were given (quant/full)
-//! codes   the vectors as the graph compares them (quant/scalar); no section where there is no graph
-//! route   the graph (hnsw/graph); no section where there is none
+//! codes   the vectors as the graph compares them (quant/scalar), or as lists hold them (ivf/lists)
+//! route   the graph (hnsw/graph), or the lists (ivf/lists)
 //! ```
+//!
+//! A small part has neither graph nor lists, and no section in the last two.
 
 use crate::bitmap::Bitmap;
 use crate::error::{Error, Result};
@@ -17,6 +19,7 @@ use crate::vector::hnsw::build::{Layers, Order};
 use crate::vector::hnsw::graph::{Finished, Graph};
 use crate::vector::hnsw::pool::{PLACES_MAX, Scratch};
 use crate::vector::hnsw::search::{Asked, Ground, descend};
+use crate::vector::ivf::{self, Lists};
 use crate::vector::nearest::Nearest;
 use crate::vector::quant::full::{Full, Query};
 use crate::vector::quant::{Coded, Codes, Leading};
@@ -40,6 +43,7 @@ const ASKED: usize = 8;
 pub struct SealedVectors {
     full: Full,
     index: Option<Index>,
+    lists: Option<Lists>,
 }
 
 /// What there is besides the vectors themselves.
@@ -66,13 +70,23 @@ struct Sought<'a> {
     deviations: f32,
 }
 
-/// How a graph is built; none of it changes a byte of what comes out.
+/// How a graph or lists are built.
 #[derive(Debug)]
 pub struct BuildParams<'a> {
-    /// Threads to build with.
+    /// Threads to build with; they change no byte of what comes out.
     pub threads: usize,
     /// Set when the build is to be given up.
     pub stop: &'a AtomicBool,
+    /// Memory that a build of lists may take beside what comes out, a few bytes a row and the centroids
+    /// (`ivf/build`). Less of it means a smaller sample and more passes; a graph takes what it takes.
+    pub budget_bytes: u64,
+}
+
+impl<'a> BuildParams<'a> {
+    /// With so many threads, and the default budget of memory.
+    pub fn new(threads: usize, stop: &'a AtomicBool) -> Self {
+        Self { threads, stop, budget_bytes: 256 << 20 }
+    }
 }
 
 /// The finished bodies of a build.
@@ -80,7 +94,7 @@ pub struct BuildParams<'a> {
 pub struct Built {
     /// The body of codes.
     pub codes: Vec<u8>,
-    /// The body of the graph.
+    /// The body of the graph or the lists.
     pub route: Vec<u8>,
 }
 
@@ -95,7 +109,7 @@ impl SealedVectors {
         Full::write(spec, rows, vector, out)
     }
 
-    /// Builds the codes and the graph over the body that [`Self::write_full`] laid down. `None` when
+    /// Builds the codes and the graph, or the lists, over the body that [`Self::write_full`] laid down. `None` when
     /// it was stopped. The same bytes for any number of threads.
     pub fn build(spec: &VectorSpec, rows: u32, full: &Bytes, how: &BuildParams<'_>) -> Result<Option<Built>> {
         let read = Full::open(spec, rows, full.clone())?;
@@ -106,7 +120,13 @@ impl SealedVectors {
             .num_threads(how.threads.max(1))
             .build()
             .map_err(|err| Error::invalid("threads", how.threads, err.to_string()))?;
-        pool.install(|| Self::build_here(spec, &read, full, how.stop))
+        match spec.ivf {
+            None => pool.install(|| Self::build_here(spec, &read, full, how.stop)),
+            Some(ivf) => {
+                let bodies = pool.install(|| ivf::build(spec, ivf, &read, how.budget_bytes, how.stop))?;
+                Ok(bodies.map(|(codes, route)| Built { codes, route }))
+            }
+        }
     }
 
     fn build_here(spec: &VectorSpec, read: &Full, full: &Bytes, stop: &AtomicBool) -> Result<Option<Built>> {
@@ -156,6 +176,10 @@ impl SealedVectors {
     pub fn open(spec: &VectorSpec, rows: u32, full: Bytes, codes: Bytes, route: Bytes) -> Result<Self> {
         let full = Full::open(spec, rows, full)?;
         let (codes, route) = (Sections::open(codes)?, Sections::open(route)?);
+        if Lists::are_in(&route) {
+            let lists = Lists::open(spec, &full, &codes, &route)?;
+            return Ok(Self { full, index: None, lists: Some(lists) });
+        }
         let index = match (codes.has("head"), route.has("head")) {
             (false, false) => None,
             (true, true) => {
@@ -165,13 +189,14 @@ impl SealedVectors {
             }
             _ => return Err(Error::corrupt("head", 0, "of codes and graph one is there and one is not")),
         };
-        Ok(Self { full, index })
+        Ok(Self { full, index, lists: None })
     }
 
     /// Bytes that are held in memory beside the mapped bodies.
     pub fn resident_bytes(&self) -> u64 {
         let present = self.full.present().map_or(0, |present| present.memory_bytes() as u64);
-        present + self.index.as_ref().map_or(0, |index| index.codes.memory_bytes() + index.graph.memory_bytes())
+        let graph = self.index.as_ref().map_or(0, |index| index.codes.memory_bytes() + index.graph.memory_bytes());
+        present + graph + self.lists.as_ref().map_or(0, Lists::memory_bytes)
     }
 
     fn exact(&self, query: &[f32], k: usize, allowed: Option<&Bitmap>) -> Found {
@@ -182,6 +207,19 @@ impl SealedVectors {
         match &self.index {
             Some(index) => flat::nearest_by_codes(&self.full, &index.codes, query, k, allowed, trust),
             None => flat::nearest(&self.full, query, k, allowed),
+        }
+    }
+
+    /// What was found, or, where that was not enough, what an exact search finds.
+    fn or_exact(&self, tried: (Option<Found>, Work), query: &[f32], k: usize, allowed: Option<&Bitmap>) -> Found {
+        match tried {
+            (Some(found), _) if !found.hits.is_empty() => found,
+            (Some(_), _) => Found::nothing(),
+            (None, in_vain) => {
+                let mut found = self.exact(query, k, allowed);
+                found.work += in_vain;
+                found
+            }
         }
     }
 
@@ -289,7 +327,8 @@ impl Nearest for SealedVectors {
     fn outline(&self) -> Outline {
         let (links, calibrated) =
             self.index.as_ref().map_or((0, [(0.0, 0); 4]), |index| (index.graph.width(), index.graph.calibrated()));
-        Outline { rows: self.full.count(), size: self.full.size() as u32, links, calibrated }
+        let lists = self.lists.as_ref().map(Lists::outline);
+        Outline { rows: self.full.count(), size: self.full.size() as u32, links, lists, calibrated }
     }
 
     fn present(&self) -> Option<&Bitmap> {
@@ -304,17 +343,12 @@ impl Nearest for SealedVectors {
         if plan.route == Route::Codes {
             return self.scan(query, k, allowed, Trust::Deviations(CODES_DEVIATIONS));
         }
+        if let (Route::Ivf, Some(lists), true) = (plan.route, &self.lists, k > 0) {
+            return self.or_exact(lists.search(&self.full, query, k, allowed, plan.ef), query, k, allowed);
+        }
         let by_graph = matches!(plan.route, Route::Graph | Route::GraphFiltered) && k > 0;
         let Some(index) = self.index.as_ref().filter(|_| by_graph) else { return self.exact(query, k, allowed) };
-        match self.by_graph(index, query, k, allowed, plan) {
-            (Some(found), _) if !found.hits.is_empty() => found,
-            (Some(_), _) => Found::nothing(),
-            (None, in_vain) => {
-                let mut found = self.exact(query, k, allowed);
-                found.work += in_vain;
-                found
-            }
-        }
+        self.or_exact(self.by_graph(index, query, k, allowed, plan), query, k, allowed)
     }
 }
 

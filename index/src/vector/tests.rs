@@ -90,7 +90,7 @@ impl Sample {
 
 fn build(spec: &VectorSpec, rows: u32, full: &Bytes, threads: usize) -> Built {
     let stop = AtomicBool::new(false);
-    SealedVectors::build(spec, rows, full, &BuildParams { threads, stop: &stop }).unwrap().unwrap()
+    SealedVectors::build(spec, rows, full, &BuildParams::new(threads, &stop)).unwrap().unwrap()
 }
 
 fn by(route: Route, ef: u32) -> Plan {
@@ -267,7 +267,7 @@ fn equal_vectors_stay_within_reach() {
 fn a_stopped_build_gives_nothing() {
     let sample = Sample::new(1, ROWS, 8, Metric::Dot, false);
     let stop = AtomicBool::new(true);
-    let how = BuildParams { threads: 2, stop: &stop };
+    let how = BuildParams::new(2, &stop);
     assert!(SealedVectors::build(&sample.spec, ROWS, &sample.full, &how).unwrap().is_none());
 }
 

@@ -17,7 +17,7 @@ pub(super) fn spec(spec: v1::CollectionSpec) -> Result<CollectionSpec> {
         let (default, asked) = (HnswSpec::default(), field.hnsw.unwrap_or_default());
         let or = |asked: u32, default: u32| if asked == 0 { default } else { asked };
         let hnsw = HnswSpec { m: or(asked.m, default.m), ef_construct: or(asked.ef_construct, default.ef_construct) };
-        Ok(VectorField { name: field.name, spec: VectorSpec { size: field.size, metric, hnsw } })
+        Ok(VectorField { name: field.name, spec: VectorSpec { size: field.size, metric, hnsw, ivf: None } })
     };
     let text = |field: v1::TextField| {
         let default = TextSpec::default();

@@ -146,7 +146,7 @@ impl Builder<'_> {
                 SealedVectors::write_full(&field.spec, rows.len(), &mut vector, out).map_err(doing("write", path))
             })?);
             let full: Bytes = crate::frame::open(self.disk, &folder.join(&name), Kind::VectorFull)?;
-            let how = BuildParams { threads: self.threads, stop: self.stop };
+            let how = BuildParams::new(self.threads, self.stop);
             let Some(built) = SealedVectors::build(&field.spec, rows.len(), &full, &how)? else { return Ok(None) };
             files.push(self.file(folder, &vector_file(at, "codes"), Kind::VectorCodes, &built.codes)?);
             files.push(self.file(folder, &vector_file(at, "route"), Kind::VectorRoute, &built.route)?);

@@ -42,11 +42,14 @@ macro_rules! versions {
 }
 
 pub(super) mod codes8;
+pub(super) mod fastscan;
 pub(super) mod matrix;
 pub(super) mod packed;
 #[cfg(feature = "bench")]
 pub(super) mod read;
 pub(super) mod tile;
+pub(super) mod tile8;
+pub(super) mod words;
 
 /// Whether the 512-bit registers can be used, with the instructions that our loops have for them.
 #[cfg(target_arch = "x86_64")]

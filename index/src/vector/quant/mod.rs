@@ -4,6 +4,7 @@ pub(super) mod absolute;
 pub(super) mod draft;
 pub(super) mod full;
 pub(super) mod lvq;
+pub(super) mod pq;
 pub(super) mod projected;
 
 use crate::error::Result;
