@@ -69,7 +69,8 @@ LINEUP = {"fashion": FASHION, "passages": PASSAGES}
 
 # What the command line of `ann --serve` is given besides, and the efforts.
 NIGH = [
-    ([], by("ef", [8, *EF]), True),
+    ("nigh", [], by("ef", [8, *EF]), True),
+    ("nigh-ivf", ["--code", "pq4"], [{"nprobe": n, "rerank": r} for n in PROBES for r in (2, 4, 8)], True),
 ]
 
 QUERIES = {"fashion": 2000, "passages": 1000}

@@ -94,7 +94,7 @@ def main():
     args.out.mkdir(parents=True, exist_ok=True)
     for name in names(args.sets):
         queries = args.queries or (QUERIES[name] // 2 if args.quick else QUERIES[name])
-        wanted = [("nigh", build, efforts) for build, efforts, quick in NIGH if quick or not args.quick]
+        wanted = [(peer, build, efforts) for peer, build, efforts, quick in NIGH if quick or not args.quick]
         wanted += [
             (peer, build, efforts)
             for peer, build, efforts, quick in LINEUP[name]
@@ -181,8 +181,12 @@ class Contestant:
         self.points, self.error, self.process, self.built = [], None, None, None
 
     @property
+    def ours(self):
+        return self.peer.startswith("nigh")
+
+    @property
     def label(self):
-        if self.peer == "nigh":
+        if self.ours:
             return " ".join(self.build) or "as it comes"
         return " ".join(f"{key}={value}" for key, value in self.build.items())
 
@@ -200,7 +204,7 @@ class Contestant:
         self.log = open(folder / "log", "w+")
         one_thread = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": str(args.threads)}
         environment = os.environ | one_thread | {"NIGH_DATA": str(args.data), "TMPDIR": str(folder)}
-        if self.peer == "nigh":
+        if self.ours:
             command = [ann, "--serve", "--threads", str(args.threads), *self.build, name]
         else:
             build = json.dumps(self.build)

@@ -49,9 +49,9 @@ def of_rates(peers, levels, clock, ways, title):
         found = [best(contestants, level, clock, ways) for level in levels]
         cells = [number(qps(pair[1], clock)) if pair else "-" for pair in found]
         pair = best(contestants, 0.99, clock, ways)
-        way = f" ({pair[1]['way']})" if pair and len(ways) > 1 and peer != "nigh" else ""
+        way = f" ({pair[1]['way']})" if pair and len(ways) > 1 and not pair[0].ours else ""
         setting = f"{pair[0].label}; {told(pair[1]['setting'])}{way}" if pair else ""
-        name = f"**{peer}**" if peer == "nigh" else peer
+        name = f"**{peer}**" if contestants[0].ours else peer
         lines.append(f"| {name} | " + " | ".join(cells) + f" | {setting} |")
     return lines
 
@@ -62,7 +62,7 @@ def of_ratios(peers, levels, clock):
     lines += ["|---|---|---|---|---|"]
     for level in levels:
         ours = best(nigh, level, clock, ("single", "batch"))
-        others = [one for peer, group in peers.items() if peer != "nigh" for one in group]
+        others = [one for peer, group in peers.items() for one in group if not one.ours]
         theirs = best(others, level, clock, ("single", "batch"))
         if ours and theirs:
             one, two = qps(ours[1], clock), qps(theirs[1], clock)
@@ -76,8 +76,8 @@ def of_builds(contestants):
     for one in contestants:
         if one.built:
             cost = one.built
-            memory = cost["grown_bytes"] if one.peer == "nigh" else cost["memory_bytes"]
-            if one.peer == "nigh":
+            memory = cost["grown_bytes"] if one.ours else cost["memory_bytes"]
+            if one.ours:
                 disk = cost["full_bytes"] + cost["codes_bytes"] + cost["route_bytes"]
             else:
                 disk = cost["disk_bytes"]

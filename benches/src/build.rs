@@ -5,12 +5,15 @@ use crate::data::Set;
 use crate::error::Result;
 use bytes::Bytes;
 use nigh_index::layout::SectionsWriter;
+use nigh_index::params::Route;
+use nigh_index::vector::nearest::Nearest;
 use nigh_index::vector::sealed::{BuildParams, SealedVectors};
-use nigh_index::vector::spec::{HnswSpec, VectorSpec};
+use nigh_index::vector::spec::{HnswSpec, IvfCode, IvfSpec, VectorSpec};
 use nigh_storage::disk::{Disk, FsDisk};
 use nigh_tests::process::resident_bytes;
 use serde::Serialize;
 use std::borrow::Cow;
+use std::fmt;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use xxhash_rust::xxh3::xxh3_64;
@@ -24,21 +27,49 @@ pub struct Choice {
     /// Width of the search that builds the graph.
     #[arg(long, default_value_t = HnswSpec::default().ef_construct)]
     pub ef_construct: u32,
+    /// Inverted lists with this code instead of a graph.
+    #[arg(long)]
+    pub code: Option<String>,
+    /// How many lists; 0 is what suits the rows.
+    #[arg(long, default_value_t = 0)]
+    pub lists: u32,
+    /// Vectors of the lists that are compared in full, for each hit asked for; 0 is what suits the code.
+    #[arg(long, default_value_t = 0)]
+    pub rerank: u32,
 }
 
 impl Default for Choice {
     fn default() -> Self {
         let HnswSpec { m, ef_construct } = HnswSpec::default();
-        Self { m, ef_construct }
+        Self { m, ef_construct, code: None, lists: 0, rerank: 0 }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { m, ef_construct, code, lists, rerank } = self;
+        match code {
+            None => write!(f, "m {m}, ef_construct {ef_construct}"),
+            Some(code) => write!(f, "lists {lists}, code {code}, rerank {rerank}"),
+        }
     }
 }
 
 impl Choice {
     /// The field's spec.
-    pub fn spec(&self, set: &Set) -> VectorSpec {
+    pub fn spec(&self, set: &Set) -> Result<VectorSpec> {
         let mut spec = VectorSpec::new(set.base.width() as u32, set.metric);
         (spec.hnsw.m, spec.hnsw.ef_construct) = (self.m, self.ef_construct);
-        spec
+        if let Some(name) = &self.code {
+            let code = IvfCode::parse(name).ok_or_else(|| format!("no code is called {name}"))?;
+            spec.ivf = Some(IvfSpec { lists: self.lists, code, rerank: self.rerank });
+        }
+        Ok(spec)
+    }
+
+    /// The route whose effort is swept.
+    pub fn route(&self) -> Route {
+        if self.code.is_some() { Route::Ivf } else { Route::Graph }
     }
 }
 
@@ -74,13 +105,15 @@ pub struct Index {
     pub sealed: SealedVectors,
     /// What it cost.
     pub cost: Cost,
+    spec: VectorSpec,
+    bodies: [Bytes; 3],
     _folder: tempfile::TempDir,
 }
 
 impl Index {
     /// Builds over a set with so many threads.
     pub fn build(set: &Set, choice: &Choice, threads: usize) -> Result<Self> {
-        let (rows, stop, spec) = (set.base.rows() as u32, AtomicBool::new(false), choice.spec(set));
+        let (rows, stop, spec) = (set.base.rows() as u32, AtomicBool::new(false), choice.spec(set)?);
         let folder = tempfile::tempdir()?;
         let mut out = SectionsWriter::new(Vec::new());
         let vector = |row: nigh_index::row::Row| Some(Cow::Borrowed(set.base.row(row.at())));
@@ -97,7 +130,8 @@ impl Index {
         let route = mapped(folder.path(), "route", built.route)?;
         let me = std::process::id();
         let before = resident_bytes(me).anonymous;
-        let (sealed, opening) = timed(Whose::Thread, || SealedVectors::open(&spec, rows, full, codes, route));
+        let bodies = [full, codes, route];
+        let (sealed, opening) = timed(Whose::Thread, || open(&spec, rows, &bodies));
         let sealed = sealed?;
         let grown = resident_bytes(me).anonymous.saturating_sub(before);
         let Took { seconds, cpu_seconds } = took;
@@ -113,8 +147,21 @@ impl Index {
             resident_bytes: sealed.resident_bytes() as f64 / f64::from(rows),
             grown_bytes: grown as f64 / f64::from(rows),
         };
-        Ok(Self { sealed, cost, _folder: folder })
+        Ok(Self { sealed, cost, spec, bodies, _folder: folder })
     }
+
+    /// The same index, comparing so many vectors in full for each hit asked for.
+    pub fn reranking(&self, rerank: u32) -> Result<SealedVectors> {
+        let mut spec = self.spec.clone();
+        if let Some(ivf) = &mut spec.ivf {
+            ivf.rerank = rerank;
+        }
+        open(&spec, self.sealed.outline().rows as u32, &self.bodies)
+    }
+}
+
+fn open(spec: &VectorSpec, rows: u32, [full, codes, route]: &[Bytes; 3]) -> Result<SealedVectors> {
+    Ok(SealedVectors::open(spec, rows, full.clone(), codes.clone(), route.clone())?)
 }
 
 fn mapped(folder: &Path, name: &str, bytes: Vec<u8>) -> Result<Bytes> {

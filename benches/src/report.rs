@@ -34,13 +34,7 @@ impl Report<'_> {
     /// All of it as Markdown.
     pub fn markdown(&self) -> String {
         let mut out = String::new();
-        let Choice { m, ef_construct } = self.choice;
-        let _ = writeln!(
-            out,
-            "\n## {}, {} rows; m {m}, ef_construct {ef_construct}\n",
-            self.set.title,
-            self.set.base.rows()
-        );
+        let _ = writeln!(out, "\n## {}, {} rows; {}\n", self.set.title, self.set.base.rows(), self.choice);
         self.builds(&mut out);
         self.frontier(&mut out);
         self.sweep(&mut out);
@@ -146,7 +140,7 @@ impl Report<'_> {
         fs::create_dir_all(folder)?;
         let name = &self.set.name;
         let all = json!({
-            "set": name, "rows": self.set.base.rows(), "m": self.choice.m, "ef_construct": self.choice.ef_construct,
+            "set": name, "rows": self.set.base.rows(), "choice": self.choice.to_string(),
             "builds": self.builds, "points": self.points, "besides": self.besides, "filtered": self.filtered,
         });
         fs::write(folder.join(format!("ann-{name}.json")), serde_json::to_string_pretty(&all)?)?;

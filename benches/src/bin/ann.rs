@@ -22,9 +22,10 @@ use nigh_index::query::plan::plan;
 use nigh_index::vector::nearest::Nearest;
 use std::path::PathBuf;
 
-/// The efforts of the sweep.
-const EFFORTS: [u32; 24] =
-    [8, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 256, 320, 400, 512, 640, 800];
+/// The efforts of the sweep: widths of the search, or lists scanned.
+const EFFORTS: [u32; 28] = [
+    1, 2, 4, 6, 8, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 256, 320, 400, 512, 640, 800,
+];
 
 #[derive(Parser)]
 struct Args {
@@ -85,7 +86,7 @@ fn measure<'a>(set: &'a Set, args: &'a Args) -> Result<Report<'a>> {
     }
     let sealed = &last.ok_or("no number of threads is given")?.sealed;
     let quiz = Quiz { queries: &set.queries, floors: &set.floors, asked: args.queries, allowed: None };
-    let plans = EFFORTS.map(|ef| by(Route::Graph, ef));
+    let plans = EFFORTS.map(|ef| by(args.choice.route(), ef));
     let outline = sealed.outline();
     let default = plan(&outline, outline.rows, K, &SearchParams::default());
     let exact = by(Route::Exact, 0);
