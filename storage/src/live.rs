@@ -12,6 +12,7 @@ use nigh_index::text::bm25::TextPart;
 use nigh_index::text::live::LiveText;
 use nigh_index::vector::live::LiveVectors;
 use nigh_index::vector::nearest::Nearest;
+use nigh_index::vector::sealed::SealedVectors;
 
 /// Rows in memory. Never changes; small ones are melted into larger ones.
 pub(crate) struct LivePart {
@@ -155,6 +156,10 @@ impl Part for LivePart {
 
     fn nearest(&self, field: usize) -> &dyn Nearest {
         &self.vectors[field]
+    }
+
+    fn sealed(&self, _field: usize) -> Option<&SealedVectors> {
+        None
     }
 
     fn text(&self, field: usize) -> &dyn TextPart {

@@ -7,6 +7,7 @@ use nigh_index::id::PointId;
 use nigh_index::row::Row;
 use nigh_index::text::bm25::TextPart;
 use nigh_index::vector::nearest::Nearest;
+use nigh_index::vector::sealed::SealedVectors;
 
 /// Rows that never change; deleting happens beside them, in the snapshot.
 pub trait Part: Send + Sync {
@@ -33,6 +34,9 @@ pub trait Part: Send + Sync {
 
     /// The vectors of a field, by its place in the spec.
     fn nearest(&self, field: usize) -> &dyn Nearest;
+
+    /// The same where they stand in files, with an index that a merge may go on from.
+    fn sealed(&self, field: usize) -> Option<&SealedVectors>;
 
     /// The text of a field, by its place in the spec.
     fn text(&self, field: usize) -> &dyn TextPart;

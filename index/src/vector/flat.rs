@@ -111,7 +111,9 @@ pub(super) fn nearest_by_codes(
             }
         };
         let mut near: Vec<(f32, u32)> = Vec::new();
-        for (row, estimate) in rows.iter().zip(&*distances).filter(|(_, estimate)| !(**estimate > cutoff)) {
+        for (row, estimate) in
+            rows.iter().zip(&*distances).filter(|(_, estimate)| **estimate <= cutoff || estimate.is_nan())
+        {
             let low = match trust {
                 Trust::Bounds => codes.bounds(&coded, *row, *estimate).0,
                 Trust::Deviations(_) => estimate - margin,

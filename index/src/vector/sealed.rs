@@ -17,6 +17,7 @@ use crate::vector::calibrate::calibrate;
 use crate::vector::flat::{self, Trust};
 use crate::vector::hnsw::build::{Layers, Order};
 use crate::vector::hnsw::graph::{Finished, Graph};
+use crate::vector::hnsw::known::{Known, Source};
 use crate::vector::hnsw::pool::{PLACES_MAX, Scratch};
 use crate::vector::hnsw::search::{Asked, Ground, descend};
 use crate::vector::ivf::{self, Lists};
@@ -34,6 +35,9 @@ const GRAPH_ROWS_MIN: u64 = 2_000;
 
 /// A walk through matching nodes starts from this many of them, spread over the part.
 const SPREAD_ENTRIES: u64 = 16;
+
+/// Where fewer of all pairs of rows come from one graph, the graph is built anew.
+const KNOWN_SHARE_MIN: f64 = 0.3;
 
 /// Full vectors that are asked for at a time, ahead of their comparison.
 const ASKED: usize = 8;
@@ -68,6 +72,15 @@ struct Sought<'a> {
     coded: &'a Coded,
     k: usize,
     deviations: f32,
+}
+
+/// A part that others go on from.
+#[derive(Copy, Clone, Debug)]
+pub struct Extended<'a> {
+    /// Its vectors; `None` where it has no graph to go on from.
+    pub part: Option<&'a SealedVectors>,
+    /// The rows of it that go on, rising.
+    pub rows: &'a [Row],
 }
 
 /// How a graph or lists are built.
@@ -112,6 +125,18 @@ impl SealedVectors {
     /// Builds the codes and the graph, or the lists, over the body that [`Self::write_full`] laid down. `None` when
     /// it was stopped. The same bytes for any number of threads.
     pub fn build(spec: &VectorSpec, rows: u32, full: &Bytes, how: &BuildParams<'_>) -> Result<Option<Built>> {
+        Self::extend(spec, rows, full, &[], how)
+    }
+
+    /// As [`Self::build`], of rows that come from other parts, in the order of their rows: what their graphs know is
+    /// taken over where that takes less time than finding it anew.
+    pub fn extend<'a>(
+        spec: &VectorSpec,
+        rows: u32,
+        full: &Bytes,
+        from: &[Extended<'a>],
+        how: &BuildParams<'_>,
+    ) -> Result<Option<Built>> {
         let read = Full::open(spec, rows, full.clone())?;
         if read.count() < GRAPH_ROWS_MIN || rows >= PLACES_MAX {
             return Ok(Some(Built { codes: empty_body(), route: empty_body() }));
@@ -120,8 +145,13 @@ impl SealedVectors {
             .num_threads(how.threads.max(1))
             .build()
             .map_err(|err| Error::invalid("threads", how.threads, err.to_string()))?;
+        let source =
+            |from: &Extended<'a>| Source { graph: from.part.and_then(|part| part.graph(spec)), rows: from.rows };
         match spec.ivf {
-            None => pool.install(|| Self::build_here(spec, &read, full, how.stop)),
+            None => {
+                let sources: Vec<Source<'_>> = from.iter().map(source).collect();
+                pool.install(|| Self::build_here(spec, &read, full, &sources, how.stop))
+            }
             Some(ivf) => {
                 let bodies = pool.install(|| ivf::build(spec, ivf, &read, how.budget_bytes, how.stop))?;
                 Ok(bodies.map(|(codes, route)| Built { codes, route }))
@@ -129,12 +159,25 @@ impl SealedVectors {
         }
     }
 
-    fn build_here(spec: &VectorSpec, read: &Full, full: &Bytes, stop: &AtomicBool) -> Result<Option<Built>> {
+    /// The graph, where it has the shape that is asked for.
+    fn graph(&self, spec: &VectorSpec) -> Option<&Graph> {
+        self.index.as_ref().map(|index| &index.graph).filter(|graph| graph.fits(spec.hnsw))
+    }
+
+    fn build_here(
+        spec: &VectorSpec,
+        read: &Full,
+        full: &Bytes,
+        sources: &[Source<'_>],
+        stop: &AtomicBool,
+    ) -> Result<Option<Built>> {
         let rows = read.rows();
         let order = Order::of((0..rows).filter(|row| read.has(Row(*row))), spec.hnsw.m);
         let (codes, drafts) = Codes::encode(read, spec.metric, &order.rows);
-        let Some(layers) = Layers::build(&drafts, &order, spec.hnsw, stop) else { return Ok(None) };
-        drop(drafts);
+        let known = Known::of(sources, &order.rows).filter(|known| known.share() >= KNOWN_SHARE_MIN);
+        let layers = Layers::build(&drafts, &order, spec.hnsw, known.as_ref(), stop);
+        let Some(layers) = layers else { return Ok(None) };
+        drop((drafts, known));
         let codes = codes.to_body(&order.rows, rows);
         let (links, width) = (layers.base_by_row(&order, rows), layers.width());
         let upper = layers.into_upper();

@@ -7,7 +7,7 @@ use crate::row::{Hit, Kept, Row};
 use crate::vector::live::LiveVectors;
 use crate::vector::metric::Metric;
 use crate::vector::nearest::Nearest;
-use crate::vector::sealed::{BuildParams, Built, SealedVectors};
+use crate::vector::sealed::{BuildParams, Built, Extended, SealedVectors};
 use crate::vector::spec::VectorSpec;
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -186,6 +186,62 @@ fn modest_effort_finds_nearly_everything() {
         assert!(found * 100 >= wanted * 97, "{metric:?}: {found} of {wanted}");
         let calibrated = sealed.outline().calibrated;
         assert!(calibrated[0].1 > 0 && calibrated.is_sorted_by_key(|entry| entry.0), "{calibrated:?}");
+    }
+}
+
+/// Of three parts and of one, with and without dead rows: as good as a graph built anew.
+#[test]
+fn a_graph_goes_on_from_those_before_it() {
+    for metric in METRICS {
+        for (parts, dead) in [(vec![3_000, 2_400], 0), (vec![5_000, 3_200, 3_300], 10), (vec![5_000], 30)] {
+            let parts: Vec<Sample> =
+                parts.iter().zip(8..).map(|(rows, seed)| Sample::new(seed, *rows, 24, metric, dead == 10)).collect();
+            let sealed: Vec<SealedVectors> = parts.iter().map(Sample::sealed).collect();
+            let mut dice = Dice(4);
+            let kept: Vec<Vec<Row>> = parts
+                .iter()
+                .map(|part| (0..part.rows()).filter(|_| dice.roll() % 100 >= dead).map(Row).collect())
+                .collect();
+            let vectors =
+                parts.iter().zip(&kept).flat_map(|(part, kept)| kept.iter().map(|row| part.vectors[row.at()].clone()));
+            let anew = Sample::of(parts[0].spec.clone(), vectors.collect());
+            let from: Vec<Extended<'_>> =
+                sealed.iter().zip(&kept).map(|(part, rows)| Extended { part: Some(part), rows }).collect();
+            let stop = AtomicBool::new(false);
+            let extend = |threads| {
+                let how = BuildParams::new(threads, &stop);
+                SealedVectors::extend(&anew.spec, anew.rows(), &anew.full, &from, &how).unwrap().unwrap()
+            };
+            let built = extend(2);
+            assert!(built == extend(1), "the same bytes for any number of threads");
+            assert!(built != anew.built, "what was known was used");
+            let Built { codes, route } = built;
+            let extended =
+                SealedVectors::open(&anew.spec, anew.rows(), anew.full.clone(), codes.into(), route.into()).unwrap();
+            let fresh = anew.sealed();
+            let (mut of_extended, mut of_fresh) = (0, 0);
+            for at in 0..100 {
+                let query: Vec<f32> = anew
+                    .vectors
+                    .iter()
+                    .flatten()
+                    .nth(at * 17)
+                    .unwrap()
+                    .iter()
+                    .map(|value| value + 0.3 * dice.number())
+                    .collect();
+                let truth = fresh.search(&query, 10, None, &by(Route::Exact, 0)).hits;
+                let right = |part: &SealedVectors| {
+                    let hits = part.search(&query, 10, None, &by(Route::Graph, 32)).hits;
+                    hits.iter().filter(|hit| hit.score >= truth[9].score).count()
+                };
+                of_extended += right(&extended);
+                of_fresh += right(&fresh);
+                let all = extended.search(&query, 10, None, &by(Route::Graph, anew.rows())).hits;
+                assert_eq!(all, truth, "everything is within reach");
+            }
+            assert!(of_extended + 10 >= of_fresh, "{metric:?}: {of_extended} of 1000 against {of_fresh}");
+        }
     }
 }
 

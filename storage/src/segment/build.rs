@@ -14,7 +14,7 @@ use nigh_index::filter::sealed::SealedFields;
 use nigh_index::layout::SectionsWriter;
 use nigh_index::row::{Kept, Row};
 use nigh_index::text::sealed::SealedText;
-use nigh_index::vector::sealed::{BuildParams, SealedVectors};
+use nigh_index::vector::sealed::{BuildParams, Extended, SealedVectors};
 use serde_json::Value;
 use std::io::Write;
 use std::path::Path;
@@ -147,7 +147,10 @@ impl Builder<'_> {
             })?);
             let full: Bytes = crate::frame::open(self.disk, &folder.join(&name), Kind::VectorFull)?;
             let how = BuildParams::new(self.threads, self.stop);
-            let Some(built) = SealedVectors::build(&field.spec, rows.len(), &full, &how)? else { return Ok(None) };
+            let from = rows.parts.iter().map(|kept| Extended { part: kept.part.sealed(at), rows: kept.rows });
+            let from: Vec<Extended<'_>> = from.collect();
+            let built = SealedVectors::extend(&field.spec, rows.len(), &full, &from, &how)?;
+            let Some(built) = built else { return Ok(None) };
             files.push(self.file(folder, &vector_file(at, "codes"), Kind::VectorCodes, &built.codes)?);
             files.push(self.file(folder, &vector_file(at, "route"), Kind::VectorRoute, &built.route)?);
         }

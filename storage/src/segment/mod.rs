@@ -150,6 +150,10 @@ impl Part for Segment {
         &self.vectors[field]
     }
 
+    fn sealed(&self, field: usize) -> Option<&SealedVectors> {
+        Some(&self.vectors[field])
+    }
+
     fn text(&self, field: usize) -> &dyn TextPart {
         &self.texts[field]
     }

@@ -8,6 +8,7 @@
 
 use crate::params::Work;
 use crate::vector::hnsw::graph::{Links, NONE};
+use crate::vector::hnsw::known::{ALONE, Known};
 use crate::vector::hnsw::partition::{nearest_of, partition};
 use crate::vector::hnsw::pool::{PLACES_MAX, Scratch};
 use crate::vector::hnsw::search::{Drafted, Ground, descend, key};
@@ -16,6 +17,7 @@ use crate::vector::quant::draft::SIDE;
 use crate::vector::quant::draft::{Comparison, Drafts, Leaf};
 use crate::vector::spec::HnswSpec;
 use rayon::prelude::*;
+use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
 /// The highest level has at most this many places: comparing them all takes about a microsecond.
@@ -114,14 +116,22 @@ pub(in crate::vector) struct Layers {
 impl Layers {
     /// Builds over drafts that stand in the given order. `None` where it was stopped, or where there are
     /// more nodes than a walk can name.
-    pub(in crate::vector) fn build(drafts: &Drafts, order: &Order, spec: HnswSpec, stop: &AtomicBool) -> Option<Self> {
+    /// With what is `known` of the places only those that are new to each other are compared.
+    pub(in crate::vector) fn build(
+        drafts: &Drafts,
+        order: &Order,
+        spec: HnswSpec,
+        known: Option<&Known<'_>>,
+        stop: &AtomicBool,
+    ) -> Option<Self> {
         if drafts.len() == 0 || drafts.len() >= PLACES_MAX {
             return None;
         }
         let mut layers = Vec::new();
         for (level, places) in order.places[..order.places.len() - 1].iter().enumerate() {
             let width = if level == 0 { 2 * spec.m as usize } else { spec.m as usize };
-            layers.push(layer(drafts, *places as u32, width, spec.ef_construct as usize, stop)?);
+            let known = known.filter(|_| level == 0);
+            layers.push(layer(drafts, *places as u32, width, spec.ef_construct as usize, known, stop)?);
         }
         let mut built = Self { layers, tops: order.tops() as u32 };
         built.join(drafts, spec.ef_construct as usize);
@@ -218,19 +228,36 @@ impl Layers {
 }
 
 /// The links of the first `places` places among each other.
-fn layer(drafts: &Drafts, places: u32, width: usize, effort: usize, stop: &AtomicBool) -> Option<Layer> {
+fn layer(
+    drafts: &Drafts,
+    places: u32,
+    width: usize,
+    effort: usize,
+    known: Option<&Known<'_>>,
+    stop: &AtomicBool,
+) -> Option<Layer> {
     // An effort of 128 joins 8 groups and takes 12 candidates of each.
     let breadth = (effort / 16).clamp(2, 32);
     let taken = (effort * 3 / 32).clamp(4, 64);
     let least = width * 3 / 4;
-    let leaves = partition(drafts, (0..places).collect(), breadth, stop)?;
-    let met = Met::of(drafts, leaves, taken, places);
+    // What is known already needs less to be found.
+    let (breadth, taken) = if known.is_some() { (breadth.div_ceil(2), taken / 2) } else { (breadth, taken) };
+    let leaves = match known {
+        Some(known) if known.is_one() => Vec::new(),
+        _ => partition(drafts, (0..places).collect(), breadth, stop)?,
+    };
+    let met = Met::of(drafts, leaves, taken, places, known);
     let own: Vec<Vec<Candidate>> = (0..places)
         .into_par_iter()
         .map_init(
             || (Bench::default(), Vec::new(), Vec::new()),
             |(bench, near, candidates), place| {
-                met.candidates(drafts, place, near, candidates, bench);
+                near.clear();
+                met.add(place, near);
+                if let Some(known) = known {
+                    known.links(place, near);
+                }
+                measured(drafts, place, near, candidates, bench);
                 select(drafts, candidates, width, least, bench)
             },
         )
@@ -266,7 +293,11 @@ struct Met {
 }
 
 impl Met {
-    fn of(drafts: &Drafts, leaves: Vec<Vec<u32>>, taken: usize, places: u32) -> Self {
+    fn of(drafts: &Drafts, mut leaves: Vec<Vec<u32>>, taken: usize, places: u32, known: Option<&Known<'_>>) -> Self {
+        if let Some(known) = known {
+            // Those who know each other stand side by side, to be passed over together.
+            leaves.par_iter_mut().for_each(|leaf| leaf.sort_by_key(|place| known.group(*place)));
+        }
         let mut starts = vec![0u32; places as usize + 1];
         leaves.iter().flatten().for_each(|place| starts[*place as usize + 1] += 1);
         for at in 1..starts.len() {
@@ -292,9 +323,16 @@ impl Met {
             |(leaf, rows, best), (places, room)| {
                 drafts.gather(places, leaf);
                 for (group, room) in room.chunks_mut(taken * SIDE).enumerate() {
-                    drafts.leaf_rows(leaf, group * SIDE, rows);
-                    for (at, (room, row)) in room.chunks_exact_mut(taken).zip(&*rows).enumerate() {
-                        nearest_of(&row[..places.len()], taken, Some(group * SIDE + at), best);
+                    let of = group * SIDE;
+                    let last = places.len().min(of + SIDE) - 1;
+                    let both = familiar(known, places, of);
+                    let but = if both.contains(&last) { both.clone() } else { 0..0 };
+                    drafts.leaf_rows(leaf, of, &but, rows);
+                    for (at, (room, row)) in room.chunks_exact_mut(taken).zip(&mut *rows).enumerate() {
+                        let own =
+                            if both.contains(&(of + at)) { both.clone() } else { familiar(known, places, of + at) };
+                        row[own].fill(f32::INFINITY);
+                        nearest_of(&row[..places.len()], taken, Some(of + at), best);
                         for (room, near) in room.iter_mut().zip(&*best) {
                             *room = places[near.1 as usize];
                         }
@@ -305,28 +343,35 @@ impl Met {
         Self { starts, lists, near, taken }
     }
 
-    /// The candidates of a place with their distances, nearest first.
-    fn candidates(
-        &self,
-        drafts: &Drafts,
-        place: u32,
-        near: &mut Vec<u32>,
-        candidates: &mut Vec<Candidate>,
-        bench: &mut Bench,
-    ) {
+    /// Adds whom a place met, some of them more than once.
+    fn add(&self, place: u32, near: &mut Vec<u32>) {
         let lists = &self.lists[self.starts[place as usize] as usize..self.starts[place as usize + 1] as usize];
-        near.clear();
         for list in lists {
             let list = &self.near[*list as usize * self.taken..][..self.taken];
             near.extend(list.iter().filter(|near| **near != NONE));
         }
-        near.sort_unstable();
-        near.dedup();
-        drafts.distances(place, near, &mut bench.with, &mut bench.distances);
-        candidates.clear();
-        candidates.extend(bench.distances.iter().map(|distance| key(*distance)).zip(near.iter().copied()));
-        candidates.sort_unstable();
     }
+}
+
+/// Where those stand, around a place of a leaf, that it knows.
+fn familiar(known: Option<&Known<'_>>, places: &[u32], at: usize) -> Range<usize> {
+    let Some(known) = known else { return 0..0 };
+    let group = known.group(places[at]);
+    if group == ALONE {
+        return 0..0;
+    }
+    let start = places.partition_point(|place| known.group(*place) < group);
+    start..places.partition_point(|place| known.group(*place) <= group)
+}
+
+/// Candidates of a place with their distances, nearest first, each once.
+fn measured(drafts: &Drafts, place: u32, near: &mut Vec<u32>, candidates: &mut Vec<Candidate>, bench: &mut Bench) {
+    near.sort_unstable();
+    near.dedup();
+    drafts.distances(place, near, &mut bench.with, &mut bench.distances);
+    candidates.clear();
+    candidates.extend(bench.distances.iter().map(|distance| key(*distance)).zip(near.iter().copied()));
+    candidates.sort_unstable();
 }
 
 /// Who offers a link to whom.

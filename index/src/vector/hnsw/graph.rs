@@ -20,6 +20,7 @@ use crate::layout::{Array, Sections, SectionsWriter};
 use crate::row::Row;
 use crate::vector::hnsw::pool::PLACES_MAX;
 use crate::vector::kernel::{self, Block};
+use crate::vector::spec::HnswSpec;
 use std::io;
 
 /// Ends a list of links.
@@ -183,6 +184,11 @@ impl Graph {
     /// The rows of the highest level; never empty.
     pub(in crate::vector) fn tops(&self) -> &[u32] {
         &self.order[..self.tops]
+    }
+
+    /// Whether the graph was built with as many links.
+    pub(in crate::vector) fn fits(&self, spec: HnswSpec) -> bool {
+        self.m == spec.m as usize && self.width == 2 * self.m
     }
 
     /// Links of a node on the base level, at most.

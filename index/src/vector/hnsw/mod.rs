@@ -2,6 +2,7 @@
 
 pub(super) mod build;
 pub(super) mod graph;
+pub(super) mod known;
 mod partition;
 pub(super) mod pool;
 pub(super) mod search;

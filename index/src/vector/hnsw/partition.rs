@@ -6,6 +6,7 @@
 
 use crate::vector::hnsw::search::key;
 use crate::vector::hnsw::select::Bench;
+use crate::vector::kernel;
 use crate::vector::quant::draft::Drafts;
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +19,9 @@ const LEADERS: usize = 3;
 
 /// Leaders of one division, at most.
 const LEADERS_MAX: usize = 1000;
+
+/// Distances that are looked at together.
+const LOOKED_AT: usize = 16;
 
 /// Divides places into groups of at most [`LEAF`]. Each joins `breadth` of them at first, two where a group is divided
 /// again, one from then on. The places rise within a group. `None` where it was stopped.
@@ -90,26 +94,31 @@ fn divide(drafts: &Drafts, places: &[u32], breadth: usize) -> Vec<Vec<u32>> {
     groups
 }
 
-/// The `count` smallest distances but the one at `but`, with where they stand, smallest first.
+/// The `count` smallest distances but the one at `but` and infinite ones, with where they stand, smallest first.
 pub(super) fn nearest_of(distances: &[f32], count: usize, but: Option<usize>, best: &mut Vec<(u32, u32)>) {
+    // The lanes' smallest are as many distances: the one of them that has `count` others below it is a limit.
+    let mut least = kernel::smallest_of_lanes(distances);
+    let limit = if count + 1 < least.len() {
+        least.sort_unstable_by(f32::total_cmp);
+        least[count]
+    } else {
+        f32::MAX
+    };
     best.clear();
-    let mut worst = f32::INFINITY;
-    for (at, distance) in distances.iter().enumerate() {
-        if *distance < worst || best.len() < count {
-            if but == Some(at) {
-                continue;
-            }
-            let one = (key(*distance), at as u32);
-            let to = best.partition_point(|other| *other < one);
-            if best.len() == count {
-                best.pop();
-            }
-            best.insert(to.min(best.len()), one);
-            if best.len() == count {
-                worst = best.last().map_or(worst, |last| f32::from_bits(last.0));
+    for (group, distances) in distances.chunks(LOOKED_AT).enumerate() {
+        // Most groups hold nothing of interest: told without a branch for each.
+        if distances.iter().all(|distance| *distance > limit) {
+            continue;
+        }
+        for (at, distance) in distances.iter().enumerate() {
+            let at = group * LOOKED_AT + at;
+            if *distance <= limit && but != Some(at) {
+                best.push((key(*distance), at as u32));
             }
         }
     }
+    best.sort_unstable();
+    best.truncate(count);
 }
 
 #[cfg(test)]

@@ -118,6 +118,9 @@ versions! {
     /// become 0.
     pub(super) fn signed_bytes(values: &[f32], bytes: &mut [u8]) -> f32 = plain_signed_bytes;
 
+    /// The smallest of every thirty-second value, from each of the first thirty-two on; [`f32::MAX`] where there is none.
+    pub(super) fn smallest_of_lanes(values: &[f32]) -> [f32; 32] = plain_smallest_of_lanes;
+
     /// Bytes as floats.
     pub(super) fn widen(bytes: &[u8], out: &mut [f32]) = plain_widen;
 
@@ -174,6 +177,21 @@ fn plain_signed_bytes(values: &[f32], bytes: &mut [u8]) -> f32 {
         rest.fill(0);
     }
     unit
+}
+
+#[inline(always)]
+fn plain_smallest_of_lanes(values: &[f32]) -> [f32; 32] {
+    let mut least = [f32::MAX; 32];
+    let (heads, tail) = values.as_chunks::<32>();
+    for head in heads {
+        for (least, value) in least.iter_mut().zip(head) {
+            *least = if *value < *least { *value } else { *least };
+        }
+    }
+    for (least, value) in least.iter_mut().zip(tail) {
+        *least = least.min(*value);
+    }
+    least
 }
 
 #[inline(always)]

@@ -5,6 +5,7 @@ pub(in crate::vector) use crate::vector::kernel::tile::SIDE;
 use crate::vector::kernel::tile::Tiles;
 use crate::vector::kernel::{self, Block, LINE};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// What belongs to a code.
 #[derive(Copy, Clone, Debug, Default)]
@@ -151,8 +152,15 @@ impl Drafts {
         leaf.all.extend(0..padded as u32);
     }
 
-    /// The distances of [`SIDE`] neighbouring codes of a leaf, from `of` on, to all of them, padding included.
-    pub(in crate::vector) fn leaf_rows(&self, leaf: &mut Leaf, of: usize, out: &mut [Vec<f32>; SIDE]) {
+    /// The distances of [`SIDE`] neighbouring codes of a leaf, from `of` on, to all of them, padding included; infinite to
+    /// whole groups of [`SIDE`] inside `but`.
+    pub(in crate::vector) fn leaf_rows(
+        &self,
+        leaf: &mut Leaf,
+        of: usize,
+        but: &Range<usize>,
+        out: &mut [Vec<f32>; SIDE],
+    ) {
         let Leaf { codes, own, all, comparison } = leaf;
         if own.is_empty() {
             for (at, out) in out.iter_mut().enumerate() {
@@ -166,6 +174,10 @@ impl Drafts {
         }
         out.iter_mut().for_each(|out| out.resize(own.len(), 0.0));
         for from in (0..own.len()).step_by(SIDE) {
+            if but.start <= from && from + SIDE <= but.end {
+                out.iter_mut().for_each(|out| out[from..from + SIDE].fill(f32::INFINITY));
+                continue;
+            }
             let dots = self.tiles.dots(codes, self.stride, of, from);
             for (i, dots) in dots.iter().enumerate() {
                 for (j, dot) in dots.iter().enumerate() {
@@ -210,7 +222,7 @@ mod tests {
         for of in 0..23u32 {
             drafts.distances(of, &all, &mut with, &mut out);
             if of % SIDE as u32 == 0 {
-                drafts.leaf_rows(&mut leaf, of as usize, &mut rows);
+                drafts.leaf_rows(&mut leaf, of as usize, &(0..0), &mut rows);
             }
             assert_eq!(out, rows[of as usize % SIDE][..23]);
             let own = out.clone();
@@ -233,7 +245,7 @@ mod tests {
         let places = [3, 1, 9, 4, 0];
         drafts.gather(&places, &mut leaf);
         let mut rows: [Vec<f32>; SIDE] = Default::default();
-        drafts.leaf_rows(&mut leaf, 0, &mut rows);
+        drafts.leaf_rows(&mut leaf, 0, &(0..0), &mut rows);
         for (of, row) in places.iter().zip(&rows) {
             drafts.distances(*of, &places, &mut with, &mut out);
             let want = places.map(|to| {
