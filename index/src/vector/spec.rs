@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::vector::metric::Metric;
+use crate::vector::quant::rotated::Rotated;
 use serde::{Deserialize, Serialize};
 
 /// A vector has at most this many numbers.
@@ -64,7 +65,7 @@ pub enum IvfCode {
     Pq4,
     /// Product quantisation, 8 bits for 8 numbers: as small, nearer to the vector, slower.
     Pq8,
-    /// Rotated codes of so many bits a number (Gao & Long 2024).
+    /// Rotated codes of 1, 2, 4 or 8 bits a number (Gao & Long 2024), which learn nothing from the vectors.
     Bits(u8),
 }
 
@@ -121,8 +122,10 @@ impl VectorSpec {
             let limit = "lists are for cosine, dot and euclid; manhattan takes the graph";
             return Err(Error::invalid(format!("vectors.{field}.ivf"), "set for manhattan", limit));
         }
-        if let IvfCode::Bits(_) = ivf.code {
-            return Err(Error::invalid(format!("vectors.{field}.ivf.code"), ivf.code.name(), "it is pq4 or pq8"));
+        if let IvfCode::Bits(bits) = ivf.code
+            && !Rotated::BITS.contains(&u32::from(bits))
+        {
+            return Err(Error::invalid(format!("vectors.{field}.ivf.code"), ivf.code.name(), Rotated::SAYS));
         }
         Ok(())
     }

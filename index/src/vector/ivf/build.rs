@@ -65,8 +65,12 @@ pub(in crate::vector) fn build(
     drop(rows);
     let coarse = Centroids::new(grid, &centroids);
     let place = places(full.rows(), &groups);
-    let code =
-        ListCode::learn(ivf.code, full.size(), &work.residuals(&coarse, &groups, ListCode::sample_rows(ivf.code)))?;
+    let code = ListCode::learn(
+        ivf.code,
+        spec.metric,
+        full.size(),
+        &work.residuals(&coarse, &groups, ListCode::sample_rows(ivf.code)),
+    )?;
     let blocks: usize = (0..groups.len()).map(|list| blocks_of(groups.range(list).len())).sum();
     let expected = blocks * code.block_bytes() + code.memory_bytes() as usize + 4096;
     let mut codes = SectionsWriter::new(Vec::with_capacity(expected));
@@ -264,9 +268,7 @@ impl Work<'_> {
             .map(|range| {
                 let mut blocks = vec![0u8; blocks_of(range.len()) * code.block_bytes()];
                 let rows = &encoded[(range.start - first) * row_bytes..(range.end - first) * row_bytes];
-                for (rows, block) in rows.chunks(LANES * row_bytes).zip(blocks.chunks_exact_mut(code.block_bytes())) {
-                    code.pack(rows, block);
-                }
+                code.pack(rows, &mut blocks);
                 blocks
             })
             .collect();

@@ -2,7 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::layout::{Sections, SectionsWriter};
+use crate::vector::kernel::fastscan::LANES;
+use crate::vector::metric::Metric;
 use crate::vector::quant::pq::{Pq, Residual, Table};
+use crate::vector::quant::rotated::{self, Rotated};
 use crate::vector::spec::IvfCode;
 use std::io::{self, Write};
 
@@ -11,12 +14,15 @@ use std::io::{self, Write};
 pub(super) enum ListCode {
     /// Product quantisation of residuals, 4 or 8 bits a part.
     Pq(Pq),
+    /// Rotated codes of residuals, 1, 2, 4 or 8 bits a number.
+    Rotated(Rotated),
 }
 
 /// A query as codes are compared with it.
 #[derive(Debug, Default)]
 pub(super) struct Prepared {
     pq: Table,
+    rotated: rotated::Prepared,
 }
 
 impl ListCode {
@@ -30,11 +36,14 @@ impl ListCode {
     }
 
     /// Learns from residuals of `size` numbers.
-    pub(super) fn learn(kind: IvfCode, size: usize, residuals: &[f32]) -> Result<Self> {
+    pub(super) fn learn(kind: IvfCode, metric: Metric, size: usize, residuals: &[f32]) -> Result<Self> {
         match kind {
             IvfCode::Pq4 => Ok(Self::Pq(Pq::learn(4, size, residuals))),
             IvfCode::Pq8 => Ok(Self::Pq(Pq::learn(8, size, residuals))),
-            IvfCode::Bits(_) => Err(Error::invalid("ivf.code", kind.name(), "it is pq4 or pq8")),
+            IvfCode::Bits(bits) if Rotated::BITS.contains(&u32::from(bits)) => {
+                Ok(Self::Rotated(Rotated::new(u32::from(bits), size, metric == Metric::Dot)))
+            }
+            IvfCode::Bits(_) => Err(Error::invalid("ivf.code", kind.name(), Rotated::SAYS)),
         }
     }
 
@@ -42,15 +51,18 @@ impl ListCode {
     pub(super) fn write<W: Write>(&self, out: &mut SectionsWriter<W>) -> io::Result<()> {
         match self {
             Self::Pq(pq) => pq.write(out),
+            Self::Rotated(rotated) => rotated.write(out),
         }
     }
 
     /// Reads what [`Self::write`] laid down.
-    pub(super) fn open(kind: IvfCode, size: usize, sections: &Sections) -> Result<Self> {
+    pub(super) fn open(kind: IvfCode, metric: Metric, size: usize, sections: &Sections) -> Result<Self> {
         match kind {
             IvfCode::Pq4 => Ok(Self::Pq(Pq::open(4, size, sections)?)),
             IvfCode::Pq8 => Ok(Self::Pq(Pq::open(8, size, sections)?)),
-            IvfCode::Bits(_) => Err(Error::corrupt("lists", 0, format!("holds codes {}", kind.name()))),
+            IvfCode::Bits(bits) => {
+                Ok(Self::Rotated(Rotated::open(u32::from(bits), size, metric == Metric::Dot, sections)?))
+            }
         }
     }
 
@@ -58,6 +70,7 @@ impl ListCode {
     pub(super) fn row_bytes(&self) -> usize {
         match self {
             Self::Pq(pq) => pq.row_bytes(),
+            Self::Rotated(rotated) => rotated.row_bytes(),
         }
     }
 
@@ -65,6 +78,7 @@ impl ListCode {
     pub(super) fn block_bytes(&self) -> usize {
         match self {
             Self::Pq(pq) => pq.block_bytes(),
+            Self::Rotated(rotated) => rotated.block_bytes(),
         }
     }
 
@@ -72,6 +86,7 @@ impl ListCode {
     pub(super) fn memory_bytes(&self) -> u64 {
         match self {
             Self::Pq(pq) => pq.memory_bytes(),
+            Self::Rotated(rotated) => rotated.memory_bytes(),
         }
     }
 
@@ -79,13 +94,18 @@ impl ListCode {
     pub(super) fn encode(&self, residual: Residual<'_>, out: &mut [u8]) {
         match self {
             Self::Pq(pq) => pq.encode(residual, out),
+            Self::Rotated(rotated) => rotated.encode(residual, out),
         }
     }
 
-    /// Puts up to 32 encoded vectors into a block.
-    pub(super) fn pack(&self, rows: &[u8], block: &mut [u8]) {
+    /// Puts the encoded vectors of a list into its blocks.
+    pub(super) fn pack(&self, rows: &[u8], blocks: &mut [u8]) {
         match self {
-            Self::Pq(pq) => pq.pack(rows, block),
+            Self::Pq(pq) => {
+                let rows = rows.chunks(LANES * pq.row_bytes());
+                rows.zip(blocks.chunks_exact_mut(pq.block_bytes())).for_each(|(rows, block)| pq.pack(rows, block));
+            }
+            Self::Rotated(rotated) => rotated.pack(rows, blocks),
         }
     }
 
@@ -93,14 +113,16 @@ impl ListCode {
     pub(super) fn prepare(&self, query: &[f32], prepared: &mut Prepared) {
         match self {
             Self::Pq(pq) => pq.table(query, &mut prepared.pq),
+            Self::Rotated(rotated) => rotated.prepare(query, &mut prepared.rotated),
         }
     }
 
-    /// An estimate for each lane of whole blocks of one list; smaller is nearer. Estimates that are not
-    /// below `limit` may be anything that is not.
-    pub(super) fn scan(&self, prepared: &Prepared, base: f32, blocks: &[u8], _limit: f32, out: &mut Vec<f32>) {
+    /// An estimate for each lane of one list; smaller is nearer. Estimates that are not below the limit, or
+    /// not among so many nearest of the list, may be anything that is not.
+    pub(super) fn scan(&self, prepared: &Prepared, base: f32, blocks: &[u8], limit: (f32, usize), out: &mut Vec<f32>) {
         match self {
             Self::Pq(pq) => pq.scan(&prepared.pq, base, blocks, out),
+            Self::Rotated(rotated) => rotated.scan(&prepared.rotated, base, blocks, limit, out),
         }
     }
 }

@@ -141,7 +141,7 @@ impl Lists {
         }
         let ids = route.array_of::<u32>("ids", times(blocks, LANES)?)?;
         check_ids(full, &ids)?;
-        let code = ListCode::open(ivf.code, size as usize, codes)?;
+        let code = ListCode::open(ivf.code, spec.metric, size as usize, codes)?;
         let blocks = codes.array_of::<u8>("blocks", times(blocks, code.block_bytes())?)?;
         let pairs = route.array_of::<u32>("calibrated", 2 * ListsOutline::RUNGS + 1)?;
         let deviation = match pairs[2 * ListsOutline::RUNGS] {

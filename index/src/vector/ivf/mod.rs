@@ -12,17 +12,18 @@
 //!
 //! # How a code plugs in
 //!
-//! A list is whole blocks of 32 vectors; a block is as many bytes as its code asks for, and only the code
-//! looks inside. A new code is a new variant of [`code::ListCode`] that
+//! A list is whole blocks of 32 vectors; a list is as many bytes a block as its code asks for, and only the
+//! code looks inside. A new code is a new variant of [`code::ListCode`] that
 //!
 //! 1. learns from residuals (vectors less their centroids) and lays down, and reads and checks, what it
 //!    learned, in sections of its own beside the blocks;
-//! 2. encodes one residual into `row_bytes` bytes, and packs up to 32 of those into a block of
-//!    `block_bytes` bytes, lanes without a vector estimated as infinitely far;
-//! 3. prepares a query once ([`code::Prepared`]), and then estimates whole blocks, 32 lanes each: smaller
+//! 2. encodes one residual into `row_bytes` bytes, and packs those of a list into its blocks of
+//!    `block_bytes` bytes each, lanes without a vector estimated as infinitely far;
+//! 3. prepares a query once ([`code::Prepared`]), and then estimates whole lists, 32 lanes a block: smaller
 //!    is nearer, in the same unit for all lists. What belongs to the list comes as one number, the squared
 //!    distance of query and centroid (or, for inner products, the negated product). An estimate may be
-//!    infinite where it is surely not below the limit that is passed.
+//!    infinite where it is surely not below the limit that is passed, or not among as many of the list as
+//!    are kept in all.
 
 mod build;
 mod calibrate;

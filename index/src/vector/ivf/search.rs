@@ -225,7 +225,9 @@ impl Lists {
             let blocks = self.blocks(list);
             let bytes = self.code.block_bytes();
             let codes = &self.blocks[blocks.start * bytes..blocks.end * bytes];
-            self.code.scan(prepared, base, codes, best.limit, estimates);
+            // Of a list that is filtered nobody knows how many rows are to be kept.
+            let keep = if allowed.is_some() { usize::MAX } else { best.keep };
+            self.code.scan(prepared, base, codes, (best.limit, keep), estimates);
             work.expanded += 1;
             work.distances_coded += estimates.len() as u64;
             self.select.below(estimates, best.limit, below);
@@ -235,6 +237,9 @@ impl Lists {
                 if id != NONE && allowed.is_none_or(|allowed| allowed.has(Row(id))) {
                     best.offer(estimate, id);
                 }
+            }
+            if best.limit == f32::INFINITY {
+                best.cut();
             }
         };
         for entry in lists.sorted() {

@@ -13,7 +13,8 @@ use std::borrow::Cow;
 use std::sync::atomic::AtomicBool;
 
 const METRICS: [Metric; 3] = [Metric::Cosine, Metric::Dot, Metric::Euclid];
-const CODES: [IvfCode; 2] = [IvfCode::Pq4, IvfCode::Pq8];
+const CODES: [IvfCode; 6] =
+    [IvfCode::Pq4, IvfCode::Pq8, IvfCode::Bits(1), IvfCode::Bits(2), IvfCode::Bits(4), IvfCode::Bits(8)];
 
 /// Rows enough for lists.
 const ROWS: u32 = 3_200;
@@ -232,7 +233,10 @@ fn what_cannot_be_served_is_refused_by_name() {
     assert!(said(with(Metric::Dot, lists)).starts_with("vectors.v.ivf.lists is 4294967295;"));
     let rerank = IvfSpec { rerank: 1_001, ..IvfSpec::default() };
     assert!(said(with(Metric::Dot, rerank)).starts_with("vectors.v.ivf.rerank is 1001;"));
-    for code in [IvfCode::Pq4, IvfCode::Pq8, IvfCode::Bits(1), IvfCode::Bits(8)] {
+    let bits = IvfSpec { code: IvfCode::Bits(3), ..IvfSpec::default() };
+    assert!(said(with(Metric::Dot, bits)).starts_with("vectors.v.ivf.code is bits3;"));
+    for code in CODES {
+        assert!(with(Metric::Dot, IvfSpec { code, ..IvfSpec::default() }).is_ok());
         assert_eq!(IvfCode::parse(&code.name()), Some(code));
     }
     assert!(["", "pq", "pq5", "bits", "bits300"].iter().all(|text| IvfCode::parse(text).is_none()));

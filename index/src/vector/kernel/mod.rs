@@ -44,9 +44,11 @@ macro_rules! versions {
 pub(super) mod codes8;
 pub(super) mod fastscan;
 pub(super) mod matrix;
+pub(super) mod nibbles;
 pub(super) mod packed;
 #[cfg(feature = "bench")]
 pub(super) mod read;
+pub(super) mod rotate;
 pub(super) mod tile;
 pub(super) mod tile8;
 pub(super) mod words;

@@ -6,6 +6,8 @@ pub(super) mod full;
 pub(super) mod lvq;
 pub(super) mod pq;
 pub(super) mod projected;
+pub(super) mod rotated;
+mod rotation;
 
 use crate::error::Result;
 use crate::layout::{Sections, SectionsWriter};
