@@ -361,9 +361,9 @@ impl SealedVectors {
 const CODES_DEVIATIONS: f32 = 5.0;
 
 /// Beyond so many standard deviations an estimate is taken for the truth. Whoever walks twice as far for what is still
-/// missing looks one deviation further as well.
+/// missing looks further for it as well.
 fn deviations(ef: usize) -> f32 {
-    2.5 + (ef.max(16) as f32 / 16.0).log2()
+    3.0 + 1.5 * (ef.max(16) as f32 / 16.0).log2()
 }
 
 impl Nearest for SealedVectors {

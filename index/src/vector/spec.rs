@@ -37,7 +37,7 @@ pub struct HnswSpec {
 
 impl Default for HnswSpec {
     fn default() -> Self {
-        Self { m: 24, ef_construct: 128 }
+        Self { m: 32, ef_construct: 128 }
     }
 }
 

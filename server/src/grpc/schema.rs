@@ -109,7 +109,7 @@ mod tests {
         let text = v1::TextField { name: "t".into(), b: Some(0.0), ..Default::default() };
         let asked = v1::CollectionSpec { vectors: vec![field], texts: vec![text], no_auto_index: true };
         let told = spec_out(&spec(asked).unwrap());
-        assert_eq!(told.vectors[0].hnsw, Some(v1::HnswSpec { m: 24, ef_construct: 128 }));
+        assert_eq!(told.vectors[0].hnsw, Some(v1::HnswSpec { m: 32, ef_construct: 128 }));
         assert_eq!(
             (&told.texts[0].analyzer[..], told.texts[0].k1, told.texts[0].b),
             ("standard", Some(1.2), Some(0.0))
