@@ -14,6 +14,11 @@ def lists(values, factors):
     return [{"nprobe": probes, "factor": factor} for probes in values for factor in factors]
 
 
+def reranked(values, factors):
+    """Of nigh's own lists; a factor of 0 is what suits the code."""
+    return [{"nprobe": probes, "rerank": factor} for probes in values for factor in factors]
+
+
 def leaves(values, reorders):
     return [{"leaves": count, "reorder": reorder} for count in values for reorder in reorders]
 
@@ -70,7 +75,11 @@ LINEUP = {"fashion": FASHION, "passages": PASSAGES}
 # What the command line of `ann --serve` is given besides, and the efforts.
 NIGH = [
     ("nigh", [], by("ef", [8, *EF]), True),
-    ("nigh-ivf", ["--code", "pq4"], [{"nprobe": n, "rerank": r} for n in PROBES for r in (2, 4, 8)], True),
+    ("nigh-ivf", ["--code", "pq4"], reranked(PROBES, (2, 4, 8)), True),
+    ("nigh-ivf", ["--code", "bits4"], reranked(PROBES, (0,)), False),
+    ("nigh-ivf", ["--code", "bits8"], reranked(PROBES, (0,)), True),
+    ("nigh-ivf", ["--code", "bits2"], reranked(PROBES, (0, 4)), False),
+    ("nigh-ivf", ["--code", "bits1"], reranked(PROBES, (0, 8)), False),
 ]
 
 QUERIES = {"fashion": 2000, "passages": 1000}

@@ -46,7 +46,7 @@ def size_of(path):
 
 
 def built(contestant, how, data, threads, folder):
-    before = memory("RssAnon")
+    before, mapped = memory("RssAnon"), memory("RssFile")
     cpu, start = time.process_time(), time.perf_counter()
     contestant.build(data, threads, folder / "index", **how)
     seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu
@@ -59,7 +59,7 @@ def built(contestant, how, data, threads, folder):
         "seconds": seconds,
         "cpu_seconds": cpu_seconds,
         "memory_bytes": grown / data.rows,
-        "mapped_bytes": memory("RssFile") / data.rows,
+        "mapped_bytes": max(0, memory("RssFile") - mapped) / data.rows,
         "disk_bytes": None if size_of(on_disk) is None else size_of(on_disk) / data.rows,
     }
 
