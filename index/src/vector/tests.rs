@@ -245,6 +245,28 @@ fn a_graph_goes_on_from_those_before_it() {
     }
 }
 
+/// A few rows are several times as long as the others, and inner products mostly want those.
+#[test]
+fn inner_products_of_rows_of_unequal_length_are_found() {
+    let mut dice = Dice(12);
+    let vectors: Vec<Option<Vec<f32>>> = (0..6_000)
+        .map(|row| {
+            let by = if row % 50 == 0 { 5.0 } else { 1.0 };
+            Some(dice.vector(32).iter().map(|value| value * by).collect())
+        })
+        .collect();
+    let sample = Sample::of(VectorSpec::new(32, Metric::Dot), vectors);
+    let sealed = sample.sealed();
+    let mut found = 0;
+    for _ in 0..100 {
+        let query = dice.vector(32);
+        let truth = sealed.search(&query, 10, None, &by(Route::Exact, 0)).hits;
+        let hits = sealed.search(&query, 10, None, &by(Route::Graph, 96)).hits;
+        found += hits.iter().filter(|hit| hit.score >= truth[9].score).count();
+    }
+    assert!(found >= 950, "{found} of 1000");
+}
+
 #[test]
 fn any_number_of_threads_gives_the_same_bytes() {
     for metric in METRICS {
