@@ -49,8 +49,10 @@ struct Line {
     row_bytes: usize,
     cached_ns: f64,
     memory_ns: f64,
-    /// Of a loop that only reads rows of this size in this order; none where rows are used more than once.
-    reader_ns: Option<f64>,
+    /// Of a loop that only reads rows of this size in this order.
+    reader_ns: f64,
+    /// Distances computed for each row.
+    distances: usize,
 }
 
 #[derive(Copy, Clone)]
@@ -64,7 +66,7 @@ struct Shape {
 
 impl Line {
     fn gigabytes(&self, ns: f64) -> f64 {
-        self.row_bytes as f64 / ns
+        self.row_bytes as f64 / (ns * self.distances as f64)
     }
 }
 
@@ -105,12 +107,8 @@ fn main() -> Result<()> {
 }
 
 fn show(line: &Line, sequential: f64) {
-    let Some(reader_ns) = line.reader_ns else {
-        println!("| {} | {} | {} | {:.2} | | | | | |", line.size, line.name, line.row_bytes, line.cached_ns);
-        return;
-    };
     println!(
-        "| {} | {} | {} | {:.1} | {:.0} | {:.1} | {:.1} | {:.0} % | {:.0} % |",
+        "| {} | {} | {} | {:.2} | {:.0} | {:.2} | {:.1} | {:.0} % | {:.0} % |",
         line.size,
         line.name,
         line.row_bytes,
@@ -118,7 +116,7 @@ fn show(line: &Line, sequential: f64) {
         line.gigabytes(line.cached_ns),
         line.memory_ns,
         line.gigabytes(line.memory_ns),
-        100.0 * reader_ns / line.memory_ns,
+        100.0 * line.reader_ns / line.memory_ns,
         100.0 * line.gigabytes(line.memory_ns) / sequential
     );
 }
@@ -128,14 +126,11 @@ type List = Box<dyn FnMut(&[u32])>;
 
 fn measure(name: String, shape: Shape, make: impl Fn(usize) -> List) -> Line {
     let Shape { size, row_bytes, distances, pages } = shape;
-    // Whole groups of four rows.
-    let (few, many) = (CACHED_BYTES / row_bytes / 4 * 4, MEMORY_BYTES / row_bytes);
-    let cached_ns = ns_a_row(make(few), row_bytes, &random(few)) / distances as f64;
-    let from_memory = || ns_a_row(make(many), row_bytes, &random(many));
-    let reader = || ns_a_row(read(row_bytes, many, pages), row_bytes, &random(many));
-    let alone = distances == 1;
-    let memory_ns = if alone { from_memory() } else { f64::NAN };
-    Line { cached_ns, memory_ns, reader_ns: alone.then(reader), name, size, row_bytes }
+    // A list at least, so that there is something to be in disorder.
+    let (few, many) = ((CACHED_BYTES / row_bytes).max(LIST), (MEMORY_BYTES / row_bytes).max(LIST));
+    let each = |list: List, rows: usize| ns_a_row(list, row_bytes, &random(rows)) / distances as f64;
+    let (cached_ns, memory_ns) = (each(make(few), few), each(make(many), many));
+    Line { cached_ns, memory_ns, reader_ns: each(read(row_bytes, many, pages), many), distances, name, size, row_bytes }
 }
 
 fn read(row_bytes: usize, rows: usize, pages: Pages) -> List {

@@ -2,8 +2,11 @@
 //! benchmark gets (feature `bench`). Rows are made up here; a kernel is called as a search calls it.
 
 use crate::vector::kernel::codes8::Codes8;
+use crate::vector::kernel::fastscan::{self, BESIDE_BYTES, Fastscan, LANES, PARTS};
+use crate::vector::kernel::nibbles::Nibbles;
 use crate::vector::kernel::packed::{Packed, Terms, Width};
 use crate::vector::kernel::tile::{SIDE, Tiles};
+use crate::vector::kernel::tile8::Tile8;
 use crate::vector::kernel::{self, Block, LINE, read};
 use std::fmt;
 use std::hint::black_box;
@@ -16,7 +19,7 @@ type Make = fn(usize, usize) -> Kernel;
 
 /// A hot loop with rows to run on.
 pub struct Kernel {
-    /// Bytes that a row takes in memory.
+    /// Bytes that a row takes in memory; what is compared together is one row.
     pub row_bytes: usize,
     /// Distances computed for each row of a list.
     pub distances: usize,
@@ -57,6 +60,10 @@ pub const KERNELS: &[(&str, Make)] = &[
     ("8 bits, dot", |size, rows| codes8(size, rows, Codes8::dots)),
     ("8 bits, manhattan", |size, rows| codes8(size, rows, Codes8::sads)),
     ("8 bits, four rows with four", tiles),
+    ("8 bits, 32 rows with 32", tiles8),
+    ("4 bits", nibbles),
+    ("words of 4 bits for 4 numbers, 32 rows", words4),
+    ("words of 8 bits for 8 numbers, 32 rows", words8),
 ];
 
 /// A kernel of [`Codes8`].
@@ -120,13 +127,67 @@ fn packed(size: usize, rows: usize, width: Width) -> Kernel {
 /// As a build compares the members of a leaf; the other four are always the same.
 fn tiles(size: usize, rows: usize) -> Kernel {
     let stride = size.next_multiple_of(LINE);
-    let (block, kernel) = (bytes(stride * rows), Tiles::detect());
+    let (block, kernel) = (bytes(stride * SIDE * rows), Tiles::detect());
     let list = move |list: &[u32]| {
         for row in list {
-            black_box(kernel.dots(&block, stride, *row as usize / SIDE * SIDE, 0));
+            black_box(kernel.dots(&block, stride, *row as usize * SIDE, 0));
         }
     };
-    Kernel { row_bytes: stride, distances: SIDE * SIDE, pages: Pages::Huge, list: Box::new(list) }
+    Kernel { row_bytes: stride * SIDE, distances: SIDE * SIDE, pages: Pages::Huge, list: Box::new(list) }
+}
+
+/// As k-means compares rows with centroids; the centroids are always the same.
+fn tiles8(size: usize, rows: usize) -> Kernel {
+    const GROUP: usize = 32;
+    let group = size.next_multiple_of(LINE) * GROUP;
+    let (block, others, kernel) = (bytes(group * rows), bytes(group), Tile8::detect());
+    let mut out = Vec::new();
+    let list = move |list: &[u32]| {
+        for row in list {
+            kernel.dots(&block[*row as usize * group..][..group], &others, group / GROUP, &mut out);
+            black_box(&out);
+        }
+    };
+    Kernel { row_bytes: group, distances: GROUP * GROUP, pages: Pages::Huge, list: Box::new(list) }
+}
+
+fn nibbles(size: usize, rows: usize) -> Kernel {
+    let query = bytes(size.next_multiple_of(2 * LINE));
+    let (row_bytes, kernel) = (query.len() / 2, Nibbles::detect());
+    let block = bytes(row_bytes * rows);
+    let mut out = Vec::new();
+    let list = move |list: &[u32]| {
+        kernel.dots(&block, &query, list, &mut out);
+        black_box(&out);
+    };
+    Kernel { row_bytes, distances: 1, pages: Pages::Huge, list: Box::new(list) }
+}
+
+/// A block of 32 rows at a time, as if every list had just one.
+fn words4(size: usize, rows: usize) -> Kernel {
+    let table = bytes((size / 4).next_multiple_of(PARTS) * 16);
+    let row_bytes = table.len() + BESIDE_BYTES;
+    words(row_bytes, rows, move |block, out| Fastscan::detect().scan4(block, &table, SCAN, out))
+}
+
+fn words8(size: usize, rows: usize) -> Kernel {
+    let parts = size / 8;
+    let table = bytes(parts * 256);
+    words(parts * LANES + BESIDE_BYTES, rows, move |block, out| Fastscan::detect().scan8(block, &table, SCAN, out))
+}
+
+const SCAN: fastscan::Terms = fastscan::Terms { base: 1.0, offset: 0.0, step: 1e-3 };
+
+fn words(row_bytes: usize, rows: usize, scan: impl Fn(&[u8], &mut Vec<f32>) + 'static) -> Kernel {
+    let block = bytes(row_bytes * rows);
+    let mut out = Vec::new();
+    let list = move |list: &[u32]| {
+        for row in list {
+            scan(&block[*row as usize * row_bytes..][..row_bytes], &mut out);
+            black_box(&out);
+        }
+    };
+    Kernel { row_bytes, distances: LANES, pages: Pages::Huge, list: Box::new(list) }
 }
 
 /// Numbers from -1 to 1 that a processor cannot foresee; the same ones every time.
@@ -144,4 +205,23 @@ fn bytes(len: usize) -> Block {
         chunk.copy_from_slice(&state.to_le_bytes()[..chunk.len()]);
     }
     block
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KERNELS, Pages, reader};
+
+    #[test]
+    fn every_kernel_runs_over_its_rows() {
+        for size in [128, 384, 784] {
+            for (name, make) in KERNELS {
+                let mut kernel = make(size, 8);
+                assert!(kernel.row_bytes > 0 && kernel.distances > 0, "{name}");
+                kernel.run(&[7, 0, 3, 3, 1]);
+            }
+            for pages in [Pages::Small, Pages::Huge] {
+                reader(size, 8, pages).run(&[7, 0]);
+            }
+        }
+    }
 }
