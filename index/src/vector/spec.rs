@@ -45,7 +45,7 @@ impl Default for HnswSpec {
 /// Douze & Schmid 2011). Not for Manhattan distances.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct IvfSpec {
-    /// Lists of a part; 0 is four times the root of its rows.
+    /// Lists of a part; 0 is the root of its rows.
     #[serde(default)]
     pub lists: u32,
     /// What a list holds of a vector.

@@ -25,6 +25,7 @@ use crate::row::Row;
 use crate::vector::ivf::coarse::{Centroids, Grid};
 use crate::vector::ivf::code::ListCode;
 use crate::vector::ivf::kmeans::Groups;
+use crate::vector::kernel;
 use crate::vector::kernel::fastscan::{Fastscan, LANES};
 use crate::vector::metric::Metric;
 use crate::vector::quant::full::Full;
@@ -34,6 +35,9 @@ use std::ops::Range;
 
 /// A lane without a row.
 pub(super) const NONE: u32 = u32::MAX;
+
+/// So much of a list is asked for while the one before is scanned.
+const PREFETCHED_BYTES: usize = 2048;
 
 /// The section that tells lists from a graph.
 const HEAD: &str = "lists";
@@ -187,6 +191,12 @@ impl Lists {
     /// Bytes held in memory of our own; the blocks are not.
     pub(in crate::vector) fn memory_bytes(&self) -> u64 {
         self.centroids.memory_bytes() + self.code.memory_bytes()
+    }
+
+    /// Asks for the beginning of a list; the rest follows it line by line.
+    pub(super) fn prefetch(&self, list: usize) {
+        let from = self.starts[list] as usize * self.code.block_bytes();
+        kernel::prefetch(&self.blocks[from..self.blocks.len().min(from + PREFETCHED_BYTES)]);
     }
 
     /// The blocks of a list.

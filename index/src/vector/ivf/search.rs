@@ -242,7 +242,11 @@ impl Lists {
                 best.cut();
             }
         };
-        for entry in lists.sorted() {
+        let nearest = lists.sorted();
+        for (at, entry) in nearest.iter().enumerate() {
+            if let Some(next) = nearest.get(at + 1) {
+                self.prefetch(*next as u32 as usize);
+            }
             scan(*entry as u32 as usize, key_of(*entry), best);
         }
         if best.entries.len() < wanted {
