@@ -251,6 +251,7 @@ fn spec_out(spec: CollectionSpec) -> v1::CollectionSpec {
         size: field.size,
         metric: metric_out(field.metric).into(),
         hnsw: field.hnsw.map(|hnsw| v1::HnswSpec { m: hnsw.m, ef_construct: hnsw.ef_construct }),
+        ivf: field.ivf.map(|ivf| v1::IvfSpec { lists: ivf.lists, code: ivf.code, rerank: ivf.rerank }),
     };
     let text = |field: schema::TextField| v1::TextField {
         name: field.name,
@@ -286,6 +287,7 @@ fn spec_in(spec: v1::CollectionSpec) -> CollectionSpec {
         name: field.name,
         size: field.size,
         hnsw: field.hnsw.map(|hnsw| schema::Hnsw { m: hnsw.m, ef_construct: hnsw.ef_construct }),
+        ivf: field.ivf.map(|ivf| schema::Ivf { lists: ivf.lists, code: ivf.code, rerank: ivf.rerank }),
     };
     let text = |field: v1::TextField| schema::TextField {
         name: field.name,

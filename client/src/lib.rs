@@ -56,4 +56,4 @@ pub use point::{Durability, Op, Point, Selector, VectorsWanted, Wanted};
 pub use query::{Query, Retriever};
 pub use reply::{Hit, QueryReply, WriteReply};
 pub use retry::RetryPolicy;
-pub use schema::{CollectionSpec, Metric};
+pub use schema::{CollectionSpec, Ivf, Metric};

@@ -47,7 +47,13 @@ impl CollectionSpec {
 
     /// Adds a vector field.
     pub fn vector(mut self, name: impl Into<String>, size: u32, metric: Metric) -> Self {
-        self.vectors.push(VectorField { name: name.into(), size, metric, hnsw: None });
+        self.vectors.push(VectorField { name: name.into(), size, metric, hnsw: None, ivf: None });
+        self
+    }
+
+    /// Adds a vector field that is searched by inverted lists instead of a graph.
+    pub fn vector_in_lists(mut self, name: impl Into<String>, size: u32, metric: Metric, ivf: Ivf) -> Self {
+        self.vectors.push(VectorField { name: name.into(), size, metric, hnsw: None, ivf: Some(ivf) });
         self
     }
 
@@ -80,6 +86,8 @@ pub struct VectorField {
     pub metric: Metric,
     /// How its graph is built; the server's defaults where it is left out.
     pub hnsw: Option<Hnsw>,
+    /// Inverted lists instead of the graph.
+    pub ivf: Option<Ivf>,
 }
 
 /// How a graph is built; 0 is the default.
@@ -89,6 +97,18 @@ pub struct Hnsw {
     pub m: u32,
     /// Width of the search that builds the graph.
     pub ef_construct: u32,
+}
+
+/// Inverted lists: built fast, small in memory, for vectors that stay on disk; 0 and an empty code are the
+/// defaults. Not for [`Metric::Manhattan`].
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Ivf {
+    /// Lists of a segment.
+    pub lists: u32,
+    /// What a list holds of a vector: `pq4`, `pq8`, `bits1`, `bits2`, `bits4` or `bits8`.
+    pub code: String,
+    /// Vectors that are compared in full, for each hit asked for.
+    pub rerank: u32,
 }
 
 /// A named text field.

@@ -87,7 +87,8 @@ fn query(retrievers: Vec<v1::Retriever>, limit: u32) -> v1::QueryRequest {
 
 impl Client {
     async fn create(&mut self) {
-        let vector = v1::VectorField { name: "v".into(), size: 2, metric: v1::Metric::Euclid.into(), hnsw: None };
+        let vector =
+            v1::VectorField { name: "v".into(), size: 2, metric: v1::Metric::Euclid.into(), ..Default::default() };
         let text = v1::TextField { name: "text".into(), ..Default::default() };
         let spec = Some(v1::CollectionSpec { vectors: vec![vector], texts: vec![text], no_auto_index: false });
         let request = v1::CreateCollectionRequest { collection: C.into(), spec, if_absent: false };

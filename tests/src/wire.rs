@@ -209,7 +209,7 @@ pub fn spec(vectors: &[(&str, u32)], texts: &[(&str, &str)]) -> v1::CollectionSp
         name: name.to_string(),
         size: *size,
         metric: v1::Metric::Cosine.into(),
-        hnsw: None,
+        ..Default::default()
     };
     let text = |(name, analyzer): &(&str, &str)| v1::TextField {
         name: name.to_string(),

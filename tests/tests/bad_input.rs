@@ -98,7 +98,7 @@ async fn an_unknown_collection_is_named_at_every_call() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_spec_creates_nothing() {
     let (_folder, server, door) = served().await;
-    let cases: Vec<(&str, &str, v1::CollectionSpec, &[&str])> = vec![
+    let mut cases: Vec<(&str, &str, v1::CollectionSpec, &[&str])> = vec![
         ("a path as a name", "../up", wire::spec(&[("v", 4)], &[]), &["../up"]),
         ("an empty name", "", wire::spec(&[("v", 4)], &[]), &["name"]),
         ("a vector of no numbers", "x", wire::spec(&[("v", 0)], &[]), &["v", "size", "0"]),
@@ -116,6 +116,22 @@ async fn a_bad_spec_creates_nothing() {
             &["metric"],
         ),
     ];
+    let lists = |metric: v1::Metric, ivf: v1::IvfSpec, hnsw| {
+        let mut spec = wire::spec(&[("v", 4)], &[]);
+        let field = &mut spec.vectors[0];
+        (field.metric, field.ivf, field.hnsw) = (metric.into(), Some(ivf), hnsw);
+        spec
+    };
+    let (cosine, default) = (v1::Metric::Cosine, v1::IvfSpec::default);
+    let with = |lists, code: &str, rerank| v1::IvfSpec { lists, code: code.into(), rerank };
+    cases.extend::<Vec<(&str, &str, v1::CollectionSpec, &[&str])>>(vec![
+        ("lists for manhattan", "x", lists(v1::Metric::Manhattan, default(), None), &["v.ivf", "manhattan"]),
+        ("lists and a graph", "x", lists(cosine, default(), Some(v1::HnswSpec::default())), &["ivf", "hnsw"]),
+        ("an unknown code", "x", lists(cosine, with(0, "pq5", 0), None), &["ivf.code", "pq5", "pq4"]),
+        ("codes of no bits", "x", lists(cosine, with(0, "bits0", 0), None), &["ivf.code", "bits0"]),
+        ("too many lists", "x", lists(cosine, with(u32::MAX, "", 0), None), &["ivf.lists", "4294967295"]),
+        ("too much to compare", "x", lists(cosine, with(0, "", 5_000), None), &["ivf.rerank", "5000"]),
+    ]);
     for (what, name, spec, culprits) in cases {
         check(what, door.create(name, spec).await, Code::InvalidArgument, culprits);
     }

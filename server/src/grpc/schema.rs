@@ -1,11 +1,11 @@
 //! What a collection holds and how it is, on the wire.
 
-use super::filter::at_place;
+use super::filter::{at_place, short};
 use crate::engine::catalog;
 use crate::engine::error::{Error, Result};
 use nigh_index::text::spec::TextSpec;
 use nigh_index::vector::metric::Metric;
-use nigh_index::vector::spec::{HnswSpec, VectorSpec};
+use nigh_index::vector::spec::{HnswSpec, IvfCode, IvfSpec, VectorSpec};
 use nigh_proto::v1;
 use nigh_storage::collection::Status;
 use nigh_storage::schema::{CollectionSpec, TextField, VectorField};
@@ -16,8 +16,13 @@ pub(super) fn spec(spec: v1::CollectionSpec) -> Result<CollectionSpec> {
         let metric = metric(field.metric).map_err(|err| at_place(err, "spec.vectors", at))?;
         let (default, asked) = (HnswSpec::default(), field.hnsw.unwrap_or_default());
         let or = |asked: u32, default: u32| if asked == 0 { default } else { asked };
+        if field.ivf.is_some() && field.hnsw.is_some() {
+            let err = Error::invalid("ivf", "set beside hnsw", "a field has lists or a graph");
+            return Err(at_place(err, "spec.vectors", at));
+        }
         let hnsw = HnswSpec { m: or(asked.m, default.m), ef_construct: or(asked.ef_construct, default.ef_construct) };
-        Ok(VectorField { name: field.name, spec: VectorSpec { size: field.size, metric, hnsw, ivf: None } })
+        let ivf = field.ivf.map(lists).transpose().map_err(|err| at_place(err, "spec.vectors", at))?;
+        Ok(VectorField { name: field.name, spec: VectorSpec { size: field.size, metric, hnsw, ivf } })
     };
     let text = |field: v1::TextField| {
         let default = TextSpec::default();
@@ -30,6 +35,17 @@ pub(super) fn spec(spec: v1::CollectionSpec) -> Result<CollectionSpec> {
         texts: spec.texts.into_iter().map(text).collect(),
         no_auto_index: spec.no_auto_index,
     })
+}
+
+fn lists(wire: v1::IvfSpec) -> Result<IvfSpec> {
+    let code = match &wire.code[..] {
+        "" => IvfCode::default(),
+        text => {
+            let codes = "it is pq4, pq8, bits1, bits2, bits4 or bits8";
+            IvfCode::parse(text).ok_or_else(|| Error::invalid("ivf.code", short(text), codes))?
+        }
+    };
+    Ok(IvfSpec { lists: wire.lists, code, rerank: wire.rerank })
 }
 
 fn metric(wire: i32) -> Result<Metric> {
@@ -55,11 +71,13 @@ pub(super) fn spec_out(spec: &CollectionSpec) -> v1::CollectionSpec {
             Metric::Manhattan => v1::Metric::Manhattan,
         };
         let HnswSpec { m, ef_construct } = field.spec.hnsw;
+        let lists = |ivf: IvfSpec| v1::IvfSpec { lists: ivf.lists, code: ivf.code.name(), rerank: ivf.rerank };
         v1::VectorField {
             name: field.name.clone(),
             size: field.spec.size,
             metric: metric.into(),
-            hnsw: Some(v1::HnswSpec { m, ef_construct }),
+            hnsw: field.spec.ivf.is_none().then_some(v1::HnswSpec { m, ef_construct }),
+            ivf: field.spec.ivf.map(lists),
         }
     };
     let text = |field: &TextField| v1::TextField {
@@ -105,7 +123,7 @@ mod tests {
 
     #[test]
     fn what_is_left_out_takes_its_default_and_is_told() {
-        let field = v1::VectorField { name: "v".into(), size: 3, metric: 3, hnsw: None };
+        let field = v1::VectorField { name: "v".into(), size: 3, metric: 3, ..Default::default() };
         let text = v1::TextField { name: "t".into(), b: Some(0.0), ..Default::default() };
         let asked = v1::CollectionSpec { vectors: vec![field], texts: vec![text], no_auto_index: true };
         let told = spec_out(&spec(asked).unwrap());
@@ -119,8 +137,25 @@ mod tests {
     }
 
     #[test]
+    fn lists_are_told_as_they_were_asked_for() {
+        let with = |ivf| {
+            let field = v1::VectorField { name: "v".into(), size: 3, metric: 1, ivf: Some(ivf), ..Default::default() };
+            spec(v1::CollectionSpec { vectors: vec![field], ..Default::default() })
+        };
+        let told = spec_out(&with(v1::IvfSpec::default()).unwrap());
+        let lists = v1::IvfSpec { code: "pq4".into(), ..Default::default() };
+        assert_eq!((told.vectors[0].hnsw, told.vectors[0].ivf.clone()), (None, Some(lists)));
+        let asked = v1::IvfSpec { lists: 70, code: "pq8".into(), rerank: 3 };
+        let told = spec_out(&with(asked.clone()).unwrap());
+        assert_eq!(told.vectors[0].ivf, Some(asked));
+        assert_eq!(spec_out(&spec(told.clone()).unwrap()), told);
+        let err = with(v1::IvfSpec { code: "pq5".into(), ..Default::default() }).unwrap_err().to_string();
+        assert!(err.starts_with("spec.vectors[0].ivf.code is pq5;"), "{err}");
+    }
+
+    #[test]
     fn an_unknown_metric_is_named() {
-        let field = v1::VectorField { name: "v".into(), size: 3, metric: 99, hnsw: None };
+        let field = v1::VectorField { name: "v".into(), size: 3, metric: 99, ..Default::default() };
         let err = spec(v1::CollectionSpec { vectors: vec![field], ..Default::default() }).unwrap_err().to_string();
         assert!(err.starts_with("spec.vectors[0].metric is 99;"), "{err}");
     }
