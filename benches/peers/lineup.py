@@ -75,11 +75,11 @@ LINEUP = {"fashion": FASHION, "passages": PASSAGES}
 # What the command line of `ann --serve` is given besides, and the efforts.
 NIGH = [
     ("nigh", [], by("ef", [8, *EF]), True),
-    ("nigh-ivf", ["--code", "pq4"], reranked(PROBES, (2, 4, 8)), True),
-    ("nigh-ivf", ["--code", "bits4"], reranked(PROBES, (0,)), False),
-    ("nigh-ivf", ["--code", "bits8"], reranked(PROBES, (0,)), True),
-    ("nigh-ivf", ["--code", "bits2"], reranked(PROBES, (0, 4)), False),
-    ("nigh-ivf", ["--code", "bits1"], reranked(PROBES, (0, 8)), False),
+    ("nigh-ivf", ["--code", "pq4"], reranked([*PROBES, 384, 512], (2, 4, 8)), True),
+    ("nigh-ivf", ["--code", "bits4"], reranked([*PROBES, 384, 512], (0,)), False),
+    ("nigh-ivf", ["--code", "bits8"], reranked([*PROBES, 384, 512], (0,)), True),
+    ("nigh-ivf", ["--code", "bits2"], reranked([*PROBES, 384, 512], (0, 4)), False),
+    ("nigh-ivf", ["--code", "bits1"], reranked([*PROBES, 384, 512], (0, 8)), False),
 ]
 
 QUERIES = {"fashion": 2000, "passages": 1000}
