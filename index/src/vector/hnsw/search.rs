@@ -11,6 +11,11 @@ use crate::vector::quant::{Coded, Codes};
 /// How many neighbours that do not match are looked behind, at each node.
 const LOOKED_BEHIND: usize = 12;
 
+/// A walk of little effort looks at the nearest links alone: so many, and so many more for each unit of effort. Its few
+/// expansions over-deliver with all of them: on the passages recall 0.91 takes 540 distances instead of 640.
+const LINKS_LEAST: usize = 16;
+const LINKS_EACH: usize = 2;
+
 /// What a walk looks for: how far places are from it.
 pub(in crate::vector) trait Target {
     /// The distances of a list of places; smaller is nearer.
@@ -114,6 +119,7 @@ impl<T: Target> Ground<'_, T> {
         scratch: &mut Scratch,
         work: &mut Work,
     ) -> bool {
+        let looked_at = LINKS_LEAST + LINKS_EACH * ef;
         let spent_max = work.distances_coded.saturating_add(budget);
         self.begin(entries, ef, scratch);
         self.take_in(&pass, scratch, work);
@@ -121,7 +127,7 @@ impl<T: Target> Ground<'_, T> {
             work.expanded += 1;
             let Scratch { seen, fresh, .. } = &mut *scratch;
             fresh.clear();
-            for link in self.base.of(place) {
+            for link in self.base.of(place).take(looked_at) {
                 if seen.first(link) {
                     self.target.ask(link);
                     fresh.push(link);
