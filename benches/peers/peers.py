@@ -115,7 +115,9 @@ def record(args, sets):
     text = f"# nigh and its peers in one run\n\n`peers.py {given}` on {machine}.\n\n{libraries}\n\n"
     for name in sets:
         text += (args.out / f"{name}.md").read_text() + f"\n![{name}]({args.record}-{name}.svg)\n\n"
-        shutil.copy(args.out / f"{name}.svg", folder / f"{args.record}-{name}.svg")
+        # Drawn by `plot`, which may not stand beside an `ann` that was given.
+        if (args.out / f"{name}.svg").exists():
+            shutil.copy(args.out / f"{name}.svg", folder / f"{args.record}-{name}.svg")
     (folder / f"{args.record}.md").write_text(text)
 
 
