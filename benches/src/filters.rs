@@ -1,13 +1,12 @@
 //! The data's own filters: every route under each of them.
 
-use crate::data::{Floors, K, Matrix, Set};
+use crate::data::{Floors, Matrix, Set};
 use crate::error::Result;
-use crate::measure::{Quiz, Run, by};
+use crate::measure::{Quiz, Run, TARGETS, planned};
 use flate2::read::GzDecoder;
 use nigh_index::bitmap::Bitmap;
-use nigh_index::params::{Plan, Route, SearchParams};
-use nigh_index::query::plan::plan;
-use nigh_index::vector::nearest::Nearest;
+use nigh_index::params::{Plan, Route};
+use nigh_index::selection::Selection;
 use nigh_index::vector::sealed::SealedVectors;
 use nigh_tests::oracle::passes;
 use serde::Serialize;
@@ -21,7 +20,7 @@ pub struct Filter {
     /// Its name in `filters.json`.
     pub name: String,
     /// The rows that match.
-    pub rows: Bitmap,
+    pub rows: Selection,
     /// What hits have to reach.
     pub floors: Floors,
 }
@@ -46,7 +45,8 @@ pub fn read(set: &Set) -> Result<Vec<Filter>> {
             return Err(format!("{name}: {} rows match, not {}", rows.len(), filter["matching"]).into());
         }
         let scores = Matrix::read(&set.folder.join(format!("filter_{name}_scores.npy")))?;
-        Ok(Filter { name, rows: Bitmap::from_rows(rows), floors: Floors::of_scores(&scores) })
+        let rows = Selection::new(Bitmap::from_rows(rows), set.base.rows() as u32);
+        Ok(Filter { name, rows, floors: Floors::of_scores(&scores) })
     };
     rows.into_iter().zip(filters).map(filter).collect()
 }
@@ -82,18 +82,19 @@ pub struct Line {
     pub in_vain: usize,
 }
 
-/// The planner's choice and every route, under one filter.
+/// The planner's choice, its choices for the recalls of [`TARGETS`], and every route, under one filter.
 pub fn measure(sealed: &SealedVectors, quiz: &Quiz<'_>, filter: &Filter) -> Vec<Line> {
     let quiz = Quiz { allowed: Some(&filter.rows), floors: &filter.floors, ..*quiz };
-    let outline = sealed.outline();
-    let chosen = plan(&outline, filter.rows.len(), K, &SearchParams::default());
-    let ef = plan(&outline, outline.rows, K, &SearchParams::default()).ef;
-    let all = [by(Route::Exact, 0), by(Route::Graph, ef), by(Route::GraphFiltered, 2 * ef)].map(|plan| (false, plan));
+    let chosen = planned(sealed, Some(&filter.rows), None);
+    let asked = TARGETS.map(|recall| (false, planned(sealed, Some(&filter.rows), Some(recall))));
+    let ef = planned(sealed, None, None).ef;
+    let by = |(route, ef)| (false, Plan::by(route, ef));
+    let all = [(Route::Exact, 0), (Route::Graph, ef), (Route::GraphFiltered, 2 * ef)].map(by);
     let line = |(default, plan): (bool, Plan)| {
         let run = Run::of(sealed, &quiz, &plan);
         Line {
             filter: filter.name.clone(),
-            matching: filter.rows.len(),
+            matching: filter.rows.count(),
             considered: plan.considered.iter().map(|(route, cost)| (route.name(), *cost)).collect(),
             default,
             route: plan.route.name(),
@@ -107,5 +108,5 @@ pub fn measure(sealed: &SealedVectors, quiz: &Quiz<'_>, filter: &Filter) -> Vec<
             in_vain: run.routes.iter().filter(|route| **route != plan.route).count(),
         }
     };
-    std::iter::once((true, chosen)).chain(all).map(line).collect()
+    std::iter::once((true, chosen)).chain(asked).chain(all).map(line).collect()
 }

@@ -2,8 +2,10 @@
 
 use crate::clock::{Took, Whose, timed};
 use crate::data::{Floors, K, Matrix};
-use nigh_index::bitmap::Bitmap;
-use nigh_index::params::{Plan, Route, Work};
+use nigh_index::params::{Plan, Route, SearchParams, Work};
+use nigh_index::query::cost::Machine;
+use nigh_index::query::plan::{Asked, plan};
+use nigh_index::selection::Selection;
 use nigh_index::vector::nearest::Nearest;
 use nigh_index::vector::sealed::SealedVectors;
 use serde::Serialize;
@@ -14,7 +16,18 @@ pub const LEVELS: [f64; 4] = [0.90, 0.95, 0.99, 0.999];
 
 /// A route with an effort, whatever the planner would choose.
 pub fn by(route: Route, ef: u32) -> Plan {
-    Plan { route, ef, considered: Vec::new() }
+    Plan::by(route, ef)
+}
+
+/// The recalls that are asked for by name.
+pub const TARGETS: [f32; 3] = [0.90, 0.95, 0.99];
+
+/// The plan for a recall, or for none that was asked for.
+pub fn planned(sealed: &SealedVectors, allowed: Option<&Selection>, recall: Option<f32>) -> Plan {
+    let outline = sealed.outline();
+    let matching = allowed.map_or(outline.rows, Selection::count);
+    let asked = Asked::new(matching, K, SearchParams { recall, ..SearchParams::default() });
+    plan(&outline, &asked, &Machine::default(), || allowed.map_or(1.0, |allowed| sealed.together(allowed)))
 }
 
 /// What is asked, and what would be right.
@@ -27,7 +40,7 @@ pub struct Quiz<'a> {
     /// How many of them are asked, from the first.
     pub asked: usize,
     /// The rows that may be found.
-    pub allowed: Option<&'a Bitmap>,
+    pub allowed: Option<&'a Selection>,
 }
 
 /// What a run of queries came to.
@@ -67,7 +80,7 @@ impl Run {
         let (mut right, mut wanted) = (0, 0);
         for (query, found) in found.into_iter().enumerate() {
             let good = found.hits.iter().filter(|hit| {
-                quiz.floors.reached(query, hit.score) && quiz.allowed.is_none_or(|allowed| allowed.has(hit.row))
+                quiz.floors.reached(query, hit.score) && quiz.allowed.is_none_or(|allowed| allowed.rows().has(hit.row))
             });
             right += good.count().min(quiz.floors.wanted(query));
             wanted += quiz.floors.wanted(query);

@@ -5,7 +5,7 @@ use crate::filter::{Condition, Filter, Range, Scalar, Test};
 use crate::id::PointId;
 use crate::point::{Durability, Op, Point, Selector, VectorsWanted, Wanted};
 use crate::query::{Query, Retriever, SearchParams, Target};
-use crate::reply::{Explanation, Hit, Page, PartPlan, Placing, Plan, QueryReply, Stage, WriteReply};
+use crate::reply::{Explanation, Hit, MeasuredRecall, Page, PartPlan, Placing, Plan, QueryReply, Stage, WriteReply};
 use nigh_proto::v1::{self, condition, field_condition, op, point_id};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -274,6 +274,13 @@ fn part_in(part: v1::PartPlan) -> PartPlan {
         postings: part.postings,
         took_us: part.took_us,
         considered: part.considered.into_iter().map(|plan| (plan.route, plan.cost_us)).collect(),
+        recall: part.recall,
+        note: part.note,
+        measured: part.measured.map(|measured| MeasuredRecall {
+            recall: measured.recall,
+            bounds: (measured.low, measured.high),
+            queries: measured.queries,
+        }),
     }
 }
 

@@ -108,6 +108,24 @@ pub struct PartPlan {
     pub took_us: u64,
     /// The plans that were weighed and their estimated cost in microseconds.
     pub considered: Vec<(String, f64)>,
+    /// The recall that the plan was known to come to when the segment was built.
+    pub recall: Option<f32>,
+    /// "floor": the least effort gives more recall than was asked for; "beyond_effort": no effort is known
+    /// to reach it, so every matching row was compared; empty: nothing has to be said.
+    pub note: String,
+    /// What queries like this one came to lately.
+    pub measured: Option<MeasuredRecall>,
+}
+
+/// The recall of live queries, measured by answering some of them exactly beside.
+#[derive(Copy, Clone, PartialEq, Debug)]
+pub struct MeasuredRecall {
+    /// Of the true neighbours, the share that was found.
+    pub recall: f32,
+    /// It lies between these with 95 % confidence.
+    pub bounds: (f32, f32),
+    /// Queries that were measured.
+    pub queries: u64,
 }
 
 /// A stage of the query.

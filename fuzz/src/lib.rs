@@ -20,6 +20,7 @@ use nigh_index::id::PointId;
 use nigh_index::layout::{Sections, SectionsWriter};
 use nigh_index::params::{Plan, Route};
 use nigh_index::row::Row;
+use nigh_index::selection::Selection;
 use nigh_index::text::analyzer::Analyzer;
 use nigh_index::text::bm25::{Statistics, TextPart, Weighted, distinct};
 use nigh_index::text::sealed::SealedText;
@@ -198,7 +199,8 @@ pub fn text(data: &[u8]) {
     let _ = text.statistics(&terms, &dead);
     let statistics = Statistics { docs: 300, tokens: 900, frequencies: vec![300, 0, 30, 6] };
     let query = Weighted::new(&terms, &statistics, &TextSpec::default());
-    for allowed in [None, Some(&Bitmap::from_rows((0..ROWS).filter(|row| row % 3 == 0)))] {
+    let third = Selection::new(Bitmap::from_rows((0..ROWS).filter(|row| row % 3 == 0)), ROWS);
+    for allowed in [None, Some(&third)] {
         if let Ok(found) = text.search(&query, 10, allowed) {
             assert!(found.hits.len() <= 10 && found.hits.iter().all(|hit| hit.row.0 < ROWS));
         }
@@ -223,11 +225,11 @@ pub fn vectors(data: &[u8]) {
     let which = usize::from(data.first().copied().unwrap_or(0)) / 8 % 3;
     let body = |at: usize| Bytes::from(if at == which { damaged(data, &bodies[at]) } else { bodies[at].clone() });
     let Ok(vectors) = SealedVectors::open(spec, ROWS, body(0), body(1), body(2)) else { return };
-    let allowed = Bitmap::from_rows((0..ROWS).filter(|row| row % 3 == 0));
+    let allowed = Selection::new(Bitmap::from_rows((0..ROWS).filter(|row| row % 3 == 0)), ROWS);
     for (route, allowed) in
         [(Route::Graph, None), (Route::GraphFiltered, Some(&allowed)), (Route::Exact, Some(&allowed))]
     {
-        let found = vectors.search(&numbers(77), 10, allowed, &Plan { route, ef: 32, considered: Vec::new() });
+        let found = vectors.search(&numbers(77), 10, allowed, &Plan::by(route, 32));
         assert!(found.hits.len() <= 10 && found.hits.iter().all(|hit| hit.row.0 < ROWS));
     }
     (0..ROWS).for_each(|row| drop(vectors.vector(Row(row))));

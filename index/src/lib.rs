@@ -5,12 +5,13 @@
 //! threads, so that two replicas, or a rebuild, agree hit by hit.
 //!
 //! Four wings of one shape (vector, text, filter, and later sparse) never look at each other; only
-//! [`query`] sees them all. Below them lies the ground floor: [`row`], [`id`], [`bitmap`],
-//! [`value`], [`params`], [`layout`], [`error`].
+//! [`query`] sees them all. Below them lies the ground floor: [`row`], [`id`], [`bitmap`], [`selection`],
+//! [`value`], [`params`], [`effort`], [`layout`], [`error`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail where it stands"))]
 
 pub mod bitmap;
+pub mod effort;
 pub mod error;
 pub mod filter;
 pub mod id;
@@ -18,6 +19,7 @@ pub mod layout;
 pub mod params;
 pub mod query;
 pub mod row;
+pub mod selection;
 pub mod text;
 pub mod value;
 pub mod vector;

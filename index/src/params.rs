@@ -1,5 +1,6 @@
 //! What a search is asked for, and what it says it did.
 
+use crate::effort::Efforts;
 use crate::row::Hit;
 use std::ops::AddAssign;
 
@@ -50,17 +51,17 @@ impl Route {
 
 /// What a part knows of one vector field, for the planner.
 #[derive(Copy, Clone, PartialEq, Debug)]
-pub struct Outline {
+pub struct Outline<'a> {
     /// Rows that have a vector.
     pub rows: u64,
     /// Numbers in a vector.
     pub size: u32,
-    /// Links of a graph node on the base level; 0 where there is no graph.
-    pub links: u32,
+    /// Bytes that are read to compare a vector by its code; those of the vector where there are no codes.
+    pub code_bytes: u32,
+    /// What efforts come to in the graph; `None` where there is none.
+    pub efforts: Option<&'a Efforts>,
     /// The inverted lists, where there are any.
     pub lists: Option<ListsOutline>,
-    /// The effort that reaches `recall` without a filter, where it was calibrated: (recall, effort), rising.
-    pub calibrated: [(f32, u32); 4],
 }
 
 /// What a part knows of its inverted lists.
@@ -86,6 +87,36 @@ pub struct Plan {
     pub ef: u32,
     /// Every plan weighed, with its estimated cost in microseconds.
     pub considered: Vec<(Route, f64)>,
+    /// The recall that the route is known to come to; `None` where nobody measured it.
+    pub recall: Option<f32>,
+    /// Why it is so, where that is not seen from the rest.
+    pub note: Option<Note>,
+}
+
+/// What has to be said of a plan.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Note {
+    /// The least effort gives more recall than was asked for.
+    Floor,
+    /// No effort is known to reach the recall, so every matching row is compared.
+    BeyondEffort,
+}
+
+impl Note {
+    /// The note's name, as replies spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Floor => "floor",
+            Self::BeyondEffort => "beyond_effort",
+        }
+    }
+}
+
+impl Plan {
+    /// By this route, with this effort.
+    pub fn by(route: Route, ef: u32) -> Self {
+        Self { route, ef, considered: Vec::new(), recall: None, note: None }
+    }
 }
 
 /// What a search cost, counted where it was spent.

@@ -45,7 +45,7 @@ fn vectors(path: &Path) -> Vec<f32> {
 
 /// The share of the ten nearest that are found in so many lists.
 fn recall(sealed: &SealedVectors, queries: &[f32], truth: &[[u8; 4]], lists: u32) -> f64 {
-    let plan = Plan { route: Route::Ivf, ef: lists, considered: Vec::new() };
+    let plan = Plan::by(Route::Ivf, lists);
     let (mut found, mut wanted) = (0, 0);
     for (query, truth) in queries.chunks_exact(SIZE).zip(truth.chunks_exact(100)).take(300) {
         let hits = sealed.search(query, 10, None, &plan).hits;

@@ -4,6 +4,7 @@
 
 use crate::engine::Engine;
 use crate::engine::catalog;
+use crate::engine::recall::{Measured, Recalls};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -97,6 +98,7 @@ impl Metrics {
         let _ = self.write_calls(&mut out);
         let _ = write_process(&mut out, engine);
         let _ = write_collections(&mut out, engine);
+        let _ = write_recalls(&mut out, engine.recalls());
         out
     }
 
@@ -185,6 +187,40 @@ fn write_collections(out: &mut String, engine: &Engine) -> std::fmt::Result {
         for (collection, status) in &statuses {
             // A collection's name has no character that has to be escaped.
             writeln!(out, "{name}{{collection=\"{collection}\"}} {}", value(status))?;
+        }
+    }
+    Ok(())
+}
+
+type Recall = (&'static str, &'static str, &'static str, fn(&Measured) -> f64);
+
+const OF_RECALLS: [Recall; 5] = [
+    ("nigh_recall", "gauge", "Recall of live queries, measured by answering some exactly beside.", |measured| {
+        measured.recall.into()
+    }),
+    ("nigh_recall_low", "gauge", "Lower end of the 95 % confidence interval of the recall.", |measured| {
+        measured.low.into()
+    }),
+    ("nigh_recall_high", "gauge", "Upper end of the 95 % confidence interval of the recall.", |measured| {
+        measured.high.into()
+    }),
+    ("nigh_recall_queries_total", "counter", "Queries whose recall was measured.", |measured| measured.queries as f64),
+    (
+        "nigh_recall_correction",
+        "gauge",
+        "What misses to a recall is multiplied by this when effort is chosen.",
+        |measured| measured.correction.into(),
+    ),
+];
+
+fn write_recalls(out: &mut String, recalls: &Recalls) -> std::fmt::Result {
+    let all = recalls.all();
+    for (name, kind, help, value) in OF_RECALLS {
+        head(out, name, kind, help)?;
+        for (of, measured) in &all {
+            let (collection, field, share) = (&of.collection, &of.field, of.share());
+            let value = value(measured);
+            writeln!(out, "{name}{{collection=\"{collection}\",field=\"{field}\",matching=\"{share}\"}} {value:.6}")?;
         }
     }
     Ok(())

@@ -265,6 +265,11 @@ impl Collection {
         Ok(Arc::new(Self { inner, threads: Mutex::new(threads) }))
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
     /// What it holds.
     pub fn spec(&self) -> &Arc<CollectionSpec> {
         &self.inner.schema.spec

@@ -17,6 +17,7 @@ pub mod part;
 pub mod point;
 pub mod prepare;
 pub mod schema;
+pub mod selections;
 pub mod snapshot;
 pub mod store;
 pub mod wal;

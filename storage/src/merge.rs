@@ -98,6 +98,7 @@ fn install(
         let entry = Entry {
             held: Held::Sealed(segment),
             dead: Arc::new(dead),
+            selections: Arc::default(),
             dead_frozen: Arc::new(frozen),
             dead_saved: Arc::new(saved),
             frozen: false,

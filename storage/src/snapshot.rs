@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::part::Part;
 use crate::schema::CollectionSpec;
+use crate::selections::Selections;
 use nigh_index::bitmap::Bitmap;
 use nigh_index::filter::field::Rows;
 use nigh_index::id::PointId;
@@ -28,6 +29,8 @@ pub struct PartView {
     pub part: Arc<dyn Part>,
     /// Those of them that were deleted or replaced.
     pub dead: Arc<Bitmap>,
+    /// What is known of the others.
+    pub selections: Arc<Selections>,
 }
 
 impl Snapshot {

@@ -7,6 +7,7 @@ use crate::live::LivePart;
 use crate::part::Part;
 use crate::prepare::{NewRow, Schema};
 use crate::segment::Segment;
+use crate::selections::Selections;
 use crate::snapshot::{PartView, Snapshot};
 use nigh_index::bitmap::Bitmap;
 use nigh_index::id::PointId;
@@ -22,6 +23,8 @@ pub(crate) struct Entry {
     pub(crate) held: Held,
     /// Dead now.
     pub(crate) dead: Arc<Bitmap>,
+    /// What is known of the rows that are not; made anew with the dead.
+    pub(crate) selections: Arc<Selections>,
     /// Dead when the seal that is under way began; what its checkpoint will save.
     pub(crate) dead_frozen: Arc<Bitmap>,
     /// Dead at the last checkpoint: as the manifest says. Only these may leave in a merge, because
@@ -61,7 +64,14 @@ impl Entry {
 
     /// A segment as the manifest has it.
     pub(crate) fn with_dead(held: Held, dead: Arc<Bitmap>) -> Self {
-        Self { held, dead_frozen: dead.clone(), dead_saved: dead.clone(), dead, frozen: false }
+        Self {
+            held,
+            selections: Arc::default(),
+            dead_frozen: dead.clone(),
+            dead_saved: dead.clone(),
+            dead,
+            frozen: false,
+        }
     }
 
     pub(crate) fn is_live(&self) -> bool {
@@ -85,7 +95,11 @@ pub(crate) struct State {
 impl State {
     /// What readers see.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        let view = |entry: &Entry| PartView { part: entry.held.shared(), dead: entry.dead.clone() };
+        let view = |entry: &Entry| PartView {
+            part: entry.held.shared(),
+            dead: entry.dead.clone(),
+            selections: entry.selections.clone(),
+        };
         let parts = self.entries.iter().map(view).collect();
         Snapshot { seq: self.seq, spec: self.schema.spec.clone(), parts }
     }
@@ -106,7 +120,7 @@ impl State {
         }
         for (entry, dead) in self.entries.iter_mut().zip(newly_dead) {
             if let Some(dead) = dead {
-                entry.dead = Arc::new(dead);
+                (entry.dead, entry.selections) = (Arc::new(dead), Arc::default());
             }
         }
         let rows: Vec<NewRow> = changes.into_iter().filter_map(|(_, row)| row).collect();

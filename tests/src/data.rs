@@ -66,6 +66,13 @@ pub fn floats(path: &Path, rows: usize) -> Table<f32> {
     Table { columns, values }
 }
 
+/// All rows of a file of bytes, each byte as the number that it is.
+pub fn bytes(path: &Path) -> Table<f32> {
+    let (kind, columns, body) = npy(path, usize::MAX);
+    assert_eq!(kind, "|u1", "{}", path.display());
+    Table { columns, values: body.into_iter().map(f32::from).collect() }
+}
+
 /// A file of int32.
 pub fn integers(path: &Path) -> Table<i32> {
     let (kind, columns, body) = npy(path, usize::MAX);

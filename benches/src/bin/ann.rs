@@ -12,14 +12,12 @@
 
 use clap::Parser;
 use nigh_benches::build::{Choice, Index};
-use nigh_benches::data::{K, Set};
+use nigh_benches::data::Set;
 use nigh_benches::error::Result;
-use nigh_benches::measure::{Quiz, by, sweep};
+use nigh_benches::measure::{Quiz, TARGETS, by, planned, sweep};
 use nigh_benches::report::Report;
 use nigh_benches::{filters, service};
-use nigh_index::params::{Route, SearchParams};
-use nigh_index::query::plan::plan;
-use nigh_index::vector::nearest::Nearest;
+use nigh_index::params::Route;
 use std::path::PathBuf;
 
 /// The efforts of the sweep: widths of the search, or lists scanned.
@@ -87,17 +85,17 @@ fn measure<'a>(set: &'a Set, args: &'a Args) -> Result<Report<'a>> {
     let sealed = &last.ok_or("no number of threads is given")?.sealed;
     let quiz = Quiz { queries: &set.queries, floors: &set.floors, asked: args.queries, allowed: None };
     let plans = EFFORTS.map(|ef| by(args.choice.route(), ef));
-    let outline = sealed.outline();
-    let default = plan(&outline, outline.rows, K, &SearchParams::default());
-    let exact = by(Route::Exact, 0);
+    let [ninety, ninety_five, ninety_nine] = TARGETS.map(|recall| planned(sealed, None, Some(recall)));
+    let calibrated = TARGETS.map(|recall| format!("{recall} by ef {}", planned(sealed, None, Some(recall)).ef));
+    let besides = [planned(sealed, None, None), by(Route::Exact, 0), ninety, ninety_five, ninety_nine];
     let filters = if args.no_filters { Vec::new() } else { filters::read(set)? };
     Ok(Report {
         set,
         choice: &args.choice,
         builds,
-        calibrated: format!("{:?}", outline.calibrated),
+        calibrated: calibrated.join(", "),
         points: sweep(sealed, &quiz, &plans, args.rounds),
-        besides: sweep(sealed, &quiz, &[default, exact], 1),
+        besides: sweep(sealed, &quiz, &besides, 1),
         filtered: filters.iter().flat_map(|filter| filters::measure(sealed, &quiz, filter)).collect(),
     })
 }

@@ -201,7 +201,7 @@ fn measure(
 
 fn run(sealed: &SealedVectors, queries: &Matrix, floors: &[f32], (nprobe, rerank): (u32, u32), args: &Args) -> Setting {
     let asked = queries.rows().min(args.queries);
-    let plan = Plan { route: Route::Ivf, ef: nprobe, considered: Vec::new() };
+    let plan = Plan::by(Route::Ivf, nprobe);
     let (mut right, mut work, mut seconds) = (0, Work::default(), Vec::new());
     for _ in 0..args.rounds.max(1) {
         (right, work) = (0, Work::default());

@@ -9,6 +9,7 @@
 
 use flate2::read::GzDecoder;
 use nigh_index::bitmap::Bitmap;
+use nigh_index::selection::Selection;
 use nigh_index::text::analyzer::Analyzer;
 use nigh_index::text::bm25::{Statistics, TextPart, Weighted, distinct};
 use nigh_index::text::live::{Analysed, LiveText};
@@ -55,8 +56,9 @@ fn main() {
     let dead = Bitmap::from_rows((0..rows).filter(|row| row % 20 == 7));
     let mut alive = Bitmap::full(rows);
     alive.minus(&dead);
-    let hundredth = Bitmap::from_rows((0..rows).filter(|row| row % 100 == 3));
-    let thousandth = Bitmap::from_rows((0..rows).filter(|row| row % 1000 == 3));
+    let alive = Selection::new(alive, rows);
+    let [hundredth, thousandth] =
+        [100, 1000].map(|share| Selection::new(Bitmap::from_rows((0..rows).filter(|row| row % share == 3)), rows));
     let none = Bitmap::new();
     for (name, part) in [("sealed", &sealed as &dyn TextPart), ("live", &live)] {
         for (what, dead, allowed) in [
@@ -77,7 +79,7 @@ fn measure(
     queries: &[String],
     k: usize,
     dead: &Bitmap,
-    allowed: Option<&Bitmap>,
+    allowed: Option<&Selection>,
 ) {
     let mut micros = Vec::new();
     let (mut scored, mut all, mut terms_of_all) = (0, 0, 0);

@@ -6,6 +6,7 @@
 //! what the columns answer, reads payloads where no column can tell, and defines by its naive
 //! evaluator what a filter means.
 
+pub mod canonical;
 pub mod column;
 pub mod condition;
 pub mod datetime;

@@ -1,59 +1,33 @@
 //! Which way one vector search of one part goes: weighed by cost, from numbers alone.
 //!
-//! Three ways lead to the nearest of the matching rows:
+//! Four ways lead to the nearest of the matching rows:
 //!
 //! - *exact*: every matching row is compared, by code and then, where it may be near, in full;
+//! - *codes*: the same, but what is very unlikely to be near is not compared in full;
 //! - *graph*: the graph is walked, and what does not match is dropped. The fewer match, the farther it
 //!   has to walk for as many hits;
 //! - *graph through matching rows*: only matching rows are compared and walked through, those two links
 //!   away included. The fewer match, the less of the graph hangs together.
 //!
-//! The constants are medians on one core of a Zen 5 server, 100,000 vectors of 384 numbers and 60,000 of
-//! 784, read at random from memory. Only their proportions matter.
+//! What effort a recall takes, and how much work an effort is, was measured when the part was built
+//! ([`crate::effort`]): for shares of rows that match, at random and standing together. A filter has its
+//! place between those, by the share that it leaves and by how much of what is near a matching row matches
+//! too. [`Machine`] turns work into time.
+//!
+//! A part that has inverted lists instead of a graph is scanned by the nearest of them, or exactly.
 
-use crate::params::{ListsOutline, Outline, Plan, Route, SearchParams};
+use crate::effort::{Efforts, Expected, Sought};
+use crate::params::{ListsOutline, Note, Outline, Plan, Route, SearchParams};
+use crate::query::cost::Machine;
 
 /// Recall aimed at where nothing is asked for.
 const RECALL_DEFAULT: f32 = 0.985;
 
-/// Effort where nothing is asked for and the recall aimed at is beyond what was calibrated.
-const EFFORT_MOST: u32 = 768;
-
-/// Effort where nothing is asked for, at least: a table learned from few rows may be too hopeful.
+/// Effort where nothing is asked for, at least: curves learned from few rows may be too hopeful.
 const EFFORT_LEAST: u32 = 48;
-
-/// Efforts were calibrated for so many neighbours.
-const CALIBRATED_FOR: usize = 10;
-
-/// Microseconds to begin: to encode the query, to find an entry.
-const BEGIN_US: f64 = 10.0;
-
-/// Microseconds to compare a code in a list, and a number of it.
-const CODE_US: f64 = 0.008;
-const CODE_NUMBER_US: f64 = 0.000_035;
-
-/// Microseconds to compare a number of a full vector.
-const FULL_NUMBER_US: f64 = 0.000_2;
 
 /// Besides what is near, an exact search compares this share of the rows in full.
 const FULL_SHARE: f64 = 0.02;
-
-/// Microseconds that a walk pays for a distance beyond its comparison: it waits for the links first.
-const WALK_US: f64 = 0.04;
-
-/// Distances of a walk: some to arrive, and so many for each unit of effort.
-const ARRIVE_DISTANCES: f64 = 300.0;
-const EFFORT_DISTANCES: f64 = 12.5;
-
-/// Microseconds to look behind the neighbours of a node, for each of its links.
-const LOOK_BEHIND_US: f64 = 0.05;
-
-/// Microseconds to expand a filter to plain bits, for each row that matches.
-const EXPAND_US: f64 = 0.002;
-
-/// Microseconds to compare a number of a centroid, and one of a vector in a list.
-const CENTROID_NUMBER_US: f64 = 0.000_01;
-const LISTED_NUMBER_US: f64 = 0.000_005;
 
 /// Vectors of lists that are compared in full, for each hit asked for.
 const LISTED_FULL: f64 = 4.0;
@@ -61,67 +35,123 @@ const LISTED_FULL: f64 = 4.0;
 /// Where nothing is asked for and nothing was calibrated, one list of so many is scanned.
 const LISTS_SHARE: f64 = 8.0;
 
-/// Where fewer than this share match, the matching rows hang together too loosely to be walked through.
-const WALKABLE_SHARE: f64 = 0.05;
+/// Numbers of lists were calibrated for so many neighbours.
+const CALIBRATED_FOR: usize = 10;
 
-/// The plan for the `k` nearest of `matching` rows.
-pub fn plan(outline: &Outline, matching: u64, k: usize, params: &SearchParams) -> Plan {
-    let matching = matching.min(outline.rows);
-    if matching == 0 || k == 0 {
-        return Plan { route: Route::Empty, ef: 0, considered: vec![(Route::Empty, 0.0)] };
-    }
-    let exact = (Route::Exact, 0, exact_us(outline, matching, k));
-    let all_are_hits = matching <= k as u64;
-    let share = matching as f64 / outline.rows as f64;
-    let effort = match &outline.lists {
-        Some(lists) => nprobe(lists, k, share, params),
-        None => effort(outline, k, params),
-    };
-    let Some(ef) = effort.filter(|_| !all_are_hits) else {
-        return Plan { route: Route::Exact, ef: 0, considered: vec![(exact.0, exact.2)] };
-    };
-    if let Some(lists) = &outline.lists {
-        let lists = (Route::Ivf, ef, lists_us(outline, lists, matching, k, ef));
-        let considered = vec![(exact.0, exact.2), (lists.0, lists.2)];
-        let chosen = if lists.2 < exact.2 { lists } else { exact };
-        return Plan { route: chosen.0, ef: chosen.1, considered };
-    }
-    let mut ways = vec![exact, (Route::Graph, ef, graph_us(outline, matching, share, ef))];
-    if matching < outline.rows && share >= WALKABLE_SHARE {
-        let ef = if params.ef.is_some() { ef } else { effort_through_matching(ef, share) };
-        ways.push((Route::GraphFiltered, ef, through_matching_us(outline, matching, share, ef)));
-    }
-    let considered = ways.iter().map(|(route, _, cost_us)| (*route, *cost_us)).collect();
-    let (route, ef, _) = ways.into_iter().min_by(|a, b| a.2.total_cmp(&b.2)).unwrap_or(exact);
-    Plan { route, ef, considered }
+/// What is looked for in a part.
+#[derive(Copy, Clone, PartialEq, Debug)]
+pub struct Asked {
+    /// Rows that have a vector and match.
+    pub matching: u64,
+    /// Neighbours wanted.
+    pub k: usize,
+    /// How hard the search tries.
+    pub params: SearchParams,
+    /// What is missing to a recall is multiplied by this: 1 where the curves are believed, less where real
+    /// queries were seen to come out below them.
+    pub correction: f32,
 }
 
-/// The effort of a graph search; `None` where only an exact one will do.
-fn effort(outline: &Outline, k: usize, params: &SearchParams) -> Option<u32> {
-    if params.exact || outline.links == 0 {
-        return None;
+impl Asked {
+    /// With the curves believed.
+    pub fn new(matching: u64, k: usize, params: SearchParams) -> Self {
+        Self { matching, k, params, correction: 1.0 }
     }
-    let least = u32::try_from(k).unwrap_or(u32::MAX);
+}
+
+/// A way, with what is expected of it.
+struct Way {
+    route: Route,
+    ef: u32,
+    cost_us: f64,
+    recall: Option<f32>,
+    is_least: bool,
+}
+
+/// The plan for the nearest of the matching rows. `together` tells how much of what is near a matching row
+/// matches as well; it is asked where that matters.
+pub fn plan(outline: &Outline<'_>, asked: &Asked, machine: &Machine, together: impl FnOnce() -> f32) -> Plan {
+    let (matching, k) = (asked.matching.min(outline.rows), asked.k);
+    if matching == 0 || k == 0 {
+        return Plan { considered: vec![(Route::Empty, 0.0)], ..Plan::by(Route::Empty, 0) };
+    }
+    let cost_us = exact_us(outline, matching, k, machine);
+    let exact = Way { route: Route::Exact, ef: 0, cost_us, recall: Some(1.0), is_least: false };
+    let share = matching as f64 / outline.rows as f64;
+    if let Some(lists) = outline.lists.filter(|_| !asked.params.exact && matching > k as u64) {
+        let way = lists_way(outline, &lists, share, asked, machine);
+        let note = way.is_none().then_some(Note::BeyondEffort);
+        return chosen(std::iter::once(exact).chain(way).collect(), note);
+    }
+    let is_exact = asked.params.exact || asked.params.recall.is_some_and(|recall| recall >= 1.0);
+    let efforts = outline.efforts.filter(|_| !asked.params.exact && matching > k as u64);
+    let Some(efforts) = efforts else { return chosen(vec![exact], None) };
+    let together = if matching < outline.rows { f64::from(together()) } else { 1.0 };
+    let routes = [Route::Graph, Route::GraphFiltered].into_iter();
+    let mut ways: Vec<Way> = routes
+        .filter_map(|route| {
+            let expected = expected(efforts, Sought { route, share, together, k }, asked)?;
+            let cost_us = walk_us(outline, route, k, &expected, machine);
+            // A rounding error is no reason for one more.
+            let (ef, recall) = ((expected.ef - 1e-6).ceil() as u32, Some(expected.recall));
+            Some(Way { route, ef, cost_us, recall, is_least: expected.is_least })
+        })
+        .collect();
+    if let Some(ef) = asked.params.ef.filter(|_| ways.is_empty() && efforts.curves().is_empty()) {
+        // Nothing was measured: what was asked for is done.
+        ways.push(Way { route: Route::Graph, ef: ef.max(k as u32), cost_us: 0.0, recall: None, is_least: false });
+    }
+    let note = (ways.is_empty() && asked.params.ef.is_none()).then_some(Note::BeyondEffort);
+    ways.insert(0, exact);
+    if !is_exact {
+        let cost_us = codes_us(outline, matching, k, machine);
+        ways.insert(1, Way { route: Route::Codes, ef: 0, cost_us, recall: None, is_least: false });
+    }
+    chosen(ways, note)
+}
+
+fn chosen(ways: Vec<Way>, note: Option<Note>) -> Plan {
+    let considered = ways.iter().map(|way| (way.route, way.cost_us)).collect();
+    let best = ways.into_iter().min_by(|a, b| a.cost_us.total_cmp(&b.cost_us));
+    let Some(best) = best else { return Plan::by(Route::Empty, 0) };
+    let note = note.or(best.is_least.then_some(Note::Floor));
+    Plan { considered, recall: best.recall, note, ..Plan::by(best.route, best.ef) }
+}
+
+/// The effort of a walk and what it comes to; `None` where none will do.
+fn expected(efforts: &Efforts, sought: Sought, asked: &Asked) -> Option<Expected> {
+    let params = &asked.params;
+    let reaching = |recall: f32| efforts.reaching(1.0 - (1.0 - recall) * asked.correction, sought);
+    let at_least = |ef: u32| {
+        efforts.of(ef.max(sought.k as u32), sought).map(|at| Expected { ef: f64::from(ef.max(sought.k as u32)), ..at })
+    };
     if let Some(ef) = params.ef {
-        return Some(ef.max(least));
+        return at_least(ef).map(|at| Expected { is_least: false, ..at });
     }
-    let beyond = k.saturating_sub(CALIBRATED_FOR) as u32;
-    let for_k = |ef: u32| ef.saturating_add(beyond).max(least);
     match params.recall {
-        Some(recall) => effort_for(&outline.calibrated, recall).map(for_k),
+        Some(recall) if recall >= 1.0 => None,
+        Some(recall) => reaching(recall),
         None => {
-            let ef = effort_for(&outline.calibrated, RECALL_DEFAULT).unwrap_or(EFFORT_MOST);
-            Some(for_k(ef.max(EFFORT_LEAST)))
+            let reaching = reaching(RECALL_DEFAULT)?;
+            if reaching.ef >= f64::from(EFFORT_LEAST) { Some(reaching) } else { at_least(EFFORT_LEAST) }
         }
     }
+    .map(|at| Expected { is_least: at.is_least && params.recall.is_some_and(|asked| at.recall > asked), ..at })
 }
 
-/// How many lists are scanned; `None` where only an exact search will do. What matches stands farther
-/// off, and more neighbours too, so more lists hold them.
+/// The nearest lists; `None` where only an exact search will do.
+fn lists_way(outline: &Outline<'_>, known: &ListsOutline, share: f64, asked: &Asked, machine: &Machine) -> Option<Way> {
+    let nprobe = nprobe(known, asked.k, share, &asked.params)?;
+    let rows = outline.rows as f64 * f64::from(nprobe) / f64::from(known.lists);
+    // Lists are scanned whole, whatever matches; a code has about a bit for each number.
+    let numbers = f64::from(known.lists) * machine.centroid_number_us + rows * machine.in_list_number_us;
+    let full = LISTED_FULL * asked.k as f64 * full_us(outline, machine);
+    let cost_us = machine.begin_us + numbers * f64::from(outline.size) + full;
+    Some(Way { route: Route::Ivf, ef: nprobe, cost_us, recall: None, is_least: false })
+}
+
+/// How many lists are scanned. What matches stands farther off, and more neighbours too, so more lists hold them.
 fn nprobe(known: &ListsOutline, k: usize, share: f64, params: &SearchParams) -> Option<u32> {
-    if params.exact {
-        return None;
-    }
     if let Some(lists) = params.ef {
         return Some(lists.clamp(1, known.lists));
     }
@@ -148,135 +178,161 @@ fn lists_for(known: &ListsOutline, recall: f32) -> Option<f64> {
     Some((from + way * (to - from)).exp())
 }
 
-/// The effort for a recall, between the calibrated ones: what is still missing falls with a power of the
-/// effort. `None` where none is known to reach it.
-fn effort_for(calibrated: &[(f32, u32)], recall: f32) -> Option<u32> {
-    let known = || calibrated.iter().filter(|(_, ef)| *ef > 0);
-    let above = known().find(|(reached, _)| *reached >= recall)?;
-    let Some(below) = known().rfind(|(reached, _)| *reached < recall) else { return Some(above.1) };
-    let missing = |recall: f32| f64::from((1.0 - recall).max(1e-6)).ln();
-    let way = (missing(recall) - missing(below.0)) / (missing(above.0) - missing(below.0));
-    let (from, to) = (f64::from(below.1).ln(), f64::from(above.1).ln());
-    Some((from + way * (to - from)).exp().ceil() as u32)
+fn code_us(outline: &Outline<'_>, machine: &Machine) -> f64 {
+    machine.listed_us + f64::from(outline.code_bytes) * machine.code_byte_us
 }
 
-/// A walk through matching rows alone takes more effort for the same recall, the fewer there are.
-fn effort_through_matching(ef: u32, share: f64) -> u32 {
-    (f64::from(ef) / share.sqrt()).ceil() as u32
+fn full_us(outline: &Outline<'_>, machine: &Machine) -> f64 {
+    f64::from(outline.size) * machine.full_number_us
 }
 
-fn code_us(outline: &Outline) -> f64 {
-    CODE_US + f64::from(outline.size) * CODE_NUMBER_US
-}
-
-fn exact_us(outline: &Outline, matching: u64, k: usize) -> f64 {
+fn exact_us(outline: &Outline<'_>, matching: u64, k: usize, machine: &Machine) -> f64 {
     let full = (matching as f64 * FULL_SHARE + 2.0 * k as f64).min(matching as f64);
-    BEGIN_US + matching as f64 * code_us(outline) + full * full_us(outline)
+    machine.begin_us + matching as f64 * code_us(outline, machine) + full * full_us(outline, machine)
 }
 
-fn full_us(outline: &Outline) -> f64 {
-    f64::from(outline.size) * FULL_NUMBER_US
+fn codes_us(outline: &Outline<'_>, matching: u64, k: usize, machine: &Machine) -> f64 {
+    let full = (4.0 * k as f64).min(matching as f64);
+    machine.begin_us + matching as f64 * code_us(outline, machine) + full * full_us(outline, machine)
 }
 
-/// What a walk found is compared in full.
-fn survivors_us(outline: &Outline, matching: u64, ef: u32) -> f64 {
-    f64::from(ef).min(matching as f64) * full_us(outline) / 4.0
-}
-
-/// Distances of a walk that drops nothing; wider nodes cost more of them.
-fn distances(outline: &Outline, ef: u32) -> f64 {
-    let all = (ARRIVE_DISTANCES + EFFORT_DISTANCES * f64::from(ef)) * f64::from(outline.links) / 32.0;
-    all.min(outline.rows as f64)
-}
-
-fn graph_us(outline: &Outline, matching: u64, share: f64, ef: u32) -> f64 {
-    let expand = if matching < outline.rows { matching as f64 * EXPAND_US } else { 0.0 };
-    // Not in proportion to the share alone: what matches often stands together, away from the query.
-    let walked = (distances(outline, ef) / share.powf(1.5)).min(outline.rows as f64);
-    BEGIN_US + expand + walked * (code_us(outline) + WALK_US) + survivors_us(outline, matching, ef)
-}
-
-/// Lists are scanned whole, whatever matches; a code has about a bit for each number.
-fn lists_us(outline: &Outline, known: &ListsOutline, matching: u64, k: usize, nprobe: u32) -> f64 {
-    let rows = outline.rows as f64 * f64::from(nprobe) / f64::from(known.lists);
-    let expand = if matching < outline.rows { matching as f64 * EXPAND_US } else { 0.0 };
-    let numbers = f64::from(known.lists) * CENTROID_NUMBER_US + rows * LISTED_NUMBER_US;
-    BEGIN_US + expand + numbers * f64::from(outline.size) + LISTED_FULL * k as f64 * full_us(outline)
-}
-
-fn through_matching_us(outline: &Outline, matching: u64, share: f64, ef: u32) -> f64 {
-    let looked = f64::from(ef).min(matching as f64) * f64::from(outline.links) * LOOK_BEHIND_US;
-    let compared = (distances(outline, ef) * (0.5 + 5.0 * share)).min(matching as f64);
-    let found = compared * code_us(outline) + survivors_us(outline, matching, ef);
-    BEGIN_US + matching as f64 * EXPAND_US + looked + found
+fn walk_us(outline: &Outline<'_>, route: Route, k: usize, expected: &Expected, machine: &Machine) -> f64 {
+    let behind = if route == Route::GraphFiltered { machine.looked_behind_us } else { 0.0 };
+    let compared = (1.5 * k as f64 + 8.0 + expected.ef / 8.0) * full_us(outline, machine);
+    machine.begin_us
+        + expected.coded * (code_us(outline, machine) + machine.scattered_us)
+        + expected.expanded * (machine.expanded_us + behind)
+        + compared
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::effort::{Curve, LADDER, Rung};
 
-    const PART: Outline = Outline {
-        rows: 100_000,
-        size: 384,
-        links: 32,
-        lists: None,
-        calibrated: [(0.90, 12), (0.95, 28), (0.99, 120), (0.998, 0)],
-    };
+    /// A part whose curves are drawn by hand: recall of 1 - 1.2 / effort, less where fewer match.
+    fn efforts() -> Efforts {
+        let curve = |route, share: f32, together: f32, k: u32, work: f32| {
+            let mut rungs = [Rung::default(); LADDER.len()];
+            for (rung, ef) in rungs.iter_mut().zip(LADDER).filter(|(_, ef)| *ef >= k) {
+                let recall = 1.0 - 1.2 * (k as f32 / 10.0).sqrt() / ef as f32 / share.powf(0.2);
+                let coded = (work * (200.0 + 12.0 * ef as f32)) as u32;
+                *rung = Rung { recall: recall.max(0.0), coded, expanded: ef };
+            }
+            Curve { route, share, together, k, rungs }
+        };
+        let (graph, filtered) = (Route::Graph, Route::GraphFiltered);
+        Efforts::new(vec![
+            curve(graph, 1.0, 1.0, 10, 1.0),
+            curve(graph, 1.0, 1.0, 1, 1.0),
+            curve(graph, 1.0, 1.0, 100, 1.0),
+            curve(graph, 0.5, 0.5, 10, 1.5),
+            curve(graph, 0.5, 0.9, 10, 4.0),
+            curve(graph, 0.2, 0.2, 10, 5.0),
+            curve(graph, 0.2, 0.8, 10, 20.0),
+            curve(filtered, 0.5, 0.5, 10, 2.0),
+            curve(filtered, 0.5, 0.9, 10, 2.0),
+            curve(filtered, 0.1, 0.1, 10, 0.5),
+            curve(filtered, 0.1, 0.7, 10, 0.8),
+        ])
+    }
 
-    fn chosen(matching: u64, params: SearchParams) -> (Route, u32) {
-        let plan = plan(&PART, matching, 10, &params);
+    fn planned(matching: u64, together: f32, k: usize, params: SearchParams) -> Plan {
+        let efforts = efforts();
+        let outline = Outline { rows: 1_000_000, size: 384, code_bytes: 392, lists: None, efforts: Some(&efforts) };
+        let plan = plan(&outline, &Asked::new(matching, k, params), &Machine::default(), || together);
         let least = plan.considered.iter().map(|way| way.1).fold(f64::INFINITY, f64::min);
         let of_chosen = plan.considered.iter().find(|way| way.0 == plan.route).unwrap();
         assert_eq!(of_chosen.1, least, "the cheapest way is taken: {plan:?}");
-        (plan.route, plan.ef)
+        plan
+    }
+
+    fn recall(recall: f32) -> SearchParams {
+        SearchParams { recall: Some(recall), ..SearchParams::default() }
     }
 
     #[test]
     fn the_way_follows_the_share_that_matches() {
-        let default = SearchParams::default();
-        let routes =
-            [0, 1, 1_000, 9_696, 22_673, 50_000, 100_000, u64::MAX].map(|matching| chosen(matching, default).0);
-        let (exact, graph) = (Route::Exact, Route::Graph);
-        assert_eq!(routes, [Route::Empty, exact, exact, exact, Route::GraphFiltered, graph, graph, graph]);
+        let route = |matching, together| planned(matching, together, 10, SearchParams::default()).route;
+        let (graph, filtered) = (Route::Graph, Route::GraphFiltered);
+        for (matching, together, want) in [
+            (0, 0.0, Route::Empty),
+            (1, 0.0, Route::Exact),
+            (1_000, 0.0, Route::Exact),
+            (8_000, 0.0, Route::Codes),
+            (100_000, 0.1, filtered),
+            (300_000, 0.9, graph),
+            (500_000, 0.5, graph),
+            (1_000_000, 1.0, graph),
+            (u64::MAX, 1.0, graph),
+        ] {
+            assert_eq!(route(matching, together), want, "{matching} {together}");
+        }
     }
 
     #[test]
     fn what_was_asked_for_is_kept() {
-        let asked = |ef, recall, exact| chosen(100_000, SearchParams { ef, recall, exact });
-        assert_eq!(asked(Some(64), None, false), (Route::Graph, 64));
-        assert_eq!(asked(Some(3), Some(0.99), false), (Route::Graph, 10));
-        assert_eq!(asked(Some(64), None, true), (Route::Exact, 0));
-        assert_eq!(asked(None, Some(0.5), false), (Route::Graph, 12));
-        assert_eq!(asked(None, Some(0.95), false), (Route::Graph, 28));
-        assert_eq!(asked(None, Some(0.99), false), (Route::Graph, 120));
-        assert_eq!(asked(None, Some(0.995), false), (Route::Exact, 0));
-        assert!((29..120).contains(&asked(None, Some(0.97), false).1));
-        assert!((60..120).contains(&asked(None, None, false).1));
+        let asked = |params| {
+            let plan = planned(1_000_000, 1.0, 10, params);
+            (plan.route, plan.ef, plan.note)
+        };
+        let ef = |ef| SearchParams { ef: Some(ef), ..SearchParams::default() };
+        assert_eq!(asked(ef(64)), (Route::Graph, 64, None));
+        assert_eq!(asked(SearchParams { recall: Some(0.99), ..ef(3) }), (Route::Graph, 10, None));
+        assert_eq!(asked(SearchParams { exact: true, ..ef(64) }), (Route::Exact, 0, None));
+        assert_eq!(asked(recall(0.5)), (Route::Graph, 10, Some(Note::Floor)));
+        assert_eq!(asked(recall(1.0)), (Route::Exact, 0, Some(Note::BeyondEffort)));
+        assert!(asked(SearchParams::default()).1 >= EFFORT_LEAST);
+    }
+
+    #[test]
+    fn effort_rises_with_recall_and_is_found_between_rungs() {
+        let mut last = 0;
+        for target in [0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995] {
+            let plan = planned(1_000_000, 1.0, 10, recall(target));
+            let want = 1.2 / (1.0 - f64::from(target));
+            assert!((f64::from(plan.ef) / want - 1.0).abs() < 0.1, "{target}: {} for {want}", plan.ef);
+            assert!(plan.ef >= last && plan.recall.unwrap() >= target - 0.01, "{target}: {plan:?}");
+            last = plan.ef;
+        }
+    }
+
+    #[test]
+    fn a_correction_changes_the_effort() {
+        let efforts = efforts();
+        let outline = Outline { rows: 1_000_000, size: 384, code_bytes: 392, lists: None, efforts: Some(&efforts) };
+        let ef = |correction| {
+            let asked = Asked { correction, ..Asked::new(1_000_000, 10, recall(0.95)) };
+            plan(&outline, &asked, &Machine::default(), || 1.0).ef
+        };
+        assert!(ef(1.3) < ef(1.0) && ef(1.0) < ef(0.5));
+    }
+
+    #[test]
+    fn fewer_matching_rows_take_more_effort() {
+        let ef = |matching| planned(matching, 0.0, 10, recall(0.98)).ef;
+        assert!(ef(1_000_000) < ef(700_000) && ef(700_000) < ef(500_000));
     }
 
     #[test]
     fn more_neighbours_take_more_effort() {
-        let effort = |k: usize| plan(&PART, 100_000, k, &SearchParams::default()).ef;
-        assert!(effort(10) < effort(20) && effort(20) < effort(500) && effort(500) >= 500);
-        assert_eq!(plan(&PART, 100_000, 100_000, &SearchParams::default()).route, Route::Exact);
-        assert_eq!(plan(&PART, 100_000, 0, &SearchParams::default()).route, Route::Empty);
-    }
-
-    #[test]
-    fn a_part_without_a_graph_is_scanned() {
-        let part = Outline { links: 0, calibrated: [(0.0, 0); 4], ..PART };
-        for params in [SearchParams::default(), SearchParams { ef: Some(100), ..SearchParams::default() }] {
-            assert_eq!(plan(&part, 100_000, 10, &params).route, Route::Exact);
-        }
+        let ef = |k: usize| planned(1_000_000, 1.0, k, recall(0.95)).ef;
+        assert!(ef(1) <= ef(10) && ef(10) < ef(30) && ef(30) < ef(100) && ef(100) < ef(300));
+        assert!(ef(100) >= 100 && ef(300) >= 300);
+        let everything = planned(1_000_000, 1.0, 1_000_000, SearchParams::default());
+        assert_eq!((everything.route, everything.note), (Route::Exact, None));
+        assert_eq!(planned(1_000_000, 1.0, 0, recall(0.9)).route, Route::Empty);
     }
 
     #[test]
     fn lists_are_scanned_where_there_are_lists() {
         let mut calibrated = [(0.996, 1_000); ListsOutline::RUNGS];
         calibrated[..3].copy_from_slice(&[(0.9, 4), (0.95, 9), (0.99, 40)]);
-        let part = Outline { links: 0, lists: Some(ListsOutline { lists: 1_000, calibrated }), ..PART };
+        let lists = Some(ListsOutline { lists: 1_000, calibrated });
+        let part = Outline { rows: 100_000, size: 384, code_bytes: 1_536, efforts: None, lists };
         let of = |matching: u64, k: usize, ef, recall| {
-            let plan = plan(&part, matching, k, &SearchParams { ef, recall, exact: false });
+            let asked = Asked::new(matching, k, SearchParams { ef, recall, exact: false });
+            let plan = plan(&part, &asked, &Machine::default(), || 0.0);
             (plan.route, plan.ef)
         };
         assert_eq!(of(100_000, 10, Some(7), None), (Route::Ivf, 7));
@@ -290,10 +346,15 @@ mod tests {
     }
 
     #[test]
-    fn an_uncalibrated_graph_is_walked_with_care() {
-        let part = Outline { calibrated: [(0.9, 0); 4], rows: 10_000_000, ..PART };
-        assert_eq!(plan(&part, 10_000_000, 10, &SearchParams::default()).ef, EFFORT_MOST);
-        let asked = SearchParams { recall: Some(0.9), ..SearchParams::default() };
-        assert_eq!(plan(&part, 10_000_000, 10, &asked).route, Route::Exact);
+    fn without_curves_all_is_compared_unless_an_effort_was_given() {
+        let nothing = Efforts::default();
+        for efforts in [None, Some(&nothing)] {
+            let outline = Outline { rows: 1_000_000, size: 384, code_bytes: 392, lists: None, efforts };
+            let route = |params| plan(&outline, &Asked::new(1_000_000, 10, params), &Machine::default(), || 1.0).route;
+            let all = if efforts.is_some() { Route::Codes } else { Route::Exact };
+            assert_eq!([route(SearchParams::default()), route(recall(0.9))], [all; 2]);
+            let given = SearchParams { ef: Some(100), ..SearchParams::default() };
+            assert_eq!(route(given), if efforts.is_some() { Route::Graph } else { Route::Exact });
+        }
     }
 }

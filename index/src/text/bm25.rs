@@ -3,6 +3,7 @@
 use crate::bitmap::Bitmap;
 use crate::error::Result;
 use crate::params::Found;
+use crate::selection::Selection;
 use crate::text::spec::TextSpec;
 use std::ops::AddAssign;
 
@@ -88,5 +89,5 @@ pub trait TextPart: Send + Sync {
 
     /// The `k` best rows of `allowed` (of all rows where it is `None`), best first; rows that have
     /// none of the terms are not hits. The caller has taken the dead rows out of `allowed`.
-    fn search(&self, query: &Weighted, k: usize, allowed: Option<&Bitmap>) -> Result<Found>;
+    fn search(&self, query: &Weighted, k: usize, allowed: Option<&Selection>) -> Result<Found>;
 }

@@ -11,6 +11,7 @@ use crate::bitmap::Bitmap;
 use crate::error::Result;
 use crate::params::Found;
 use crate::row::Kept;
+use crate::selection::Selection;
 use crate::text::analyzer::Analyzer;
 use crate::text::bm25::{Statistics, TextPart, Weighted};
 use crate::text::search::{self, Blocks, List};
@@ -244,7 +245,7 @@ impl TextPart for LiveText {
         Ok(search::statistics(lists, self.docs, self.tokens, &self.lengths, dead))
     }
 
-    fn search(&self, query: &Weighted, k: usize, allowed: Option<&Bitmap>) -> Result<Found> {
+    fn search(&self, query: &Weighted, k: usize, allowed: Option<&Selection>) -> Result<Found> {
         let list =
             |(term, weight): &(String, f32)| Some(List::new(self.list(term)?, query, *weight, None, &self.lengths));
         let lists = query.terms.iter().filter_map(list).collect();

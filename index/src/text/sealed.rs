@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::layout::{Array, Sections, SectionsWriter};
 use crate::params::Found;
 use crate::row::Row;
+use crate::selection::Selection;
 use crate::text::analyzer::Analyzer;
 use crate::text::bm25::{Statistics, TextPart, Weighted};
 use crate::text::bundle::{self, Builder};
@@ -119,7 +120,7 @@ impl TextPart for SealedText {
         })
     }
 
-    fn search(&self, query: &Weighted, k: usize, allowed: Option<&Bitmap>) -> Result<Found> {
+    fn search(&self, query: &Weighted, k: usize, allowed: Option<&Selection>) -> Result<Found> {
         guarded(|| {
             let mut lists = Vec::with_capacity(query.terms.len());
             for (term, weight) in &query.terms {

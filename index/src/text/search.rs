@@ -12,6 +12,7 @@
 use crate::bitmap::{Bitmap, Bits};
 use crate::params::{Found, Route, Work};
 use crate::row::{Hit, Row, TopK};
+use crate::selection::Selection;
 use crate::text::bm25::{Statistics, Weighted};
 
 /// Rows of a window: their sums fit the fastest cache.
@@ -162,9 +163,9 @@ pub(crate) fn search<B: Blocks>(
     query: &Weighted,
     lengths: &[u32],
     k: usize,
-    allowed: Option<&Bitmap>,
+    allowed: Option<&Selection>,
 ) -> Found {
-    if k == 0 || lists.is_empty() || allowed.is_some_and(Bitmap::is_empty) {
+    if k == 0 || lists.is_empty() || allowed.is_some_and(|allowed| allowed.count() == 0) {
         return Found::nothing();
     }
     // Stable, so that the same query does the same work every time.
@@ -176,12 +177,11 @@ pub(crate) fn search<B: Blocks>(
     let postings: u64 = lists.iter().map(|list| list.blocks.len()).sum();
     let mut top = TopK::new(k);
     let postings = match allowed {
-        Some(rows) if rows.len().saturating_mul(lists.len() as u64 * SEEK_COST) < postings => {
-            by_row(&mut lists, &below, query, lengths, rows, &mut top)
+        Some(rows) if rows.count().saturating_mul(lists.len() as u64 * SEEK_COST) < postings => {
+            by_row(&mut lists, &below, query, lengths, rows.rows(), &mut top)
         }
         _ => {
-            let bits = allowed.map(|rows| rows.bits(lengths.len() as u32));
-            let part = Part { query, lengths, allowed: bits.as_ref() };
+            let part = Part { query, lengths, allowed: allowed.map(Selection::bits) };
             by_window(&mut lists, &below, &part, &mut top)
         }
     };

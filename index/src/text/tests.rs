@@ -4,6 +4,7 @@
 use crate::bitmap::Bitmap;
 use crate::params::Found;
 use crate::row::{Hit, Kept, Row};
+use crate::selection::Selection;
 use crate::text::analyzer::Analyzer;
 use crate::text::bm25::{Statistics, TextPart, Weighted, distinct};
 use crate::text::live::{Analysed, LiveText};
@@ -70,7 +71,8 @@ fn found(parts: &[Part], query: &str, k: usize, spec: &TextSpec) -> Vec<Hit> {
         if !part.dead.is_empty() {
             allowed.get_or_insert_with(|| Bitmap::full(part.rows)).minus(&part.dead);
         }
-        let here = part.text.search(&weighted, k, allowed.as_ref()).unwrap().hits;
+        let here =
+            part.text.search(&weighted, k, allowed.map(|rows| Selection::new(rows, part.rows)).as_ref()).unwrap().hits;
         assert!(here.is_sorted_by(|a, b| a > b), "best first: {here:?}");
         hits.extend(here.iter().map(|hit| Hit { row: Row(hit.row.0 + part.base), score: hit.score }));
     }

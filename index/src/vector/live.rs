@@ -7,6 +7,7 @@
 use crate::bitmap::Bitmap;
 use crate::params::{Found, Outline, Plan};
 use crate::row::{Kept, Row};
+use crate::selection::Selection;
 use crate::vector::nearest::Nearest;
 use crate::vector::quant::full::{Full, Query};
 use crate::vector::quant::lvq::Lvq;
@@ -52,14 +53,14 @@ impl LiveVectors {
 }
 
 impl Nearest for LiveVectors {
-    fn outline(&self) -> Outline {
-        Outline {
-            rows: self.full.count(),
-            size: self.full.size() as u32,
-            links: 0,
-            lists: None,
-            calibrated: [(0.0, 0); 4],
-        }
+    fn outline(&self) -> Outline<'_> {
+        let size = self.full.size() as u32;
+        let code_bytes = if self.codes.is_some() { size } else { size * 4 };
+        Outline { rows: self.full.count(), size, code_bytes, efforts: None, lists: None }
+    }
+
+    fn together(&self, _selection: &Selection) -> f32 {
+        0.0
     }
 
     fn present(&self) -> Option<&Bitmap> {
@@ -70,7 +71,8 @@ impl Nearest for LiveVectors {
         self.full.has(row).then(|| self.full.vector(row))
     }
 
-    fn search(&self, query: &[f32], k: usize, allowed: Option<&Bitmap>, _plan: &Plan) -> Found {
+    fn search(&self, query: &[f32], k: usize, allowed: Option<&Selection>, _plan: &Plan) -> Found {
+        let allowed = allowed.map(Selection::rows);
         // Codes tell little where nearly every row is a hit.
         let few = allowed.map_or(self.full.count(), Bitmap::len) < 2 * k as u64 + 64;
         let coded = self.codes.as_ref().filter(|_| !few);
@@ -178,7 +180,7 @@ mod tests {
             let vectors: Vec<Vec<f32>> = (0..4_000).map(|_| dice.vector(100, 1.0)).collect();
             let live = LiveVectors::build(&spec, vectors.iter().map(|vector| Some(&vector[..])));
             let query = dice.vector(100, 1.0);
-            let plan = Plan { route: crate::params::Route::Exact, ef: 0, considered: Vec::new() };
+            let plan = Plan::by(crate::params::Route::Exact, 0);
             let found = live.search(&query, 10, None, &plan);
             assert_eq!(found.work.distances_coded, 4_000);
             assert!(found.work.distances_full < 200, "{metric:?}: {:?}", found.work);

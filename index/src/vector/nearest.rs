@@ -3,12 +3,16 @@
 use crate::bitmap::Bitmap;
 use crate::params::{Found, Outline, Plan};
 use crate::row::Row;
+use crate::selection::Selection;
 use std::borrow::Cow;
 
 /// The vectors of one field in one part.
 pub trait Nearest: Send + Sync {
     /// What the planner needs to know.
-    fn outline(&self) -> Outline;
+    fn outline(&self) -> Outline<'_>;
+
+    /// Of what is near the selected rows, the share that is selected as well; 0 where there is no graph.
+    fn together(&self, selection: &Selection) -> f32;
 
     /// The rows that have a vector; `None` where every row has one.
     fn present(&self) -> Option<&Bitmap>;
@@ -18,5 +22,5 @@ pub trait Nearest: Send + Sync {
 
     /// The `k` nearest rows of `allowed` (of all rows where it is `None`), by the given plan. A plan
     /// whose route the field does not have is served exactly. `query` has the field's size.
-    fn search(&self, query: &[f32], k: usize, allowed: Option<&Bitmap>, plan: &Plan) -> Found;
+    fn search(&self, query: &[f32], k: usize, allowed: Option<&Selection>, plan: &Plan) -> Found;
 }

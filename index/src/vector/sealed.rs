@@ -9,17 +9,19 @@
 //! A small part has neither graph nor lists, and no section in the last two.
 
 use crate::bitmap::Bitmap;
+use crate::effort::LADDER;
 use crate::error::{Error, Result};
 use crate::layout::{Sections, SectionsWriter};
 use crate::params::{Found, Outline, Plan, Route, Work};
 use crate::row::{Hit, Row, TopK};
-use crate::vector::calibrate::calibrate;
+use crate::selection::Selection;
+use crate::vector::calibrate::{Trace, Trial, calibrate};
 use crate::vector::flat::{self, Trust};
 use crate::vector::hnsw::build::{Layers, Order};
 use crate::vector::hnsw::graph::{Finished, Graph};
 use crate::vector::hnsw::known::{Known, Source};
 use crate::vector::hnsw::pool::{PLACES_MAX, Scratch};
-use crate::vector::hnsw::search::{Asked, Ground, descend};
+use crate::vector::hnsw::search::{Asked, Ground, descend, looked_at};
 use crate::vector::ivf::{self, Lists};
 use crate::vector::nearest::Nearest;
 use crate::vector::quant::full::{Full, Query};
@@ -34,7 +36,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const GRAPH_ROWS_MIN: u64 = 2_000;
 
 /// A walk through matching nodes starts from this many of them, spread over the part.
-const SPREAD_ENTRIES: u64 = 16;
+const SPREAD_ENTRIES: usize = 16;
 
 /// Where fewer of all pairs of rows come from one graph, the graph is built anew.
 const KNOWN_SHARE_MIN: f64 = 0.3;
@@ -202,17 +204,9 @@ impl SealedVectors {
         if stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let table = calibrate(read, &order.rows, |query, k, effort| opened.search_with(query, k, effort));
-        Graph::set_calibrated(&mut built.route, &table);
+        let efforts = calibrate(&opened, &order.rows[order.above().len()..]);
+        Graph::set_efforts(&mut built.route, &efforts);
         Ok(Some(built))
-    }
-
-    fn search_with(&self, query: &[f32], k: usize, effort: Option<u32>) -> Vec<Hit> {
-        let plan = match effort {
-            None => Plan { route: Route::Exact, ef: 0, considered: Vec::new() },
-            Some(ef) => Plan { route: Route::Graph, ef, considered: Vec::new() },
-        };
-        self.search(query, k, None, &plan).hits
     }
 
     /// Opens the three bodies and checks all that a search relies on.
@@ -242,10 +236,22 @@ impl SealedVectors {
         present + graph + self.lists.as_ref().map_or(0, Lists::memory_bytes)
     }
 
-    fn exact(&self, query: &[f32], k: usize, allowed: Option<&Bitmap>) -> Found {
+    /// Rows of the part.
+    pub(super) fn rows(&self) -> u32 {
+        self.full.rows()
+    }
+
+    /// A row's vector.
+    pub(super) fn values(&self, row: Row) -> Vec<f32> {
+        self.full.vector(row).into_owned()
+    }
+
+    /// The nearest, by comparing every row.
+    pub(super) fn exact(&self, query: &[f32], k: usize, allowed: Option<&Bitmap>) -> Found {
         self.scan(query, k, allowed, Trust::Bounds)
     }
 
+    /// The nearest, by looking at every code.
     fn scan(&self, query: &[f32], k: usize, allowed: Option<&Bitmap>, trust: Trust) -> Found {
         match &self.index {
             Some(index) => flat::nearest_by_codes(&self.full, &index.codes, query, k, allowed, trust),
@@ -253,13 +259,13 @@ impl SealedVectors {
         }
     }
 
-    /// What was found, or, where that was not enough, what an exact search finds.
-    fn or_exact(&self, tried: (Option<Found>, Work), query: &[f32], k: usize, allowed: Option<&Bitmap>) -> Found {
+    /// What was found, or, where that was not enough, what comparing everything finds.
+    fn or_exact(tried: (Option<Found>, Work), all: impl Fn() -> Found) -> Found {
         match tried {
             (Some(found), _) if !found.hits.is_empty() => found,
             (Some(_), _) => Found::nothing(),
             (None, in_vain) => {
-                let mut found = self.exact(query, k, allowed);
+                let mut found = all();
                 found.work += in_vain;
                 found
             }
@@ -272,41 +278,25 @@ impl SealedVectors {
         index: &Index,
         query: &[f32],
         k: usize,
-        allowed: Option<&Bitmap>,
+        allowed: Option<&Selection>,
         plan: &Plan,
     ) -> (Option<Found>, Work) {
         let mut work = Work::default();
         let query = Query::new(query);
         let ef = (plan.ef as usize).max(k);
-        let matching = match (allowed, self.full.present()) {
-            (None, _) => self.full.count(),
-            (Some(allowed), None) => allowed.len(),
-            (Some(allowed), Some(present)) => allowed.and_len(present),
-        };
+        let matching = self.matching(allowed);
         let near = Scratch::lend(|scratch| {
             let mut coded = std::mem::take(&mut scratch.coded);
             index.codes.encode_query(query, false, &mut coded);
-            let (order, tops) = (index.graph.order(), index.graph.tops().len());
-            index.codes.distances_of_leading(&index.tops, &mut coded, tops, &mut scratch.distances);
-            work.distances_coded += tops as u64;
-            let best =
-                scratch.distances.iter().copied().zip(0..).min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((0.0, 0));
-            let mut target = Asked { codes: &index.codes, query: &mut coded };
-            let upper = index.graph.upper().rev();
-            let near = descend(&mut target, best, upper, Some(order), scratch, &mut work);
+            let entries = self.entries(index, &mut coded, allowed, plan.route, scratch, &mut work);
+            let target = Asked { codes: &index.codes, query: &mut coded };
             let mut ground = Ground { base: index.graph.base(), target };
-            let entries = [near, order[0]];
-            let in_budget = match allowed {
+            let in_budget = match allowed.map(Selection::bits) {
                 None => ground.walk(&entries, ef, u64::MAX, |_| true, scratch, &mut work),
-                Some(allowed) => {
-                    let bits = allowed.bits(self.full.rows());
-                    // To have compared as many as match is to have lost against comparing those that do.
-                    let budget = matching.max(ef as u64);
+                Some(bits) => {
+                    let budget = budget(matching, ef);
                     if plan.route == Route::GraphFiltered {
-                        let every = (matching / SPREAD_ENTRIES).max(1) as usize;
-                        let spread = bits.iter().filter(|row| self.full.has(*row)).step_by(every).map(|row| row.0);
-                        let entries: Vec<u32> = entries.into_iter().chain(spread).collect();
-                        ground.walk_matching(&entries, ef, budget, &bits, scratch, &mut work)
+                        ground.walk_matching(&entries, ef, budget, bits, scratch, &mut work)
                     } else {
                         ground.walk(&entries, ef, budget, |place| bits.has(Row(place)), scratch, &mut work)
                     }
@@ -321,6 +311,99 @@ impl SealedVectors {
         });
         let Some(hits) = near else { return (None, work) };
         (Some(Found { hits, route: plan.route, effort: ef as u32, work }), work)
+    }
+
+    /// How many rows may be found.
+    fn matching(&self, allowed: Option<&Selection>) -> u64 {
+        match (allowed, self.full.present()) {
+            (None, _) => self.full.count(),
+            (Some(allowed), None) => allowed.count(),
+            (Some(allowed), Some(present)) => allowed.rows().and_len(present),
+        }
+    }
+
+    /// Where a walk begins: near the query, and spread over what matches where only that is walked through.
+    fn entries(
+        &self,
+        index: &Index,
+        query: &mut Coded,
+        allowed: Option<&Selection>,
+        route: Route,
+        scratch: &mut Scratch,
+        work: &mut Work,
+    ) -> Vec<u32> {
+        let (order, tops) = (index.graph.order(), index.graph.tops().len());
+        index.codes.distances_of_leading(&index.tops, query, tops, &mut scratch.distances);
+        work.distances_coded += tops as u64;
+        let best = scratch.distances.iter().copied().zip(0..).min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((0.0, 0));
+        let mut target = Asked { codes: &index.codes, query };
+        let near = descend(&mut target, best, index.graph.upper().rev(), Some(order), scratch, work);
+        let mut entries = vec![near, order[0]];
+        if let Some(allowed) = allowed.filter(|_| route == Route::GraphFiltered) {
+            let spread = allowed.spread();
+            let every = (spread.len() / SPREAD_ENTRIES).max(1);
+            entries.extend(spread.iter().filter(|row| self.full.has(**row)).step_by(every).map(|row| row.0));
+        }
+        entries
+    }
+
+    /// Asks with every effort of the ladder at once, as if one row did not stand in the graph.
+    pub(super) fn trial(&self, trial: &Trial<'_>, route: Route, allowed: Option<&Selection>) -> Trace {
+        let mut trace = Trace::new();
+        let Some(index) = &self.index else { return trace };
+        let (k, query, mut work) = (trial.k, Query::new(trial.query), Work::default());
+        let matching = self.matching(allowed);
+        let bits = allowed.map(Selection::bits);
+        let pass = |place: u32| bits.is_none_or(|bits| bits.has(Row(place)));
+        Scratch::lend(|scratch| {
+            let mut coded = std::mem::take(&mut scratch.coded);
+            index.codes.encode_query(query, false, &mut coded);
+            let entries = self.entries(index, &mut coded, allowed, route, scratch, &mut work);
+            let widest = LADDER[LADDER.len() - 1] as usize;
+            let target = Asked { codes: &index.codes, query: &mut coded };
+            let mut ground = Ground { base: index.graph.base(), target };
+            ground.begin_without(trial.without.0, &entries, widest, &pass, scratch, &mut work);
+            let mut goes_on = true;
+            while let Some(ef) = LADDER.get(trace.len()).map(|ef| *ef as usize) {
+                let in_budget = allowed.is_none() || work.distances_coded <= budget(matching, ef);
+                if ef < k {
+                    trace.push((0, work));
+                } else if !in_budget || (!goes_on && (scratch.pool.len() as u64) < matching.min(k as u64)) {
+                    // Given up: a search compares everything that matches then.
+                    work.distances_coded += matching;
+                    trace.resize(LADDER.len(), (k, work));
+                } else if !goes_on || scratch.pool.settled() >= ef {
+                    let near = scratch.pool.hits().take(ef).map(|(key, row)| (f32::from_bits(key), row));
+                    let sought = Sought { query, coded: &*ground.target.query, k, deviations: deviations(ef) };
+                    let hits = self.compared(index, &sought, near, &mut Work::default());
+                    let found = hits.iter().filter(|hit| trial.truth.contains(&hit.row)).count();
+                    trace.push((found, work));
+                    if found >= trial.truth.len().min(k) && !trial.whole {
+                        break;
+                    }
+                } else if route == Route::GraphFiltered
+                    && let Some(bits) = bits
+                {
+                    goes_on = ground.step_matching(bits, scratch, &mut work);
+                } else {
+                    goes_on = ground.step(&pass, looked_at(ef), scratch, &mut work);
+                }
+            }
+            scratch.coded = coded;
+        });
+        trace
+    }
+
+    /// Of the neighbours of selected rows, the share that is selected as well.
+    pub(super) fn measure_together(&self, selection: &Selection) -> f32 {
+        let Some(index) = &self.index else { return 0.0 };
+        let (base, bits) = (index.graph.base(), selection.bits());
+        let (mut all, mut selected) = (0u32, 0u32);
+        for link in selection.spread().iter().flat_map(|row| base.of(row.0)) {
+            all += 1;
+            selected += u32::from(bits.has(Row(link)));
+        }
+        if all == 0 { 0.0 } else { selected as f32 / all as f32 }
     }
 
     /// The `k` best of rows that come with their estimated distances, nearest first: compared on full vectors, until what
@@ -360,6 +443,11 @@ impl SealedVectors {
 /// A scan of codes takes estimates for the truth beyond so many standard deviations: it misses next to nothing.
 const CODES_DEVIATIONS: f32 = 5.0;
 
+/// To have compared as many as match is to have lost against comparing those that do.
+fn budget(matching: u64, ef: usize) -> u64 {
+    matching.max(ef as u64)
+}
+
 /// Beyond so many standard deviations an estimate is taken for the truth. Whoever walks twice as far for what is still
 /// missing looks further for it as well.
 fn deviations(ef: usize) -> f32 {
@@ -367,11 +455,24 @@ fn deviations(ef: usize) -> f32 {
 }
 
 impl Nearest for SealedVectors {
-    fn outline(&self) -> Outline {
-        let (links, calibrated) =
-            self.index.as_ref().map_or((0, [(0.0, 0); 4]), |index| (index.graph.width(), index.graph.calibrated()));
-        let lists = self.lists.as_ref().map(Lists::outline);
-        Outline { rows: self.full.count(), size: self.full.size() as u32, links, lists, calibrated }
+    fn outline(&self) -> Outline<'_> {
+        let size = self.full.size() as u32;
+        let code_bytes = self
+            .index
+            .as_ref()
+            .map_or(u64::from(size) * 4, |index| index.codes.memory_bytes() / u64::from(self.full.rows().max(1)));
+        let efforts = self.index.as_ref().map(|index| index.graph.efforts());
+        Outline {
+            rows: self.full.count(),
+            size,
+            code_bytes: code_bytes as u32,
+            efforts,
+            lists: self.lists.as_ref().map(Lists::outline),
+        }
+    }
+
+    fn together(&self, selection: &Selection) -> f32 {
+        self.measure_together(selection)
     }
 
     fn present(&self) -> Option<&Bitmap> {
@@ -382,16 +483,21 @@ impl Nearest for SealedVectors {
         self.full.has(row).then(|| self.full.vector(row))
     }
 
-    fn search(&self, query: &[f32], k: usize, allowed: Option<&Bitmap>, plan: &Plan) -> Found {
+    fn search(&self, query: &[f32], k: usize, allowed: Option<&Selection>, plan: &Plan) -> Found {
+        let by_codes = || self.scan(query, k, allowed.map(Selection::rows), Trust::Deviations(CODES_DEVIATIONS));
         if plan.route == Route::Codes {
-            return self.scan(query, k, allowed, Trust::Deviations(CODES_DEVIATIONS));
+            return by_codes();
         }
         if let (Route::Ivf, Some(lists), true) = (plan.route, &self.lists, k > 0) {
-            return self.or_exact(lists.search(&self.full, query, k, allowed, plan.ef), query, k, allowed);
+            let rows = allowed.map(Selection::rows);
+            let tried = lists.search(&self.full, query, k, rows, plan.ef);
+            return Self::or_exact(tried, || self.exact(query, k, rows));
         }
         let by_graph = matches!(plan.route, Route::Graph | Route::GraphFiltered) && k > 0;
-        let Some(index) = self.index.as_ref().filter(|_| by_graph) else { return self.exact(query, k, allowed) };
-        self.or_exact(self.by_graph(index, query, k, allowed, plan), query, k, allowed)
+        let Some(index) = self.index.as_ref().filter(|_| by_graph) else {
+            return self.exact(query, k, allowed.map(Selection::rows));
+        };
+        Self::or_exact(self.by_graph(index, query, k, allowed, plan), by_codes)
     }
 }
 

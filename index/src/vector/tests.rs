@@ -4,6 +4,7 @@ use crate::bitmap::Bitmap;
 use crate::layout::SectionsWriter;
 use crate::params::{Found, Plan, Route};
 use crate::row::{Hit, Kept, Row};
+use crate::selection::Selection;
 use crate::vector::live::LiveVectors;
 use crate::vector::metric::Metric;
 use crate::vector::nearest::Nearest;
@@ -94,7 +95,7 @@ fn build(spec: &VectorSpec, rows: u32, full: &Bytes, threads: usize) -> Built {
 }
 
 fn by(route: Route, ef: u32) -> Plan {
-    Plan { route, ef, considered: Vec::new() }
+    Plan::by(route, ef)
 }
 
 /// What anyone would compute, in double precision.
@@ -140,9 +141,10 @@ fn scans_of_live_and_sealed_parts_find_the_nearest() {
             for (round, k) in [1, 3, 10, 100].into_iter().enumerate() {
                 let query = dice.vector(24);
                 let every = Bitmap::from_rows((0..ROWS).filter(|row| row % (round as u32 * 3 + 1) == 0));
-                for allowed in [None, Some(&every)] {
-                    let of_live = live.search(&query, k, allowed, &by(Route::Exact, 0));
-                    let of_sealed = sealed.search(&query, k, allowed, &by(Route::Exact, 0));
+                let selection = Selection::new(every.clone(), ROWS);
+                for (allowed, selection) in [(None, None), (Some(&every), Some(&selection))] {
+                    let of_live = live.search(&query, k, selection, &by(Route::Exact, 0));
+                    let of_sealed = sealed.search(&query, k, selection, &by(Route::Exact, 0));
                     is_right(&sample, &query, k, allowed, &of_live.hits);
                     assert_eq!(of_live.hits, of_sealed.hits, "{metric:?} {seed}");
                 }
@@ -184,8 +186,8 @@ fn modest_effort_finds_nearly_everything() {
             wanted += truth.len();
         }
         assert!(found * 100 >= wanted * 97, "{metric:?}: {found} of {wanted}");
-        let calibrated = sealed.outline().calibrated;
-        assert!(calibrated[0].1 > 0 && calibrated.is_sorted_by_key(|entry| entry.0), "{calibrated:?}");
+        let curves = sealed.outline().efforts.unwrap().curves();
+        assert!(curves.iter().filter(|curve| curve.k <= 10).all(|curve| curve.rungs[6].recall > 0.6), "{curves:?}");
     }
 }
 
@@ -289,9 +291,10 @@ fn every_filter_gets_all_the_hits_there_are() {
                 let stride = if clustered { 1 } else { 1_009 };
                 let rows = (0..matching as u32).map(|at| (offset + at * stride) % ROWS);
                 let allowed = Bitmap::from_rows(rows);
+                let selection = Selection::new(allowed.clone(), ROWS);
                 let query = dice.vector(16);
                 for route in [Route::Exact, Route::Graph, Route::GraphFiltered] {
-                    let found = sealed.search(&query, 10, Some(&allowed), &by(route, 64));
+                    let found = sealed.search(&query, 10, Some(&selection), &by(route, 64));
                     let there =
                         (0..ROWS).filter(|row| allowed.has(Row(*row)) && sample.vectors[*row as usize].is_some());
                     assert_eq!(found.hits.len(), there.count().min(10), "{route:?} of {matching}");
@@ -316,7 +319,7 @@ fn vectors_come_back_bit_by_bit() {
     assert!(live.vector(Row(300)).is_none() && sealed.vector(Row(300)).is_none());
     let some = sample.vectors.iter().flatten().count() as u64;
     assert_eq!([live.outline().rows, sealed.outline().rows], [some, some]);
-    assert_eq!(sealed.outline().links, 0, "a small part has no graph");
+    assert!(sealed.outline().efforts.is_none(), "a small part has no graph");
 }
 
 #[test]
@@ -366,7 +369,7 @@ fn no_vector_at_all_is_no_trouble() {
 fn no_damage_panics() {
     let sample = Sample::new(8, ROWS, 8, Metric::Cosine, true);
     let mut dice = Dice(1);
-    let allowed = Bitmap::from_rows((0..ROWS).step_by(3));
+    let allowed = Selection::new(Bitmap::from_rows((0..ROWS).step_by(3)), ROWS);
     for round in 0..400 {
         let (mut full, mut built) = (sample.full.to_vec(), sample.built.clone());
         let body = [&mut full, &mut built.codes, &mut built.route].into_iter().nth(round % 3).unwrap();

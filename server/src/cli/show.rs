@@ -109,6 +109,19 @@ fn part(part: &PartPlan) -> String {
         }
     }
     let _ = write!(line, ", {}", micros(part.took_us as f64));
+    match &part.note[..] {
+        "floor" => line.push_str("; the least effort gives more recall than was asked for"),
+        "beyond_effort" => line.push_str("; no effort is known to reach the recall, so all that matches was compared"),
+        _ => {}
+    }
+    if let Some(measured) = part.measured {
+        let (low, high) = measured.bounds;
+        let _ = write!(
+            line,
+            "; {} queries like it: recall {:.3} ({low:.3} to {high:.3})",
+            measured.queries, measured.recall
+        );
+    }
     line
 }
 
@@ -144,7 +157,10 @@ fn explanation_json(explanation: &Explanation) -> Value {
             "retriever": part.retriever, "segment": part.segment, "rows": part.rows, "matching": part.matching,
             "route": part.route, "ef": part.ef, "distances_full": part.distances_full,
             "distances_coded": part.distances_coded, "expanded": part.expanded, "postings": part.postings,
-            "took_us": part.took_us, "considered": considered,
+            "took_us": part.took_us, "considered": considered, "recall": part.recall, "note": part.note,
+            "measured": part.measured.map(|measured| json!({
+                "recall": measured.recall, "low": measured.bounds.0, "high": measured.bounds.1, "queries": measured.queries,
+            })),
         })
     };
     let stages = explanation.stages.iter();
@@ -187,6 +203,9 @@ mod tests {
             postings: 0,
             took_us: 12,
             considered: vec![("exact".to_owned(), 10.0), ("graph".to_owned(), 90.0)],
+            recall: Some(1.0),
+            note: String::new(),
+            measured: None,
         };
         let plan = |ef| Plan { retriever: "dense".to_owned(), routes: vec!["graph".to_owned()], ef, matching: 1000 };
         QueryReply {

@@ -1,21 +1,26 @@
 //! One retriever over all parts of a snapshot: filter, plan, search, merge into one ranking.
 
 use crate::engine::error::Result;
-use crate::engine::pool::Deadline;
+use crate::engine::pool::{Deadline, Spare};
 use crate::engine::query::PartRun;
-use nigh_index::bitmap::Bitmap;
 use nigh_index::filter::condition::Condition;
-use nigh_index::filter::eval;
 use nigh_index::id::PointId;
 use nigh_index::params::{Found, Plan, Route, SearchParams};
-use nigh_index::query::plan::plan;
+use nigh_index::query::cost::Machine;
+use nigh_index::query::plan::{Asked, plan};
 use nigh_index::row::Row;
+use nigh_index::selection::Selection;
 use nigh_index::text::analyzer::Analyzer;
 use nigh_index::text::bm25::{self, Statistics, Weighted};
 use nigh_index::text::spec::TextSpec;
 use nigh_index::vector::nearest::Nearest;
 use nigh_storage::snapshot::{PartView, Snapshot};
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// A thread beside is worth starting for this much work, in microseconds.
+const HELPER_US: f64 = 200.0;
 
 /// A point in a ranking, and where it stands.
 #[derive(Copy, Clone, PartialEq, Debug)]
@@ -36,7 +41,7 @@ pub(crate) struct Ranking {
 /// The rows of one part that may be found.
 pub(crate) struct Allowed {
     /// `None`: all of them.
-    pub(crate) rows: Option<Bitmap>,
+    pub(crate) rows: Option<Arc<Selection>>,
     /// How many.
     pub(crate) matching: u64,
 }
@@ -49,64 +54,139 @@ pub(crate) struct Filtered {
     pub(crate) scanned: Vec<String>,
 }
 
+impl Filtered {
+    /// Points that match.
+    pub(crate) fn matching(&self) -> u64 {
+        self.parts.iter().map(|part| part.matching).sum()
+    }
+}
+
 /// Evaluates a filter over all parts; dead rows are not in what it leaves.
 pub(crate) fn filter(snapshot: &Snapshot, condition: Option<&Condition>, deadline: &Deadline) -> Result<Filtered> {
     let mut filtered = Filtered { parts: Vec::with_capacity(snapshot.parts.len()), scanned: Vec::new() };
     for view in &snapshot.parts {
         let rows = match condition {
-            None if view.dead.is_empty() => None,
-            None => {
-                let mut alive = Bitmap::full(view.part.rows());
-                alive.minus(&view.dead);
-                Some(alive)
-            }
+            None => view.selected_alive(),
             Some(condition) => {
                 deadline.check()?;
                 Some(matching(view, condition, &mut filtered.scanned)?)
             }
         };
-        let matching = rows.as_ref().map_or(u64::from(view.part.rows()), Bitmap::len);
+        let matching = rows.as_ref().map_or(u64::from(view.part.rows()), |rows| rows.count());
         filtered.parts.push(Allowed { rows, matching });
     }
     Ok(filtered)
 }
 
 /// The rows alive in one part that match; notes the fields that were scanned.
-pub(crate) fn matching(view: &PartView, condition: &Condition, scanned: &mut Vec<String>) -> Result<Bitmap> {
-    let matched = eval::eval(condition, view.part.fields(), view)?;
-    for field in matched.scanned {
-        if !scanned.contains(&field) {
-            scanned.push(field);
+pub(crate) fn matching(view: &PartView, condition: &Condition, scanned: &mut Vec<String>) -> Result<Arc<Selection>> {
+    let matching = view.matching(condition)?;
+    for field in matching.scanned.iter() {
+        if !scanned.contains(field) {
+            scanned.push(field.clone());
         }
     }
-    let mut rows = matched.rows;
-    rows.minus(&view.dead);
-    Ok(rows)
+    Ok(matching.rows)
 }
 
-/// The `k` nearest of what is allowed.
+/// A dense retriever's question.
+#[derive(Copy, Clone)]
+pub(crate) struct Dense<'q> {
+    /// The place of the vector field in the spec.
+    pub(crate) field: usize,
+    /// Near to what.
+    pub(crate) vector: &'q [f32],
+    /// Hits wanted.
+    pub(crate) k: usize,
+    /// How hard it tries.
+    pub(crate) params: SearchParams,
+    /// What live queries say of the curves of effort.
+    pub(crate) correction: f32,
+}
+
+/// The nearest of what is allowed. Parts are searched side by side where that pays and `spare` lends threads.
 pub(crate) fn dense(
     snapshot: &Snapshot,
     allowed: &Filtered,
-    field: usize,
-    vector: &[f32],
-    k: usize,
-    params: &SearchParams,
+    dense: &Dense<'_>,
+    spare: &dyn Fn() -> Option<Spare>,
     deadline: &Deadline,
 ) -> Result<Ranking> {
-    let mut ranking = Ranking::over(snapshot);
-    for (at, (view, allowed)) in snapshot.parts.iter().zip(&allowed.parts).enumerate() {
+    let parts: Vec<(&PartView, &Allowed)> = snapshot.parts.iter().zip(&allowed.parts).collect();
+    let plans: Vec<Plan> = parts.iter().map(|(view, allowed)| planned(view, allowed, dense)).collect();
+    let search = |at: usize| {
         deadline.check()?;
-        let begin = Instant::now();
-        let nearest = view.part.nearest(field);
-        let plan = plan(&nearest.outline(), with_vector(nearest, allowed), k, params);
+        let (begin, (view, allowed), plan) = (Instant::now(), parts[at], &plans[at]);
         let found = match plan.route {
             Route::Empty => Found::nothing(),
-            _ => nearest.search(vector, k, allowed.rows.as_ref(), &plan),
+            _ => view.part.nearest(dense.field).search(dense.vector, dense.k, allowed.rows.as_deref(), plan),
         };
-        ranking.add(at, view, allowed, found, Some(plan), begin);
+        Ok((found, begin.elapsed()))
+    };
+    let helpers = helpers(&plans, spare);
+    let found = side_by_side(parts.len(), helpers.len(), &search);
+    drop(helpers);
+    let mut ranking = Ranking::over(snapshot);
+    for (at, ((found, took), plan)) in found.into_iter().collect::<Result<Vec<_>>>()?.into_iter().zip(plans).enumerate()
+    {
+        ranking.add(at, parts[at], found, Some(plan), took);
     }
-    Ok(ranking.best(k))
+    Ok(ranking.best(dense.k))
+}
+
+fn planned(view: &PartView, allowed: &Allowed, dense: &Dense<'_>) -> Plan {
+    let nearest = view.part.nearest(dense.field);
+    let (k, params, correction) = (dense.k, dense.params, dense.correction);
+    let asked = Asked { matching: with_vector(nearest, allowed), k, params, correction };
+    let together = || {
+        let measured = |rows: &Arc<Selection>| rows.together(dense.field, |rows| nearest.together(rows));
+        allowed.rows.as_ref().map_or(1.0, measured)
+    };
+    plan(&nearest.outline(), &asked, &Machine::default(), together)
+}
+
+/// Threads that are worth having beside the own one: what is not the costliest part is theirs to take.
+fn helpers(plans: &[Plan], spare: &dyn Fn() -> Option<Spare>) -> Vec<Spare> {
+    let cost_us = |plan: &Plan| {
+        let chosen = plan.considered.iter().find(|way| way.0 == plan.route);
+        chosen.map_or(0.0, |way| way.1)
+    };
+    let costs_us: Vec<f64> = plans.iter().map(cost_us).collect();
+    let most_us = costs_us.iter().copied().fold(0.0, f64::max);
+    let rest_us = costs_us.iter().sum::<f64>() - most_us;
+    let worth = (rest_us / HELPER_US) as usize;
+    std::iter::from_fn(spare).take(worth.min(plans.len().saturating_sub(1))).collect()
+}
+
+/// Does the works `0..count`, each once, on this thread and so many more; in order of their numbers.
+fn side_by_side<T: Send>(count: usize, helpers: usize, work: &(impl Fn(usize) -> Result<T> + Sync)) -> Vec<Result<T>> {
+    if helpers == 0 {
+        return (0..count).map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let take = || {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            if at >= count {
+                return done;
+            }
+            done.push((at, work(at)));
+        }
+    };
+    let mut done = std::thread::scope(|scope| {
+        let helpers: Vec<_> = (0..helpers).map(|_| scope.spawn(take)).collect();
+        let mut done = take();
+        for helper in helpers {
+            match helper.join() {
+                Ok(more) => done.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        done
+    });
+    done.sort_unstable_by_key(|one| one.0);
+    done.into_iter().map(|one| one.1).collect()
 }
 
 /// How many of the allowed rows have a vector.
@@ -114,7 +194,7 @@ fn with_vector(nearest: &dyn Nearest, allowed: &Allowed) -> u64 {
     match (nearest.present(), &allowed.rows) {
         (None, _) => allowed.matching,
         (Some(present), None) => present.len(),
-        (Some(present), Some(rows)) => present.and_len(rows),
+        (Some(present), Some(rows)) => present.and_len(rows.rows()),
     }
 }
 
@@ -132,7 +212,7 @@ pub(crate) fn text(
     let mut statistics = Statistics::default();
     for view in &snapshot.parts {
         deadline.check()?;
-        statistics += &view.part.text(field).statistics(&terms, &view.dead)?;
+        statistics += &view.statistics(field, &terms)?;
     }
     let weighted = Weighted::new(&terms, &statistics, spec);
     let mut ranking = Ranking::over(snapshot);
@@ -141,9 +221,9 @@ pub(crate) fn text(
         let begin = Instant::now();
         let found = match allowed.matching {
             0 => Found::nothing(),
-            _ => view.part.text(field).search(&weighted, k, allowed.rows.as_ref())?,
+            _ => view.part.text(field).search(&weighted, k, allowed.rows.as_deref())?,
         };
-        ranking.add(at, view, allowed, found, None, begin);
+        ranking.add(at, (view, allowed), found, None, begin.elapsed());
     }
     Ok(ranking.best(k))
 }
@@ -153,7 +233,14 @@ impl Ranking {
         Self { placed: Vec::new(), parts: Vec::with_capacity(snapshot.parts.len()) }
     }
 
-    fn add(&mut self, at: usize, view: &PartView, allowed: &Allowed, found: Found, plan: Option<Plan>, begin: Instant) {
+    fn add(
+        &mut self,
+        at: usize,
+        (view, allowed): (&PartView, &Allowed),
+        found: Found,
+        plan: Option<Plan>,
+        took: Duration,
+    ) {
         let place =
             |hit: &nigh_index::row::Hit| Placed { id: view.part.id(hit.row), score: hit.score, part: at, row: hit.row };
         self.placed.extend(found.hits.iter().map(place));
@@ -164,8 +251,11 @@ impl Ranking {
             route: found.route,
             ef: found.effort,
             work: found.work,
+            recall: plan.as_ref().and_then(|plan| plan.recall),
+            note: plan.as_ref().and_then(|plan| plan.note),
+            measured: None,
             considered: plan.map_or_else(Vec::new, |plan| plan.considered),
-            took_us: begin.elapsed().as_micros() as u64,
+            took_us: took.as_micros() as u64,
         });
     }
 
@@ -174,5 +264,32 @@ impl Ranking {
         self.placed.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
         self.placed.truncate(k);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_work_is_done_once_and_in_order() {
+        for (count, helpers) in [(0, 0), (1, 0), (5, 0), (5, 1), (50, 3), (2, 4)] {
+            let done = side_by_side(count, helpers, &|at| Ok(at * 3));
+            let done: Vec<usize> = done.into_iter().map(Result::unwrap).collect();
+            assert_eq!(done, (0..count).map(|at| at * 3).collect::<Vec<_>>(), "{count} works, {helpers} helpers");
+        }
+    }
+
+    #[test]
+    fn helpers_are_asked_for_where_there_is_enough_to_do() {
+        let pool = crate::engine::pool::Pool::new("the queue", 4, 0);
+        let plan = |cost_us| Plan { considered: vec![(Route::Exact, cost_us)], ..Plan::by(Route::Exact, 0) };
+        let asked = |costs: &[f64]| {
+            let plans: Vec<Plan> = costs.iter().map(|cost| plan(*cost)).collect();
+            helpers(&plans, &|| pool.spare()).len()
+        };
+        assert_eq!([asked(&[]), asked(&[9e9]), asked(&[100.0, 90.0, 80.0])], [0; 3]);
+        assert_eq!(asked(&[500.0, 250.0]), 1);
+        assert_eq!(asked(&[9e3; 9]), 4, "no more than the pool has to spare");
     }
 }

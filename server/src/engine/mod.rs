@@ -4,6 +4,7 @@
 //! catalog   which collections there are, how they are        search   walks a query's retrievers, fuses
 //! pool      async ends here: permits, queue, deadline        fetch    one retriever over all parts
 //! write     batches                                          read     payloads and vectors of winners, pages, counts
+//! recall    how good live queries were
 //! ```
 
 pub mod catalog;
@@ -12,11 +13,13 @@ pub mod fetch;
 pub mod pool;
 pub mod query;
 pub mod read;
+pub mod recall;
 pub mod search;
 pub mod write;
 
 use crate::config::Limits;
 use pool::Pool;
+use recall::Recalls;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -28,6 +31,7 @@ pub struct Engine {
     limits: Limits,
     reads: Pool,
     writes: Pool,
+    recalls: Arc<Recalls>,
     /// Whether every collection of the catalog was opened, or quarantined.
     opened: AtomicBool,
 }
@@ -38,11 +42,17 @@ impl Engine {
         Self {
             reads: Pool::new("the queue of reads", limits.reads_running, limits.reads_queued),
             writes: Pool::new("the queue of writes", limits.writes_running, limits.writes_queued),
+            recalls: Arc::default(),
             opened: AtomicBool::new(false),
             store,
             root,
             limits,
         }
+    }
+
+    /// What live queries came to.
+    pub fn recalls(&self) -> &Recalls {
+        &self.recalls
     }
 
     /// What may be asked for.

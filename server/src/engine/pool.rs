@@ -12,7 +12,7 @@ use crate::engine::error::{Error, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Waiting callers should be through after about this time.
 const RETRY_MS: u64 = 100;
@@ -64,7 +64,11 @@ impl Drop for Waiting {
     }
 }
 
-/// Threads for one kind of work.
+/// A permit that was to spare; given back when it is dropped.
+pub struct Spare(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+
+/// Threads for one kind of work. Clones share them.
+#[derive(Clone)]
 pub struct Pool {
     name: &'static str,
     running: Arc<Semaphore>,
@@ -88,6 +92,11 @@ impl Pool {
     /// Callers that run or wait.
     pub fn taken(&self) -> usize {
         self.places_max - self.places.available_permits()
+    }
+
+    /// A permit that nobody waits for, where there is one: for work that can be shared, or left out.
+    pub fn spare(&self) -> Option<Spare> {
+        self.running.clone().try_acquire_owned().ok().map(Spare)
     }
 
     /// Runs the work on a blocking thread, in turn.

@@ -1,9 +1,10 @@
 //! What is asked for and what is answered, as the engine sees it.
 
+use crate::engine::recall::Measured;
 use bytes::Bytes;
 use nigh_index::filter::condition::Condition;
 use nigh_index::id::PointId;
-use nigh_index::params::{Route, SearchParams, Work};
+use nigh_index::params::{Note, Route, SearchParams, Work};
 use nigh_index::query::fuse::Rrf;
 
 /// A query: retrievers, and how their rankings become one.
@@ -156,6 +157,12 @@ pub struct PartRun {
     pub ef: u32,
     /// What it cost.
     pub work: Work,
+    /// The recall that the plan is known to come to; `None` where nobody measured it.
+    pub recall: Option<f32>,
+    /// What has to be said of the plan.
+    pub note: Option<Note>,
+    /// What queries like this one came to lately.
+    pub measured: Option<Measured>,
     /// Every plan weighed, with its estimated cost in microseconds.
     pub considered: Vec<(Route, f64)>,
     /// The time it took.

@@ -6,11 +6,11 @@ use crate::engine::fetch;
 use crate::engine::pool::Deadline;
 use crate::engine::query::{Get, Page, PayloadSelection, Record, Scroll, VectorSelection};
 use bytes::Bytes;
-use nigh_index::bitmap::Bitmap;
 use nigh_index::filter::condition::Condition;
 use nigh_index::filter::eval;
 use nigh_index::id::PointId;
 use nigh_index::row::Row;
+use nigh_index::selection::Selection;
 use nigh_storage::collection::Collection;
 use nigh_storage::snapshot::{PartView, Snapshot};
 use serde_json::Value;
@@ -104,7 +104,7 @@ fn page(snapshot: &Snapshot, scroll: &Scroll, deadline: &Deadline) -> Result<Pag
             Some(filter) => Some(fetch::matching(view, filter, &mut scanned)?),
             None => None,
         };
-        if matching.as_ref().is_none_or(|rows| !rows.is_empty()) {
+        if matching.as_ref().is_none_or(|rows| rows.count() > 0) {
             parts.push(alive_from(view, matching, &from));
         }
     }
@@ -131,10 +131,10 @@ fn page(snapshot: &Snapshot, scroll: &Scroll, deadline: &Deadline) -> Result<Pag
 type Alive<'s> = Box<dyn Iterator<Item = (PointId, Row)> + 's>;
 
 /// The rows from an id on that are alive, and match where something has to be matched.
-fn alive_from<'s>(view: &'s PartView, matching: Option<Bitmap>, from: &PointId) -> (&'s PartView, Alive<'s>) {
+fn alive_from<'s>(view: &'s PartView, matching: Option<Arc<Selection>>, from: &PointId) -> (&'s PartView, Alive<'s>) {
     let rows = view.part.ids_from(from);
     match matching {
-        Some(matching) => (view, Box::new(rows.filter(move |(_, row)| matching.has(*row)))),
+        Some(matching) => (view, Box::new(rows.filter(move |(_, row)| matching.rows().has(*row)))),
         None => (view, Box::new(rows.filter(|(_, row)| !view.dead.has(*row)))),
     }
 }

@@ -10,34 +10,96 @@
 use crate::config::Limits;
 use crate::engine::Engine;
 use crate::engine::error::{Error, Result};
-use crate::engine::fetch::{self, Filtered, Placed, Ranking};
-use crate::engine::pool::Deadline;
-use crate::engine::query::{Answer, Hit, Kind, Query, Retriever, Run, Stage, Target};
+use crate::engine::fetch::{self, Dense, Filtered, Placed, Ranking};
+use crate::engine::pool::{Deadline, Pool};
+use crate::engine::query::{Answer, Hit, Kind, PartRun, Query, Retriever, Run, Stage, Target};
 use crate::engine::read;
+use crate::engine::recall::{self, Recalls, Sample};
 use nigh_index::filter::condition::Condition;
 use nigh_index::filter::eval;
 use nigh_index::id::PointId;
+use nigh_index::params::SearchParams;
 use nigh_storage::collection::Collection;
 use nigh_storage::schema::CollectionSpec;
 use nigh_storage::snapshot::Snapshot;
 use std::collections::HashMap;
-use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// A query that is answered exactly beside is given up after this.
+const SHADOW_MAX: Duration = Duration::from_secs(1);
+/// A query for more hits is not answered exactly beside.
+const SHADOW_HITS_MAX: usize = 1_000;
 
 impl Engine {
     /// Answers a query.
     pub async fn query(&self, collection: Arc<Collection>, query: Query, deadline: &Deadline) -> Result<Answer> {
         check(&query, collection.spec(), &self.limits)?;
         let begin = Instant::now();
-        let until = deadline.clone();
+        let (until, recalls, reads) = (deadline.clone(), self.recalls.clone(), self.reads.clone());
         let work = move || {
             let mut clock = Clock { begin, stages: Vec::new() };
             clock.end("queue");
-            search(&collection.snapshot(), &query, clock, &until)
+            let (snapshot, name) = (collection.snapshot(), collection.name());
+            let walk =
+                Walk { snapshot: &snapshot, name, query: &query, recalls: &recalls, reads: &reads, deadline: &until };
+            walk.search(clock)
         };
-        self.reads.run(deadline, work).await
+        let (answer, shadow) = self.reads.run(deadline, work).await?;
+        if let Some(shadow) = shadow {
+            self.answer_exactly(shadow);
+        }
+        Ok(answer)
     }
+
+    /// Answers a query once more, exactly, where nobody else wants the time; nobody waits for it.
+    fn answer_exactly(&self, shadow: Shadow) {
+        // Two to spare: one for this, one for whoever comes while it runs.
+        let (Some(spare), Some(_)) = (self.reads.spare(), self.reads.spare()) else { return };
+        let recalls = self.recalls.clone();
+        drop(tokio::task::spawn_blocking(move || {
+            let _spare = spare;
+            let Some(_turn) = recalls.begin() else { return };
+            match shadow.sample() {
+                Ok(sample) => recalls.add(shadow.kind, &sample),
+                Err(err) => tracing::debug!(%err, "a query could not be answered exactly as well"),
+            }
+        }));
+    }
+}
+
+/// A query that was answered, and what it takes to answer it exactly.
+struct Shadow {
+    snapshot: Arc<Snapshot>,
+    allowed: Arc<Filtered>,
+    kind: recall::Kind,
+    field: usize,
+    vector: Vec<f32>,
+    k: usize,
+    asked: Option<f32>,
+    scores: Vec<f32>,
+}
+
+impl Shadow {
+    fn sample(&self) -> Result<Sample> {
+        let params = SearchParams { exact: true, ..SearchParams::default() };
+        let dense = Dense { field: self.field, vector: &self.vector, k: self.k, params, correction: 1.0 };
+        let deadline = Deadline::after(Some(SHADOW_MAX));
+        let truth = fetch::dense(&self.snapshot, &self.allowed, &dense, &|| None, &deadline)?.placed;
+        let last = truth.last().map_or(f32::INFINITY, |last| last.score);
+        let found = self.scores.iter().filter(|score| **score >= last).count().min(truth.len());
+        Ok(Sample { found: found as u32, wanted: truth.len() as u32, asked: self.asked })
+    }
+}
+
+/// A query on its way over one snapshot.
+struct Walk<'w> {
+    snapshot: &'w Arc<Snapshot>,
+    name: &'w str,
+    query: &'w Query,
+    recalls: &'w Recalls,
+    reads: &'w Pool,
+    deadline: &'w Deadline,
 }
 
 /// Measures one stage after the other.
@@ -117,51 +179,119 @@ fn threshold(field: &str, value: Option<f32>) -> Result<()> {
     }
 }
 
-fn search(snapshot: &Snapshot, query: &Query, mut clock: Clock, deadline: &Deadline) -> Result<Answer> {
-    let mut scanned: Vec<String> = Vec::new();
-    let mut filtered: Vec<Rc<Filtered>> = Vec::with_capacity(query.retrievers.len());
-    for (at, retriever) in query.retrievers.iter().enumerate() {
-        let same = query.retrievers[..at].iter().position(|other| other.filter == retriever.filter);
-        let one = match same {
-            Some(same) => filtered[same].clone(),
-            None => Rc::new(narrowed(snapshot, query.filter.as_ref(), retriever.filter.as_ref(), deadline)?),
-        };
-        scanned.extend(one.scanned.iter().filter(|_| same.is_none()).cloned());
-        filtered.push(one);
-    }
-    scanned.sort_unstable();
-    scanned.dedup();
-    clock.end("filter");
-
-    let (mut rankings, mut runs) = (Vec::new(), Vec::new());
-    for (retriever, allowed) in query.retrievers.iter().zip(&filtered) {
-        let Ranking { mut placed, parts } = retrieve(snapshot, retriever, allowed, deadline)?;
-        keep_above(&mut placed, retriever.score_threshold, |score| outward(snapshot, retriever, score));
-        let matching = allowed.parts.iter().map(|part| part.matching).sum();
-        runs.push(Run { retriever: retriever.name.clone(), matching, parts });
-        rankings.push(placed);
-        clock.end(format!("retrieve {}", retriever.name));
-    }
-
-    let winners = match &rankings[..] {
-        [only] => window(query, only.iter().copied(), |score| outward(snapshot, &query.retrievers[0], score)),
-        several => {
-            let fused = fuse(snapshot, query, several);
-            clock.end("fuse");
-            fused
+impl Walk<'_> {
+    fn search(&self, mut clock: Clock) -> Result<(Answer, Option<Shadow>)> {
+        let (snapshot, query) = (self.snapshot, self.query);
+        let mut scanned: Vec<String> = Vec::new();
+        let mut filtered: Vec<Arc<Filtered>> = Vec::with_capacity(query.retrievers.len());
+        for (at, retriever) in query.retrievers.iter().enumerate() {
+            let same = query.retrievers[..at].iter().position(|other| other.filter == retriever.filter);
+            let one = match same {
+                Some(same) => filtered[same].clone(),
+                None => Arc::new(narrowed(snapshot, query.filter.as_ref(), retriever.filter.as_ref(), self.deadline)?),
+            };
+            scanned.extend(one.scanned.iter().filter(|_| same.is_none()).cloned());
+            filtered.push(one);
         }
-    };
+        scanned.sort_unstable();
+        scanned.dedup();
+        clock.end("filter");
 
-    let ranks = if query.explain { ranks(snapshot, query, &rankings) } else { Vec::new() };
-    let mut hits = Vec::with_capacity(winners.len());
-    for (placed, score) in winners {
-        let view = &snapshot.parts[placed.part];
-        let record = read::record(view, placed.row, placed.id, &query.payload, &query.vectors)?;
-        let placings = ranks.iter().map(|ranks| ranks.get(&placed.id).copied()).collect();
-        hits.push(Hit { record, score, placings });
+        let mut shadow = None;
+        let (mut rankings, mut runs) = (Vec::new(), Vec::new());
+        for (retriever, allowed) in query.retrievers.iter().zip(&filtered) {
+            let Ranking { mut placed, parts } = self.retrieve(retriever, allowed)?;
+            if shadow.is_none() {
+                shadow = self.shadow(retriever, allowed, &placed, &parts);
+            }
+            keep_above(&mut placed, retriever.score_threshold, |score| outward(snapshot, retriever, score));
+            runs.push(Run { retriever: retriever.name.clone(), matching: allowed.matching(), parts });
+            rankings.push(placed);
+            clock.end(format!("retrieve {}", retriever.name));
+        }
+
+        let winners = match &rankings[..] {
+            [only] => window(query, only.iter().copied(), |score| outward(snapshot, &query.retrievers[0], score)),
+            several => {
+                let fused = fuse(snapshot, query, several);
+                clock.end("fuse");
+                fused
+            }
+        };
+
+        let ranks = if query.explain { ranks(snapshot, query, &rankings) } else { Vec::new() };
+        let mut hits = Vec::with_capacity(winners.len());
+        for (placed, score) in winners {
+            let view = &snapshot.parts[placed.part];
+            let record = read::record(view, placed.row, placed.id, &query.payload, &query.vectors)?;
+            let placings = ranks.iter().map(|ranks| ranks.get(&placed.id).copied()).collect();
+            hits.push(Hit { record, score, placings });
+        }
+        clock.end("read");
+        Ok((Answer { hits, seq: snapshot.seq, runs, scanned, stages: clock.stages }, shadow))
     }
-    clock.end("read");
-    Ok(Answer { hits, seq: snapshot.seq, runs, scanned, stages: clock.stages })
+
+    fn retrieve(&self, retriever: &Retriever, allowed: &Filtered) -> Result<Ranking> {
+        let (snapshot, deadline, k) = (self.snapshot, self.deadline, retriever.limit);
+        let dense = |field: usize, vector: &[f32], k: usize, params: SearchParams| {
+            let kind = self.kind(field, allowed);
+            let correction = self.recalls.correction(&kind);
+            let dense = Dense { field, vector, k, params, correction };
+            let mut ranking = fetch::dense(snapshot, allowed, &dense, &|| self.reads.spare(), deadline)?;
+            if self.query.explain {
+                let measured = self.recalls.of(&kind);
+                ranking.parts.iter_mut().for_each(|part| part.measured = measured);
+            }
+            Ok(ranking)
+        };
+        match &retriever.kind {
+            Kind::Text { field, query } => {
+                fetch::text(snapshot, allowed, *field, &snapshot.spec.texts[*field].spec, query, k, deadline)
+            }
+            Kind::Dense { field, target: Target::Vector(vector), params } => dense(*field, vector, k, *params),
+            Kind::Dense { field, target: Target::Point(id), params } => {
+                let missing = |what| Error::Missing { what, name: id.to_string() };
+                let (part, row) = snapshot.find(id).ok_or_else(|| missing("point"))?;
+                let vector = snapshot.parts[part].part.nearest(*field).vector(row);
+                let vector = vector.ok_or_else(|| missing("vector of this field at point"))?;
+                // One more, because the point itself is left out.
+                let mut ranking = dense(*field, &vector, k + 1, *params)?;
+                ranking.placed.retain(|placed| placed.id != *id);
+                ranking.placed.truncate(k);
+                Ok(ranking)
+            }
+        }
+    }
+
+    /// What queries like this one are tallied under.
+    fn kind(&self, field: usize, allowed: &Filtered) -> recall::Kind {
+        let share = allowed.matching() as f64 / self.snapshot.points().max(1) as f64;
+        recall::Kind::new(self.name, &self.snapshot.spec.vectors[field].name, share)
+    }
+
+    /// What it takes to answer a retriever exactly as well, where it is its turn.
+    fn shadow(
+        &self,
+        retriever: &Retriever,
+        allowed: &Arc<Filtered>,
+        placed: &[Placed],
+        parts: &[PartRun],
+    ) -> Option<Shadow> {
+        let Kind::Dense { field, target: Target::Vector(vector), params } = &retriever.kind else { return None };
+        let with_effort = parts.iter().any(|part| part.ef > 0);
+        // An effort that was given by number promises nothing.
+        let wanted = params.ef.is_none() && with_effort && retriever.limit <= SHADOW_HITS_MAX;
+        (wanted && self.recalls.is_due()).then(|| Shadow {
+            snapshot: self.snapshot.clone(),
+            allowed: allowed.clone(),
+            kind: self.kind(*field, allowed),
+            field: *field,
+            vector: vector.clone(),
+            k: retriever.limit,
+            asked: params.recall,
+            scores: placed.iter().map(|placed| placed.score).collect(),
+        })
+    }
 }
 
 fn narrowed(
@@ -176,29 +306,6 @@ fn narrowed(
             fetch::filter(snapshot, Some(&both), deadline)
         }
         (one, other) => fetch::filter(snapshot, one.or(other), deadline),
-    }
-}
-
-fn retrieve(snapshot: &Snapshot, retriever: &Retriever, allowed: &Filtered, deadline: &Deadline) -> Result<Ranking> {
-    let k = retriever.limit;
-    match &retriever.kind {
-        Kind::Text { field, query } => {
-            fetch::text(snapshot, allowed, *field, &snapshot.spec.texts[*field].spec, query, k, deadline)
-        }
-        Kind::Dense { field, target: Target::Vector(vector), params } => {
-            fetch::dense(snapshot, allowed, *field, vector, k, params, deadline)
-        }
-        Kind::Dense { field, target: Target::Point(id), params } => {
-            let missing = |what| Error::Missing { what, name: id.to_string() };
-            let (part, row) = snapshot.find(id).ok_or_else(|| missing("point"))?;
-            let vector = snapshot.parts[part].part.nearest(*field).vector(row);
-            let vector = vector.ok_or_else(|| missing("vector of this field at point"))?;
-            // One more, because the point itself is left out.
-            let mut ranking = fetch::dense(snapshot, allowed, *field, &vector, k + 1, params, deadline)?;
-            ranking.placed.retain(|placed| placed.id != *id);
-            ranking.placed.truncate(k);
-            Ok(ranking)
-        }
     }
 }
 

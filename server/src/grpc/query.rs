@@ -184,6 +184,14 @@ fn part_plan(retriever: &str, part: &PartRun) -> v1::PartPlan {
         postings: part.work.postings,
         took_us: part.took_us,
         considered: part.considered.iter().map(cost).collect(),
+        recall: part.recall,
+        note: part.note.map_or(String::new(), |note| note.name().to_owned()),
+        measured: part.measured.map(|measured| v1::MeasuredRecall {
+            recall: measured.recall,
+            low: measured.low,
+            high: measured.high,
+            queries: measured.queries,
+        }),
     }
 }
 

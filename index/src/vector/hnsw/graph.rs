@@ -5,7 +5,7 @@
 //! it is so small that all of it is compared, which takes less time than walking it and starts nearer.
 //!
 //! ```text
-//! calibrated  4 x (recall in 1/10000 u32, effort u32)     comes first: it is filled in last
+//! calibrated  curves of recall and work (effort)           comes first: it is filled in last
 //! head        rows u32 | width u32 | m u32 | levels u32 | tops u32     levels with links above the base
 //! links       rows x width x u32       NONE ends a list
 //! order       places of level 1 x u32  the row at each place; the first `tops` are the highest level
@@ -15,6 +15,7 @@
 //! Every link is checked at open, so a walk cannot leave the graph.
 
 use crate::bitmap::Bitmap;
+use crate::effort::{Efforts, WORDS};
 use crate::error::{Error, Result};
 use crate::layout::{Array, Sections, SectionsWriter};
 use crate::row::Row;
@@ -75,7 +76,7 @@ pub(in crate::vector) struct Graph {
     order: Array<u32>,
     tops: usize,
     upper: Vec<Array<u32>>,
-    calibrated: [(f32, u32); 4],
+    efforts: Efforts,
 }
 
 /// What a build hands over to be laid down.
@@ -103,7 +104,7 @@ impl Finished<'_> {
         let head = [self.rows, self.width as u32, self.m as u32, self.upper.len() as u32, self.tops as u32];
         let mut out = SectionsWriter::new(Vec::with_capacity(size_of_val(self.links) * 5 / 4 + 4096));
         let mut write = || {
-            out.put("calibrated", &[0u32; 8])?;
+            out.put("calibrated", &Efforts::default().to_words())?;
             out.put("head", &head)?;
             out.put("links", self.links)?;
             out.put("order", self.order)?;
@@ -149,19 +150,14 @@ impl Graph {
         if tops == 0 || tops as usize > places_max {
             return Err(Error::corrupt("head", 16, format!("{tops} entries do not fit {places_max} places")));
         }
-        let pairs = sections.array_of::<u32>("calibrated", 8)?;
-        let mut calibrated = [(0.0, 0); 4];
-        for (entry, pair) in calibrated.iter_mut().zip(pairs.chunks_exact(2)) {
-            *entry = (pair[0] as f32 / 10_000.0, pair[1]);
-        }
+        let efforts = Efforts::from_words(&sections.array_of::<u32>("calibrated", WORDS)?)?;
         let links = Block::copy_of(bytemuck::cast_slice(&links));
-        Ok(Self { width: width as usize, m: m as usize, links, order, tops: tops as usize, upper, calibrated })
+        Ok(Self { width: width as usize, m: m as usize, links, order, tops: tops as usize, upper, efforts })
     }
 
-    /// Fills in, in a body just made, what it takes to reach a recall.
-    pub(in crate::vector) fn set_calibrated(body: &mut [u8], calibrated: &[(f32, u32); 4]) {
-        let numbers = calibrated.iter().flat_map(|(recall, ef)| [(recall * 10_000.0).round() as u32, *ef]);
-        for (bytes, number) in body.chunks_exact_mut(4).zip(numbers) {
+    /// Fills in, in a body just made, what efforts come to.
+    pub(in crate::vector) fn set_efforts(body: &mut [u8], efforts: &Efforts) {
+        for (bytes, number) in body.chunks_exact_mut(4).zip(efforts.to_words()) {
             bytes.copy_from_slice(&number.to_le_bytes());
         }
     }
@@ -191,14 +187,9 @@ impl Graph {
         self.m == spec.m as usize && self.width == 2 * self.m
     }
 
-    /// Links of a node on the base level, at most.
-    pub(in crate::vector) fn width(&self) -> u32 {
-        self.width as u32
-    }
-
-    /// The effort that reaches a recall, rising.
-    pub(in crate::vector) fn calibrated(&self) -> [(f32, u32); 4] {
-        self.calibrated
+    /// What efforts come to.
+    pub(in crate::vector) fn efforts(&self) -> &Efforts {
+        &self.efforts
     }
 
     /// Bytes held in memory of our own.

@@ -71,6 +71,15 @@ impl Pool {
         None
     }
 
+    /// Hits that are nearer than every candidate that was not expanded yet. A walk of that effort would
+    /// have come to its end by now, with these hits: it expands the same candidates in the same order.
+    pub(in crate::vector) fn settled(&mut self) -> usize {
+        while self.entries.get(self.next).is_some_and(|entry| entry & EXPANDED != 0) {
+            self.next += 1;
+        }
+        self.entries[..self.next].iter().filter(|entry| **entry & HIT != 0).count()
+    }
+
     /// How many hits.
     pub(in crate::vector) fn len(&self) -> usize {
         self.hits

@@ -16,6 +16,11 @@ const LOOKED_BEHIND: usize = 12;
 const LINKS_LEAST: usize = 16;
 const LINKS_EACH: usize = 2;
 
+/// Links of a node that a walk of some effort looks at.
+pub(in crate::vector) fn looked_at(ef: usize) -> usize {
+    LINKS_LEAST + LINKS_EACH * ef
+}
+
 /// What a walk looks for: how far places are from it.
 pub(in crate::vector) trait Target {
     /// The distances of a list of places; smaller is nearer.
@@ -119,25 +124,38 @@ impl<T: Target> Ground<'_, T> {
         scratch: &mut Scratch,
         work: &mut Work,
     ) -> bool {
-        let looked_at = LINKS_LEAST + LINKS_EACH * ef;
+        let looked_at = looked_at(ef);
         let spent_max = work.distances_coded.saturating_add(budget);
         self.begin(entries, ef, scratch);
         self.take_in(&pass, scratch, work);
-        while let Some(place) = scratch.pool.expand_next() {
-            work.expanded += 1;
-            let Scratch { seen, fresh, .. } = &mut *scratch;
-            fresh.clear();
-            for link in self.base.of(place).take(looked_at) {
-                if seen.first(link) {
-                    self.target.ask(link);
-                    fresh.push(link);
-                }
-            }
+        while self.step(&pass, looked_at, scratch, work) {
             if work.distances_coded > spent_max {
                 return false;
             }
-            self.take_in(&pass, scratch, work);
         }
+        true
+    }
+
+    /// One step of [`Self::walk`]: expands the nearest candidate, by so many of its links. `false` where there is none.
+    #[inline]
+    pub(in crate::vector) fn step(
+        &mut self,
+        pass: &impl Fn(u32) -> bool,
+        looked_at: usize,
+        scratch: &mut Scratch,
+        work: &mut Work,
+    ) -> bool {
+        let Scratch { pool, seen, fresh, .. } = &mut *scratch;
+        let Some(place) = pool.expand_next() else { return false };
+        work.expanded += 1;
+        fresh.clear();
+        for link in self.base.of(place).take(looked_at) {
+            if seen.first(link) {
+                self.target.ask(link);
+                fresh.push(link);
+            }
+        }
+        self.take_in(pass, scratch, work);
         true
     }
 
@@ -154,34 +172,59 @@ impl<T: Target> Ground<'_, T> {
     ) -> bool {
         let spent_max = work.distances_coded.saturating_add(budget);
         self.begin(entries, ef, scratch);
-        let pass = |place: u32| matching.has(Row(place));
-        self.take_in(&pass, scratch, work);
-        while let Some(place) = scratch.pool.expand_next() {
-            work.expanded += 1;
-            let Scratch { seen, fresh, dead, .. } = &mut *scratch;
-            fresh.clear();
-            dead.clear();
-            for link in self.base.of(place) {
-                if pass(link) {
-                    if seen.first(link) {
-                        fresh.push(link);
-                    }
-                } else if dead.len() < LOOKED_BEHIND && seen.first(link) {
-                    self.base.prefetch(link);
-                    dead.push(link);
-                }
-            }
-            for link in dead.iter().flat_map(|dead| self.base.of(*dead)) {
-                if pass(link) && seen.first(link) {
-                    fresh.push(link);
-                }
-            }
+        self.take_in(&|place| matching.has(Row(place)), scratch, work);
+        while self.step_matching(matching, scratch, work) {
             if work.distances_coded > spent_max {
                 return false;
             }
-            self.take_in(&pass, scratch, work);
         }
         true
+    }
+
+    /// One step of [`Self::walk_matching`]. `false` where there is no candidate left.
+    #[inline]
+    pub(in crate::vector) fn step_matching(&mut self, matching: &Bits, scratch: &mut Scratch, work: &mut Work) -> bool {
+        let pass = |place: u32| matching.has(Row(place));
+        let Scratch { pool, seen, fresh, dead, .. } = &mut *scratch;
+        let Some(place) = pool.expand_next() else { return false };
+        work.expanded += 1;
+        fresh.clear();
+        dead.clear();
+        for link in self.base.of(place) {
+            if pass(link) {
+                if seen.first(link) {
+                    self.target.ask(link);
+                    fresh.push(link);
+                }
+            } else if dead.len() < LOOKED_BEHIND && seen.first(link) {
+                self.base.prefetch(link);
+                dead.push(link);
+            }
+        }
+        for link in dead.iter().flat_map(|dead| self.base.of(*dead)) {
+            if pass(link) && seen.first(link) {
+                self.target.ask(link);
+                fresh.push(link);
+            }
+        }
+        self.take_in(&pass, scratch, work);
+        true
+    }
+
+    /// Begins a walk that is taken step by step, as if `without` did not stand in the graph.
+    pub(in crate::vector) fn begin_without(
+        &mut self,
+        without: u32,
+        entries: &[u32],
+        ef: usize,
+        pass: &impl Fn(u32) -> bool,
+        scratch: &mut Scratch,
+        work: &mut Work,
+    ) {
+        self.begin(entries, ef, scratch);
+        scratch.seen.first(without);
+        scratch.fresh.retain(|entry| *entry != without);
+        self.take_in(pass, scratch, work);
     }
 
     fn begin(&self, entries: &[u32], ef: usize, scratch: &mut Scratch) {

@@ -4,6 +4,7 @@ use crate::bitmap::Bitmap;
 use crate::layout::SectionsWriter;
 use crate::params::{Plan, Route};
 use crate::row::Row;
+use crate::selection::Selection;
 use crate::vector::metric::Metric;
 use crate::vector::nearest::Nearest;
 use crate::vector::sealed::{BuildParams, Built, SealedVectors};
@@ -83,11 +84,11 @@ impl Sample {
 }
 
 fn by(route: Route, ef: u32) -> Plan {
-    Plan { route, ef, considered: Vec::new() }
+    Plan::by(route, ef)
 }
 
 /// Of the ten nearest, how many are found.
-fn recall(sample: &mut Sample, sealed: &SealedVectors, nprobe: u32, allowed: Option<&Bitmap>) -> f64 {
+fn recall(sample: &mut Sample, sealed: &SealedVectors, nprobe: u32, allowed: Option<&Selection>) -> f64 {
     let (mut found, mut wanted) = (0, 0);
     for _ in 0..100 {
         let query = sample.query();
@@ -142,10 +143,11 @@ fn every_filter_gets_all_the_hits_there_are() {
             for stride in [1, 1_009] {
                 let offset = sample.dice.roll() as u32 % ROWS;
                 let allowed = Bitmap::from_rows((0..matching).map(|at| (offset + at * stride) % ROWS));
+                let selection = Selection::new(allowed.clone(), ROWS);
                 let query = sample.query();
                 let there = sealed.present().map_or(allowed.len(), |present| allowed.and_len(present));
                 for nprobe in [0, 1, 5, u32::MAX] {
-                    let found = sealed.search(&query, 10, Some(&allowed), &by(Route::Ivf, nprobe));
+                    let found = sealed.search(&query, 10, Some(&selection), &by(Route::Ivf, nprobe));
                     assert_eq!(found.hits.len() as u64, there.min(10), "{matching} match");
                     assert!(found.hits.iter().all(|hit| allowed.has(hit.row)));
                     assert!(found.hits.is_sorted_by(|a, b| a > b));
@@ -195,7 +197,7 @@ fn no_damage_panics() {
     let sample = Sample::new(11, ROWS, 8, Metric::Cosine, IvfSpec { lists: 16, ..IvfSpec::default() }, true);
     let built = sample.build(2, 256 << 20);
     let mut dice = Dice(1);
-    let allowed = Bitmap::from_rows((0..ROWS).step_by(3));
+    let allowed = Selection::new(Bitmap::from_rows((0..ROWS).step_by(3)), ROWS);
     let (mut refused, mut served) = (0, 0);
     for round in 0..600 {
         let mut built = built.clone();
