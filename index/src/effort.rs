@@ -251,7 +251,7 @@ fn believed(sought: Sought) -> f64 {
 }
 
 /// How much more than by chance matching rows stand together: 0 at random, 1 where all neighbours match.
-fn cohesion(share: f64, together: f64) -> f64 {
+pub(crate) fn cohesion(share: f64, together: f64) -> f64 {
     if share >= 1.0 { 0.0 } else { ((together - share) / (1.0 - share)).clamp(0.0, 1.0) }
 }
 
