@@ -48,8 +48,8 @@ const PIECES: usize = 8;
 
 /// Lists for each root of the number of rows, where the spec leaves it open. A code in a list costs a tenth
 /// of a centroid, so few long lists are better. Queries a second at recall 0.95 on one core of a Zen 5
-/// server, one, two and four for each root: 45,300, 38,900, 24,800 on 60,000 images of 784 numbers, and
-/// 23,900, 18,600, 21,300 on 100,000 passages of 384; built in 1.0 s, 1.2 s, 1.7 s.
+/// server, one and two for each root: 45,300 and 38,900 on 60,000 images of 784 numbers, 23,900 and 18,600 on
+/// 100,000 passages of 384.
 const LISTS_PER_ROOT: f64 = 1.0;
 
 /// Both bodies, the codes and the lists. `None` when it was stopped.
