@@ -2,9 +2,7 @@
 //!
 //! A level is built at once: its places are divided into overlapping groups (`partition`), every place takes the nearest of
 //! each of its groups as candidates, keeps those that no nearer one leads to (`select`), and offers itself to the ones it
-//! keeps, which select again. Nothing depends on who is first, so there is no lock on a node. For the same processor time
-//! this gives a better graph than inserting one node after another: on fashion-mnist 36,500 queries a second at recall 0.99
-//! against 29,000, in two thirds of the time.
+//! keeps, which select again. Nothing depends on who is first, so there is no lock on a node.
 
 use crate::params::Work;
 use crate::vector::hnsw::graph::{Links, NONE};
