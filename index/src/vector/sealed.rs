@@ -23,6 +23,7 @@ use crate::vector::hnsw::known::{Known, Source};
 use crate::vector::hnsw::pool::{PLACES_MAX, Scratch};
 use crate::vector::hnsw::search::{Asked, Ground, descend, looked_at};
 use crate::vector::ivf::{self, Lists};
+use crate::vector::metric::Metric;
 use crate::vector::nearest::Nearest;
 use crate::vector::quant::full::{Full, Query};
 use crate::vector::quant::{Coded, Codes, Leading};
@@ -37,6 +38,9 @@ const GRAPH_ROWS_MIN: u64 = 2_000;
 
 /// A walk through matching nodes starts from this many of them, spread over the part.
 const SPREAD_ENTRIES: usize = 16;
+
+/// Longer vectors have no graph: the basis that turns them would take more memory than the vectors of many a part.
+const GRAPH_SIZE_MAX: u32 = 4096;
 
 /// Where fewer of all pairs of rows come from one graph, the graph is built anew.
 const KNOWN_SHARE_MIN: f64 = 0.3;
@@ -140,7 +144,8 @@ impl SealedVectors {
         how: &BuildParams<'_>,
     ) -> Result<Option<Built>> {
         let read = Full::open(spec, rows, full.clone())?;
-        if read.count() < GRAPH_ROWS_MIN || rows >= PLACES_MAX {
+        let too_long = spec.ivf.is_none() && spec.metric != Metric::Manhattan && spec.size > GRAPH_SIZE_MAX;
+        if read.count() < GRAPH_ROWS_MIN || rows >= PLACES_MAX || too_long {
             return Ok(Some(Built { codes: empty_body(), route: empty_body() }));
         }
         let pool = rayon::ThreadPoolBuilder::new()

@@ -269,6 +269,23 @@ fn inner_products_of_rows_of_unequal_length_are_found() {
     assert!(found >= 950, "{found} of 1000");
 }
 
+/// A basis for vectors of 65,536 numbers would take 17 GB.
+#[test]
+fn very_long_vectors_are_scanned_without_a_graph() {
+    let mut dice = Dice(9);
+    let start = dice.vector(4_097);
+    let vectors = (0..2_001).map(|row| {
+        let mut vector = start.clone();
+        vector[row % 4_097] += row as f32;
+        Some(vector)
+    });
+    let sample = Sample::of(VectorSpec::new(4_097, Metric::Euclid), vectors.collect());
+    assert!(sample.built.codes.len() < 64 && sample.built.route.len() < 64, "no codes, no graph");
+    let sealed = sample.sealed();
+    let hits = sealed.search(&start, 3, None, &by(Route::Graph, 64)).hits;
+    assert_eq!(hits.iter().map(|hit| hit.row.0).collect::<Vec<_>>(), [0, 1, 2]);
+}
+
 #[test]
 fn any_number_of_threads_gives_the_same_bytes() {
     for metric in METRICS {

@@ -7,7 +7,12 @@ use std::fmt;
 pub(in crate::vector) const SIDE: usize = 4;
 
 /// Four codes of 8 bits with the codes from `from` on: `dots[i][j]` is the product of code `from + j` with code `of + i` taken
-/// as signed (minus 128). `codes` holds whole codes of `stride` bytes; both groups of four lie inside.
+/// as signed (minus 128).
+///
+/// # Safety
+///
+/// `codes` holds whole codes of `stride` bytes, whole cache lines each; both groups of four lie inside; and the machine has the
+/// instructions that the function was compiled for. [`Tiles::dots`] sees to all of them.
 type Tile = unsafe fn(codes: &[u8], stride: usize, of: usize, from: usize, dots: &mut [[i32; SIDE]; SIDE]);
 
 /// The kernel that is best on this machine.
