@@ -12,6 +12,7 @@ use crate::retry::Repeat;
 use crate::schema::{self, CollectionSpec, CollectionStatus, CollectionSummary, Description};
 use nigh_proto::v1;
 use serde_json::Value;
+use std::time::Duration;
 use tokio_stream::wrappers::ReceiverStream;
 
 /// `self.call` over one rpc of one service.
@@ -60,6 +61,20 @@ impl Client {
         let summary =
             |one: v1::CollectionSummary| CollectionSummary { name: one.name, state: one.state, reason: one.reason };
         Ok(reply.collections.into_iter().map(summary).collect())
+    }
+
+    /// Seals what is live and merges all segments into one; returns when it is done. The server goes on where the time
+    /// of this call is over.
+    pub async fn optimize(&self, name: &str) -> Result<CollectionStatus> {
+        let request = v1::OptimizeRequest { collection: name.to_owned() };
+        let reply = call!(self, Harmless, collections.optimize, request).await?;
+        Ok(status_in(reply.status.unwrap_or_default()))
+    }
+
+    /// Calls off a merge that runs; none begins by itself for a minute. Whether one ran.
+    pub async fn cancel_merge(&self, name: &str) -> Result<bool> {
+        let request = v1::CancelMergeRequest { collection: name.to_owned() };
+        Ok(call!(self, Harmless, collections.cancel_merge, request).await?.cancelled)
     }
 
     /// Applies a batch, all of it or nothing, and returns once it is as durable as asked.
@@ -310,6 +325,15 @@ fn status_in(status: v1::CollectionStatus) -> CollectionStatus {
         dead_rows: one.dead_rows,
         bytes: one.bytes,
     };
+    let task = |one: v1::UpkeepTask| schema::UpkeepTask {
+        what: one.what,
+        reason: one.reason,
+        rows: one.rows,
+        stage: one.stage,
+        files_done: one.files_done,
+        files: one.files,
+        running: Duration::from_millis(one.running_ms),
+    };
     CollectionStatus {
         state: status.state,
         points: status.points,
@@ -322,5 +346,7 @@ fn status_in(status: v1::CollectionStatus) -> CollectionStatus {
         upkeep: status.upkeep,
         refuses_writes: status.refuses_writes,
         resident_bytes: status.resident_bytes,
+        tasks: status.tasks.into_iter().map(task).collect(),
+        upkeep_failed: status.upkeep_failed,
     }
 }

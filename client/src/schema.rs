@@ -1,5 +1,7 @@
 //! What a collection holds, and how it is.
 
+use std::time::Duration;
+
 /// How two vectors are compared.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
 pub enum Metric {
@@ -171,6 +173,29 @@ pub struct CollectionStatus {
     pub refuses_writes: String,
     /// Resident memory.
     pub resident_bytes: u64,
+    /// What upkeep does, in detail.
+    pub tasks: Vec<UpkeepTask>,
+    /// What upkeep could not do when it tried last, and why; empty where nothing failed.
+    pub upkeep_failed: String,
+}
+
+/// A seal or a merge that runs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UpkeepTask {
+    /// "sealing" or "merging".
+    pub what: String,
+    /// Why it was begun.
+    pub reason: String,
+    /// Rows that it lays down.
+    pub rows: u64,
+    /// The files that are being made.
+    pub stage: String,
+    /// Files that are made.
+    pub files_done: u64,
+    /// Files that it makes.
+    pub files: u64,
+    /// For how long it has run.
+    pub running: Duration,
 }
 
 /// A segment.

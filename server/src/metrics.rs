@@ -25,6 +25,8 @@ pub enum Rpc {
     Drop,
     Describe,
     List,
+    Optimize,
+    CancelMerge,
     Write,
     /// One batch of an ingest stream, from its arrival to its acknowledgement.
     IngestBatch,
@@ -34,11 +36,13 @@ pub enum Rpc {
     Count,
 }
 
-const RPCS: [(Rpc, &str); 10] = [
+const RPCS: [(Rpc, &str); 12] = [
     (Rpc::Create, "Create"),
     (Rpc::Drop, "Drop"),
     (Rpc::Describe, "Describe"),
     (Rpc::List, "List"),
+    (Rpc::Optimize, "Optimize"),
+    (Rpc::CancelMerge, "CancelMerge"),
     (Rpc::Write, "Write"),
     (Rpc::IngestBatch, "IngestBatch"),
     (Rpc::Query, "Query"),
@@ -162,9 +166,9 @@ fn write_process(out: &mut String, engine: &Engine) -> std::fmt::Result {
     Ok(())
 }
 
-type Gauge = (&'static str, &'static str, &'static str, fn(&nigh_storage::collection::Status) -> u64);
+type Gauge = (&'static str, &'static str, &'static str, fn(&nigh_storage::status::Status) -> u64);
 
-const OF_COLLECTIONS: [Gauge; 11] = [
+const OF_COLLECTIONS: [Gauge; 13] = [
     ("nigh_points", "gauge", "Points alive.", |status| status.points),
     ("nigh_seq", "gauge", "The last operation applied.", |status| status.seq),
     ("nigh_durable_seq", "gauge", "The last operation known to be on disk.", |status| status.durable_seq),
@@ -177,6 +181,10 @@ const OF_COLLECTIONS: [Gauge; 11] = [
     ("nigh_disk_bytes", "gauge", "Bytes of log and segments.", |status| status.disk_bytes),
     ("nigh_batches_total", "counter", "Batches written.", |status| status.batches),
     ("nigh_syncs_total", "counter", "Syncs of the log, each shared by many batches.", |status| status.syncs),
+    ("nigh_upkeep_tasks", "gauge", "Seals and merges that run.", |status| status.tasks.len() as u64),
+    ("nigh_upkeep_failed", "gauge", "1 where a seal or a merge failed when it was tried last.", |status| {
+        status.upkeep_failed.is_some().into()
+    }),
     ("nigh_refuses_writes", "gauge", "1 where writes are refused.", |status| status.refuses_writes.is_some().into()),
 ];
 

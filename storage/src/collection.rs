@@ -1,41 +1,40 @@
 //! A collection: takes writes, hands out snapshots, keeps itself in order.
 //!
-//! Three threads: the writer ([`crate::committer`]), one that seals ([`crate::seal`]) and one that
-//! merges ([`crate::merge`]). Locks are taken in this order: sealing or merging, manifest, state;
+//! Its one thread is the writer ([`crate::committer`]); sealing and merging are done by the threads of
+//! the store ([`crate::upkeep`]). Locks are taken in this order: sealing or merging, manifest, state;
 //! the log and the queue are leaves. Readers take none: they load the published snapshot.
 
 use crate::committer::{self, Pending, Queue};
 use crate::disk::Disk;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, doing};
 use crate::manifest::Manifest;
-use crate::merge::{self, Pace};
+use crate::merge;
 use crate::part::Part;
 use crate::prepare::{NewRow, Schema};
 use crate::schema::CollectionSpec;
 use crate::seal;
 use crate::snapshot::Snapshot;
 use crate::state::{Held, State};
+use crate::status::{SegmentStatus, Status};
 use crate::store::Options;
+use crate::upkeep::{Chores, Upkeep};
 use crate::wal::{Log, Record};
 use crate::write::{Durability, Write, Written};
 use arc_swap::ArcSwap;
 use nigh_index::id::PointId;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// After this time without a write, upkeep does what it put off.
-const IDLE_AFTER: Duration = Duration::from_secs(2);
-/// When idle, fewer live rows than this are left unsealed: scanning them costs nothing.
-const IDLE_SEAL_ROWS: u64 = 2_000;
-/// After a failed seal or merge, the next try waits this long.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// When live parts hold this many times the bytes at which they are sealed, writes have to wait.
 const LIVE_SEALS_MAX: u64 = 8;
+
+/// Why upkeep is done that nobody but a caller wanted.
+const ASKED: &str = "it was asked for";
 
 /// Called once with what became of a write.
 pub type Done = Box<dyn FnOnce(Result<Written>) + Send>;
@@ -43,11 +42,8 @@ pub type Done = Box<dyn FnOnce(Result<Written>) + Send>;
 /// A collection that is open.
 pub struct Collection {
     inner: Arc<Inner>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
 }
-
-/// What a thread of a collection does until it is closed.
-type Job = fn(&Inner);
 
 /// What the threads of a collection share.
 pub(crate) struct Inner {
@@ -69,8 +65,10 @@ pub(crate) struct Inner {
     log: Mutex<Log>,
     next_segment: AtomicU64,
     poison: Mutex<Option<String>>,
-    upkeep: AtomicU8,
-    wake: Wake,
+    pub(crate) chores: Chores,
+    born: Instant,
+    /// Milliseconds after `born` of the last write.
+    written: AtomicU64,
 }
 
 /// What has been counted since the collection was opened.
@@ -79,32 +77,6 @@ pub(crate) struct Counters {
     pub(crate) batches: AtomicU64,
     pub(crate) syncs: AtomicU64,
     pub(crate) durable_seq: AtomicU64,
-}
-
-/// Wakes the threads of upkeep.
-#[derive(Default)]
-struct Wake {
-    turn: Mutex<u64>,
-    changed: Condvar,
-}
-
-/// What upkeep does.
-#[derive(Copy, Clone)]
-pub(crate) enum Upkeep {
-    Sealing = 1,
-    Merging = 2,
-}
-
-/// Says what upkeep does until it is dropped.
-pub(crate) struct Doing<'a> {
-    upkeep: &'a AtomicU8,
-    bit: u8,
-}
-
-impl Drop for Doing<'_> {
-    fn drop(&mut self) {
-        self.upkeep.fetch_and(!self.bit, Ordering::Relaxed);
-    }
 }
 
 impl Inner {
@@ -134,8 +106,9 @@ impl Inner {
             merging: Mutex::new(()),
             log: Mutex::new(log),
             poison: Mutex::new(None),
-            upkeep: AtomicU8::new(0),
-            wake: Wake::default(),
+            chores: Chores::default(),
+            born: Instant::now(),
+            written: AtomicU64::new(0),
         }
     }
 
@@ -154,8 +127,9 @@ impl Inner {
         self.publish(&state);
         let (rows, bytes) = state.unsealed();
         drop(state);
+        self.written.store(self.born.elapsed().as_millis() as u64, Ordering::Relaxed);
         if rows >= self.options.seal_rows || bytes >= self.options.seal_bytes {
-            self.wake();
+            self.chores.wake();
         }
     }
 
@@ -224,45 +198,25 @@ impl Inner {
         Some(Error::Poisoned { name: self.name.clone(), why })
     }
 
-    pub(crate) fn doing(&self, what: Upkeep) -> Doing<'_> {
-        self.upkeep.fetch_or(what as u8, Ordering::Relaxed);
-        Doing { upkeep: &self.upkeep, bit: what as u8 }
+    /// For how long nobody has written.
+    pub(crate) fn idle(&self) -> Duration {
+        self.born.elapsed().saturating_sub(Duration::from_millis(self.written.load(Ordering::Relaxed)))
     }
 
-    fn wake(&self) {
-        *self.wake.turn.lock() += 1;
-        self.wake.changed.notify_all();
-    }
-
-    fn upkeep_name(&self) -> &'static str {
-        match self.upkeep.load(Ordering::Relaxed) {
-            0 => "idle",
-            1 => "sealing",
-            2 => "merging",
-            _ => "sealing and merging",
-        }
+    pub(crate) fn log_bytes(&self) -> u64 {
+        self.log.lock().bytes()
     }
 }
 
 impl Collection {
-    /// Starts the threads of a collection that was recovered.
-    pub(crate) fn start(inner: Inner) -> Result<Arc<Self>> {
+    /// Starts the writer of a collection that was recovered.
+    pub(crate) fn start(inner: Inner, upkeep: &Upkeep) -> Result<Arc<Self>> {
         let inner = Arc::new(inner);
-        let mut threads = Vec::new();
-        let jobs: [(&str, Job); 3] = [("writer", committer::run), ("sealer", run_sealer), ("merger", run_merger)];
-        for (role, job) in jobs {
-            if role != "writer" && !inner.options.background {
-                continue;
-            }
-            let inner = inner.clone();
-            let thread = std::thread::Builder::new().name(format!("nigh {role}")).spawn(move || job(&inner));
-            threads.push(thread.map_err(|source| Error::Io {
-                doing: "start a thread for",
-                path: PathBuf::from(role),
-                source,
-            })?);
-        }
-        Ok(Arc::new(Self { inner, threads: Mutex::new(threads) }))
+        let shared = inner.clone();
+        let writer = std::thread::Builder::new().name("nigh writer".into()).spawn(move || committer::run(&shared));
+        let writer = writer.map_err(doing("start a thread for", &inner.folder))?;
+        upkeep.add(&inner);
+        Ok(Arc::new(Self { inner, writer: Mutex::new(Some(writer)) }))
     }
 
     /// Its name.
@@ -338,11 +292,13 @@ impl Collection {
             points,
             seq,
             durable_seq: counters.durable_seq.load(Ordering::Relaxed).min(seq),
-            disk_bytes: segments.iter().map(|segment| segment.bytes).sum::<u64>() + self.inner.log.lock().bytes(),
+            disk_bytes: segments.iter().map(|segment| segment.bytes).sum::<u64>() + self.inner.log_bytes(),
             segments,
             live_rows,
             live_bytes,
-            upkeep: self.inner.upkeep_name(),
+            upkeep: self.inner.chores.name(),
+            tasks: self.inner.chores.tasks(),
+            upkeep_failed: self.inner.chores.failed(),
             refuses_writes: self.inner.poisoned().map(|err| err.to_string()),
             batches: counters.batches.load(Ordering::Relaxed),
             syncs: counters.syncs.load(Ordering::Relaxed),
@@ -351,19 +307,24 @@ impl Collection {
 
     /// Seals what is live into a segment, now. False where there was nothing to seal.
     pub fn seal(&self) -> Result<bool> {
-        seal::seal(&self.inner)
+        seal::seal(&self.inner, ASKED)
     }
 
-    /// Merges once, if a merge is due when nobody writes. False where none is.
+    /// Merges once, if a merge is due when nobody has written for a while. False where none is.
     pub fn merge(&self) -> Result<bool> {
-        merge::merge(&self.inner, Pace::Idle)
+        merge::merge(&self.inner, merge::A_WHILE, ASKED)
     }
 
-    /// Seals what is live and merges what should be merged, now, and waits for it.
+    /// Seals what is live and merges all segments into one; now, and waits for it.
     pub fn settle(&self) -> Result<()> {
         self.seal()?;
-        while self.merge()? {}
+        while merge::merge(&self.inner, Duration::MAX, ASKED)? {}
         Ok(())
+    }
+
+    /// Calls off a merge that runs, and lets none begin by itself for a minute. Whether one ran.
+    pub fn cancel_merge(&self) -> bool {
+        self.inner.chores.cancel_merge()
     }
 
     /// Writes what waits, syncs the log and ends the threads. Later writes are refused; snapshots
@@ -371,17 +332,17 @@ impl Collection {
     pub fn close(&self) {
         self.inner.queue.close();
         self.inner.stop.store(true, Ordering::Relaxed);
-        self.inner.wake();
-        let here = std::thread::current().id();
-        for thread in self.threads.lock().drain(..) {
-            // Whoever holds the last handle inside a callback of the writer cannot wait for the writer.
-            if thread.thread().id() == here {
-                continue;
-            }
-            if thread.join().is_err() {
-                tracing::error!(collection = self.inner.name, "a thread of the collection had panicked");
-            }
+        self.inner.chores.stop_all();
+        let writer = self.writer.lock().take();
+        // Whoever holds the last handle inside a callback of the writer cannot wait for the writer.
+        if let Some(writer) = writer.filter(|writer| writer.thread().id() != std::thread::current().id())
+            && writer.join().is_err()
+        {
+            tracing::error!(collection = self.inner.name, "the writer had panicked");
         }
+        // A build that was called off is on its way out; one that begins now sees that it is closed.
+        drop(self.inner.sealing.lock());
+        drop(self.inner.merging.lock());
     }
 }
 
@@ -389,80 +350,4 @@ impl Drop for Collection {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-/// Seals when enough is live, or when nobody wrote for a while.
-fn run_sealer(inner: &Inner) {
-    upkeep_loop(inner, |pace| {
-        let (rows, bytes) = inner.state.lock().unsealed();
-        let due = rows >= inner.options.seal_rows || bytes >= inner.options.seal_bytes;
-        if due || pace == Pace::Idle && rows >= IDLE_SEAL_ROWS { seal::seal(inner) } else { Ok(false) }
-    });
-}
-
-fn run_merger(inner: &Inner) {
-    upkeep_loop(inner, |pace| merge::merge(inner, pace));
-}
-
-fn upkeep_loop(inner: &Inner, job: impl Fn(Pace) -> Result<bool>) {
-    let mut seen = (0, 0);
-    while !inner.stop.load(Ordering::Relaxed) {
-        let seq = inner.snapshot().seq;
-        let pace = if seq == seen.0 { Pace::Idle } else { Pace::Busy };
-        let wait = match job(pace) {
-            Ok(true) => {
-                inner.wake();
-                continue;
-            }
-            Ok(false) => IDLE_AFTER,
-            Err(err) => {
-                tracing::error!(collection = inner.name, %err, "upkeep failed; it is tried again");
-                RETRY_AFTER
-            }
-        };
-        let mut turn = inner.wake.turn.lock();
-        let timed_out = *turn == seen.1 && inner.wake.changed.wait_for(&mut turn, wait).timed_out();
-        // Only a whole wait without a write makes it idle.
-        seen = (if timed_out { seq } else { u64::MAX }, *turn);
-    }
-}
-
-/// How a collection is.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Status {
-    /// Points alive.
-    pub points: u64,
-    /// The last operation applied.
-    pub seq: u64,
-    /// The last operation known to be on disk.
-    pub durable_seq: u64,
-    /// The segments.
-    pub segments: Vec<SegmentStatus>,
-    /// Rows in live parts.
-    pub live_rows: u64,
-    /// Bytes in live parts.
-    pub live_bytes: u64,
-    /// Bytes of log and segments.
-    pub disk_bytes: u64,
-    /// "idle", "sealing", "merging" or "sealing and merging".
-    pub upkeep: &'static str,
-    /// Why writes are refused, where they are.
-    pub refuses_writes: Option<String>,
-    /// Batches written since it was opened, and syncs of the log that they shared.
-    pub batches: u64,
-    /// See `batches`.
-    pub syncs: u64,
-}
-
-/// How a segment is.
-#[derive(Clone, PartialEq, Debug)]
-pub struct SegmentStatus {
-    /// Its number.
-    pub number: u64,
-    /// Its rows, the dead ones included.
-    pub rows: u64,
-    /// Those of them that are dead.
-    pub dead_rows: u64,
-    /// Its bytes on disk.
-    pub bytes: u64,
 }

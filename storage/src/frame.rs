@@ -10,10 +10,12 @@
 
 use crate::disk::{Appender, Disk};
 use crate::error::{Error, Result, doing};
+use crate::pace::Pace;
 use bytes::Bytes;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 /// The length of a header.
@@ -24,6 +26,9 @@ pub const VERSION: u16 = 1;
 const MAGIC: [u8; 4] = *b"nigh";
 const HEADER: usize = HEADER_BYTES as usize;
 const BUFFER_BYTES: usize = 256 << 10;
+/// A file is synced whenever this many bytes more were written: one sync of hundreds of megabytes at
+/// the end would hold up the log's.
+const SYNC_BYTES: usize = 16 << 20;
 
 /// What a file holds.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -70,6 +75,8 @@ pub struct FrameWriter {
     buffer: Vec<u8>,
     hash: Xxh3,
     body_bytes: u64,
+    unsynced: usize,
+    pace: Option<Arc<Pace>>,
 }
 
 impl FrameWriter {
@@ -78,7 +85,14 @@ impl FrameWriter {
         let mut file = disk.create(path).map_err(doing("create", path))?;
         file.append(&[0; HEADER]).map_err(doing("write", path))?;
         let (path, buffer) = (path.to_owned(), Vec::new());
-        Ok(Self { path, kind, file, buffer, hash: Xxh3::new(), body_bytes: 0 })
+        Ok(Self { path, kind, file, buffer, hash: Xxh3::new(), body_bytes: 0, unsynced: 0, pace: None })
+    }
+
+    /// Writes no faster than this.
+    #[must_use]
+    pub(crate) fn at(mut self, pace: Option<Arc<Pace>>) -> Self {
+        self.pace = pace;
+        self
     }
 
     /// Writes the header and syncs the file. The file's name is durable when its folder is synced.
@@ -93,9 +107,24 @@ impl FrameWriter {
     }
 
     fn flush_buffer(&mut self) -> io::Result<()> {
-        if !self.buffer.is_empty() {
-            self.file.append(&self.buffer)?;
-            self.buffer.clear();
+        let buffer = std::mem::take(&mut self.buffer);
+        self.append(&buffer)?;
+        self.buffer = buffer;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        for piece in bytes.chunks(SYNC_BYTES) {
+            if let Some(pace) = &self.pace {
+                pace.take(piece.len() as u64);
+            }
+            self.file.append(piece)?;
+            self.unsynced += piece.len();
+            if self.unsynced >= SYNC_BYTES {
+                self.file.sync()?;
+                self.unsynced = 0;
+            }
         }
         Ok(())
     }
@@ -109,7 +138,7 @@ impl Write for FrameWriter {
             self.flush_buffer()?;
         }
         match bytes.len() >= BUFFER_BYTES {
-            true => self.file.append(bytes)?,
+            true => self.append(bytes)?,
             false => self.buffer.extend_from_slice(bytes),
         }
         Ok(bytes.len())

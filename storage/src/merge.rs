@@ -1,28 +1,42 @@
 //! Several segments become one: fewer places to ask, and the space of dead rows comes back.
 
-use crate::collection::{Inner, Upkeep};
+use crate::collection::Inner;
 use crate::error::Result;
 use crate::part::Part;
 use crate::seal::{rows_without, save_dead, translate};
 use crate::segment::build::Rows;
 use crate::segment::{Segment, folder};
-use crate::state::{Entry, Held};
+use crate::state::{Entry, Held, State};
+use crate::upkeep::{Due, Lane};
 use nigh_index::bitmap::Bitmap;
 use nigh_index::row::{Kept, Row};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-/// A segment with more than this share of dead rows is written anew.
-const DEAD_SHARE_MAX: f64 = 0.25;
-/// While writes come in, this many segments of similar size are merged at once.
-const BUSY_SEGMENTS: usize = 4;
+/// How long nobody has written, and how eagerly segments are merged then. The longer it is quiet,
+/// the more of what was written before is worth writing again.
+const PATIENCE: [Patience; 4] = [
+    Patience { idle: Duration::ZERO, segments: 4, ratio: 1, dead_share: 0.25 },
+    Patience { idle: A_WHILE, segments: 2, ratio: 3, dead_share: 0.25 },
+    Patience { idle: Duration::from_secs(10), segments: 2, ratio: 10, dead_share: 0.1 },
+    Patience { idle: Duration::from_secs(60), segments: 2, ratio: u64::MAX, dead_share: 0.02 },
+];
+/// After this time without a write few segments are wanted.
+pub(crate) const A_WHILE: Duration = Duration::from_secs(2);
+/// A merge of more rows than this is not worth what it takes.
+const ROWS_MAX: u64 = 50_000_000;
 
-/// How eagerly to merge.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Pace {
-    /// Writes come in: merge rarely, many at a time.
-    Busy,
-    /// Nobody writes: merge down to few segments.
-    Idle,
+/// What is put up with.
+struct Patience {
+    /// From this time without a write on.
+    idle: Duration,
+    /// Fewer segments than these are left alone.
+    segments: usize,
+    /// The smaller ones together, times this, are at least as large as the largest of the merge.
+    ratio: u64,
+    /// A segment with a greater share of dead rows is written anew.
+    dead_share: f64,
 }
 
 /// A segment as the policy sees it.
@@ -34,16 +48,17 @@ struct Size {
 }
 
 /// Merges once. False where there was nothing to do, or the collection is being closed.
-pub(crate) fn merge(inner: &Inner, pace: Pace) -> Result<bool> {
+pub(crate) fn merge(inner: &Inner, idle: Duration, reason: &str) -> Result<bool> {
     let _one = inner.merging.lock();
-    if inner.poisoned().is_some() {
+    if inner.poisoned().is_some() || inner.stop.load(Ordering::Relaxed) {
         return Ok(false);
     }
-    let inputs = inputs(inner, pace);
+    let inputs = inputs(inner, idle);
     if inputs.is_empty() {
         return Ok(false);
     }
-    let _doing = inner.doing(Upkeep::Merging);
+    let alive = inputs.iter().map(|(segment, dead)| u64::from(segment.rows()) - dead.len()).sum();
+    let running = inner.chores.begin(Lane::Merging, reason, alive);
     let rows: Vec<Vec<Row>> = inputs.iter().map(|(segment, dead)| rows_without(&**segment, dead)).collect();
     let parts = inputs.iter().map(|(segment, _)| &**segment as &dyn Part);
     let kept: Vec<Kept<'_, dyn Part + '_>> = parts.zip(&rows).map(|(part, rows)| Kept { part, rows }).collect();
@@ -51,7 +66,7 @@ pub(crate) fn merge(inner: &Inner, pace: Pace) -> Result<bool> {
     let number = inner.new_segment_number();
     let mut built = None;
     if rows_of.len() > 0 {
-        let Some(entry) = inner.builder().build(number, &rows_of)? else { return Ok(false) };
+        let Some(entry) = inner.builder(&running.task).build(number, &rows_of)? else { return Ok(false) };
         let segment = Segment::open(&*inner.disk, &inner.folder, &inner.schema.spec, &entry)?;
         built = Some((entry, Arc::new(segment)));
     }
@@ -127,51 +142,64 @@ fn carried_in(entries: &[Entry], numbers: &[u64], rows: &[Vec<Row>], of: impl Fn
     dead
 }
 
-fn inputs(inner: &Inner, pace: Pace) -> Vec<Input> {
+/// The merge that should be done now, if one should.
+pub(crate) fn due(inner: &Inner, idle: Duration) -> Option<Due> {
+    let sizes = sizes(&inner.state.lock());
+    let places = choose(&sizes, idle);
+    let chosen = || places.iter().map(|place| &sizes[*place]);
+    let (alive, dead) = chosen().fold((0, 0), |(alive, dead), size| (alive + size.alive, dead + size.dead));
+    let reason = match places.len() {
+        0 => return None,
+        1 => format!("{dead} of {} rows are dead", alive + dead),
+        count => format!("{count} segments with {alive} rows can be one"),
+    };
+    // What is merged for the sake of writers goes first, and of that what costs least.
+    let busy = !choose(&sizes, Duration::ZERO).is_empty();
+    Some(Due { urgency: f64::from(u8::from(busy)) + 1.0 / (2.0 + alive as f64), reason })
+}
+
+fn inputs(inner: &Inner, idle: Duration) -> Vec<Input> {
     let state = inner.state.lock();
-    let segments: Vec<Input> = state
-        .entries
-        .iter()
-        .filter_map(|entry| match &entry.held {
-            Held::Sealed(segment) => Some((segment.clone(), entry.dead_saved.clone())),
-            Held::Live(_) => None,
-        })
-        .collect();
-    let sizes: Vec<Size> = segments
-        .iter()
-        .enumerate()
-        .map(|(place, (segment, dead))| {
-            let dead = dead.len();
-            Size { place, alive: u64::from(segment.rows()) - dead, dead }
-        })
-        .collect();
-    choose(&sizes, pace).into_iter().map(|place| segments[place].clone()).collect()
+    let places = choose(&sizes(&state), idle);
+    places.into_iter().filter_map(|place| sealed(&state.entries[place])).collect()
+}
+
+fn sealed(entry: &Entry) -> Option<Input> {
+    match &entry.held {
+        Held::Sealed(segment) => Some((segment.clone(), entry.dead_saved.clone())),
+        Held::Live(_) => None,
+    }
+}
+
+/// The segments, which stand before the live parts.
+fn sizes(state: &State) -> Vec<Size> {
+    let size = |(place, (segment, dead)): (usize, Input)| {
+        let dead = dead.len();
+        Size { place, alive: u64::from(segment.rows()) - dead, dead }
+    };
+    state.entries.iter().map_while(sealed).enumerate().map(size).collect()
 }
 
 /// The segments to merge now: as many of the smallest as are, without the largest of them, about as
 /// large as that one; or one that has too many dead rows.
-fn choose(sizes: &[Size], pace: Pace) -> Vec<usize> {
+fn choose(sizes: &[Size], idle: Duration) -> Vec<usize> {
+    let patience = PATIENCE.iter().rfind(|patience| patience.idle <= idle).unwrap_or(&PATIENCE[0]);
     let mut rising = sizes.to_vec();
     rising.sort_by_key(|size| size.alive);
-    // How much smaller the others may be, together, than the largest of the merge.
-    let (least, ratio) = match pace {
-        Pace::Busy => (BUSY_SEGMENTS, 1),
-        Pace::Idle => (2, 3),
-    };
     let mut count = 0;
-    let mut sum = 0;
+    let mut sum: u64 = 0;
     for (at, size) in rising.iter().enumerate() {
-        if at > 0 && size.alive <= ratio * sum {
+        if at > 0 && size.alive <= sum.saturating_mul(patience.ratio) && sum + size.alive <= ROWS_MAX {
             count = at + 1;
         }
         sum += size.alive;
     }
-    if count >= least {
+    if count >= patience.segments {
         let mut places: Vec<usize> = rising[..count].iter().map(|size| size.place).collect();
         places.sort_unstable();
         return places;
     }
-    let dead = |size: &&Size| size.dead as f64 > DEAD_SHARE_MAX * (size.alive + size.dead) as f64;
+    let dead = |size: &&Size| size.dead as f64 > patience.dead_share * (size.alive + size.dead) as f64;
     sizes.iter().find(dead).map(|size| size.place).into_iter().collect()
 }
 
@@ -179,26 +207,35 @@ fn choose(sizes: &[Size], pace: Pace) -> Vec<usize> {
 mod tests {
     use super::*;
 
-    fn check(pace: Pace, sizes: &[(u64, u64)], expected: &[usize]) {
+    const BUSY: Duration = Duration::ZERO;
+    const QUIET: Duration = Duration::from_secs(11);
+
+    fn check(idle: Duration, sizes: &[(u64, u64)], expected: &[usize]) {
         let size = |(place, (alive, dead)): (usize, &(u64, u64))| Size { place, alive: *alive, dead: *dead };
         let sizes: Vec<Size> = sizes.iter().enumerate().map(size).collect();
-        assert_eq!(choose(&sizes, pace), expected, "{sizes:?}");
+        assert_eq!(choose(&sizes, idle), expected, "{sizes:?}");
     }
 
     #[test]
     fn merges_take_what_is_of_a_size() {
-        check(Pace::Idle, &[], &[]);
-        check(Pace::Idle, &[(100, 0)], &[]);
-        check(Pace::Idle, &[(100, 0), (90, 0)], &[0, 1]);
-        check(Pace::Idle, &[(1000, 0), (90, 0)], &[]);
-        check(Pace::Busy, &[(100, 0), (90, 0), (80, 0)], &[]);
-        check(Pace::Busy, &[(100, 0), (90, 0), (80, 0), (10, 0)], &[0, 1, 2, 3]);
-        check(Pace::Busy, &[(10_000, 0), (90, 0), (80, 0), (70, 0), (60, 0)], &[1, 2, 3, 4]);
+        check(A_WHILE, &[], &[]);
+        check(A_WHILE, &[(100, 0)], &[]);
+        check(A_WHILE, &[(100, 0), (90, 0)], &[0, 1]);
+        check(A_WHILE, &[(1000, 0), (90, 0)], &[]);
+        check(QUIET, &[(1000, 0), (90, 0)], &[]);
+        check(QUIET, &[(1000, 0), (110, 0)], &[0, 1]);
+        check(Duration::MAX, &[(1_000_000, 0), (1, 0)], &[0, 1]);
+        check(Duration::MAX, &[(ROWS_MAX, 0), (1, 0)], &[]);
+        check(BUSY, &[(100, 0), (90, 0), (80, 0)], &[]);
+        check(BUSY, &[(100, 0), (90, 0), (80, 0), (10, 0)], &[0, 1, 2, 3]);
+        check(BUSY, &[(10_000, 0), (90, 0), (80, 0), (70, 0), (60, 0)], &[1, 2, 3, 4]);
     }
 
     #[test]
     fn a_segment_of_dead_rows_is_written_anew() {
-        check(Pace::Busy, &[(100, 10), (700, 300)], &[1]);
-        check(Pace::Busy, &[(0, 10)], &[0]);
+        check(BUSY, &[(100, 10), (700, 300)], &[1]);
+        check(BUSY, &[(0, 10)], &[0]);
+        check(BUSY, &[(800, 200)], &[]);
+        check(QUIET, &[(800, 200)], &[0]);
     }
 }

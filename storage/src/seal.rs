@@ -7,7 +7,7 @@
 //! Writes and reads go on all the while. What dies while the segment is built is carried over when
 //! it is installed, and stands in the log for a replay.
 
-use crate::collection::{Inner, Upkeep};
+use crate::collection::Inner;
 use crate::error::{Result, doing};
 use crate::frame::{self, Kind};
 use crate::manifest::{FileEntry, Manifest, SegmentEntry};
@@ -15,10 +15,12 @@ use crate::part::Part;
 use crate::segment::build::{Builder, Rows};
 use crate::segment::{Segment, folder};
 use crate::state::{Entry, Held};
+use crate::upkeep::{Lane, Task};
 use nigh_index::bitmap::Bitmap;
 use nigh_index::row::{Kept, Row};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// The moment that a seal speaks of.
 struct Frozen {
@@ -28,14 +30,15 @@ struct Frozen {
 }
 
 /// Seals what is live. False where there was nothing to do, or the collection is being closed.
-pub(crate) fn seal(inner: &Inner) -> Result<bool> {
+pub(crate) fn seal(inner: &Inner, reason: &str) -> Result<bool> {
     let _one = inner.sealing.lock();
-    if inner.poisoned().is_some() {
+    if inner.poisoned().is_some() || inner.stop.load(Ordering::Relaxed) {
         return Ok(false);
     }
     let Some(frozen) = freeze(inner) else { return Ok(false) };
-    let _doing = inner.doing(Upkeep::Sealing);
-    let sealed = build_and_install(inner, &frozen);
+    let rows = frozen.parts.iter().map(|(held, dead)| u64::from(held.part().rows()) - dead.len()).sum();
+    let running = inner.chores.begin(Lane::Sealing, reason, rows);
+    let sealed = build_and_install(inner, &frozen, &running.task);
     if !matches!(sealed, Ok(true)) {
         for entry in &mut inner.state.lock().entries {
             entry.frozen = false;
@@ -61,7 +64,7 @@ fn freeze(inner: &Inner) -> Option<Frozen> {
     Some(Frozen { seq: state.seq, parts })
 }
 
-fn build_and_install(inner: &Inner, frozen: &Frozen) -> Result<bool> {
+fn build_and_install(inner: &Inner, frozen: &Frozen, task: &Task) -> Result<bool> {
     let rows: Vec<Vec<Row>> = frozen.parts.iter().map(|(held, dead)| rows_without(held.part(), dead)).collect();
     let parts = frozen.parts.iter().map(|(held, _)| held.part());
     let kept: Vec<Kept<'_, dyn Part + '_>> = parts.zip(&rows).map(|(part, rows)| Kept { part, rows }).collect();
@@ -69,7 +72,7 @@ fn build_and_install(inner: &Inner, frozen: &Frozen) -> Result<bool> {
     let number = inner.new_segment_number();
     let mut built = None;
     if rows_of.len() > 0 {
-        let Some(entry) = inner.builder().build(number, &rows_of)? else { return Ok(false) };
+        let Some(entry) = inner.builder(task).build(number, &rows_of)? else { return Ok(false) };
         let segment = Segment::open(&*inner.disk, &inner.folder, &inner.schema.spec, &entry)?;
         built = Some((entry, Arc::new(segment)));
     }
@@ -168,13 +171,13 @@ pub(crate) fn load_dead(disk: &dyn crate::disk::Disk, collection: &Path, entry: 
 }
 
 impl Inner {
-    pub(crate) fn builder(&self) -> Builder<'_> {
+    pub(crate) fn builder<'a>(&'a self, task: &'a Task) -> Builder<'a> {
         Builder {
             disk: &*self.disk,
             collection: &self.folder,
             schema: &self.schema,
             threads: self.options.build_threads,
-            stop: &self.stop,
+            task,
         }
     }
 }

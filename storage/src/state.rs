@@ -139,6 +139,12 @@ impl State {
         })
     }
 
+    /// Rows of segments that died since the last checkpoint.
+    pub(crate) fn unsaved_dead(&self) -> u64 {
+        let sealed = self.entries.iter().filter(|entry| !entry.is_live());
+        sealed.map(|entry| entry.dead.len().saturating_sub(entry.dead_saved.len())).sum()
+    }
+
     /// Rows and bytes of all live parts.
     pub(crate) fn live(&self) -> (u64, u64) {
         let live = self.entries.iter().filter(|entry| entry.is_live());

@@ -12,6 +12,7 @@ use crate::error::{Error, Result, doing};
 use crate::frame::{self, Kind};
 use crate::recover;
 use crate::schema::{CollectionSpec, check_name};
+use crate::upkeep::Upkeep;
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,6 +37,8 @@ pub struct Options {
     pub queue_bytes: u64,
     /// Threads that build segments.
     pub build_threads: usize,
+    /// Bytes a second that sealing and merging may write, all collections together; no limit where it is left out.
+    pub upkeep_bytes_per_second: Option<u64>,
     /// A log file is closed when it has this many bytes.
     pub log_file_bytes: u64,
     /// Whether collections seal and merge by themselves. Off in tests that say when.
@@ -50,6 +53,7 @@ impl Default for Options {
             queue_batches: 1024,
             queue_bytes: 128 << 20,
             build_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            upkeep_bytes_per_second: None,
             log_file_bytes: 64 << 20,
             background: true,
         }
@@ -64,6 +68,7 @@ pub struct Store {
     collections: RwLock<BTreeMap<String, Slot>>,
     /// Held by whoever changes the catalog.
     changing: Mutex<()>,
+    upkeep: Upkeep,
     _lock: Box<dyn Send + Sync>,
 }
 
@@ -116,12 +121,14 @@ impl Store {
         let catalog = load_catalog(&*disk, root)?;
         let slot = |folder| Slot { folder, opened: Opened::Opening };
         let collections = catalog.collections.into_iter().map(|(name, folder)| (name, slot(folder))).collect();
+        let upkeep = Upkeep::start(&options).map_err(doing("start a thread for", root))?;
         let store = Self {
             disk,
             root: root.to_owned(),
             options,
             collections: RwLock::new(collections),
             changing: Mutex::new(()),
+            upkeep,
             _lock: lock,
         };
         store.remove_rubbish()?;
@@ -246,7 +253,7 @@ impl Store {
 
     fn open_one(&self, name: &str, folder: Uuid) -> Result<Arc<Collection>> {
         let inner = recover::open(self.disk.clone(), &self.folder(folder), name, self.options.clone())?;
-        Collection::start(inner)
+        Collection::start(inner, &self.upkeep)
     }
 
     fn folder(&self, folder: Uuid) -> PathBuf {

@@ -150,6 +150,7 @@ impl SealedVectors {
         }
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(how.threads.max(1))
+            .thread_name(|_| "nigh build".into())
             .build()
             .map_err(|err| Error::invalid("threads", how.threads, err.to_string()))?;
         let source =

@@ -43,6 +43,7 @@ enum Command {
     Collections(status::Collections),
     Count(status::Count),
     Drop(status::Drop),
+    Optimize(status::Optimize),
     Demo(demo::Args),
 }
 
@@ -97,6 +98,7 @@ async fn command(cli: Cli) -> Result<()> {
         Command::Collections(args) => status::collections(args, out).await,
         Command::Count(args) => status::count(args, out).await,
         Command::Drop(args) => status::drop(args, out).await,
+        Command::Optimize(args) => status::optimize(args, out).await,
         Command::Demo(args) => demo::run(args, out).await,
     }
 }
@@ -126,6 +128,7 @@ mod tests {
             ("nigh query -c c --like seven", false),
             ("nigh count -c c", true),
             ("nigh drop", false),
+            ("nigh optimize -c c --cancel", true),
             ("nigh", false),
         ] {
             assert_eq!(Cli::try_parse_from(line.split(' ')).is_ok(), good, "{line}");

@@ -27,6 +27,12 @@ pub(crate) struct Args {
     /// Listen where other machines reach it, without keys and without encryption
     #[arg(long, env = "NIGH_INSECURE_BIND")]
     insecure_bind: bool,
+    /// Threads that build segments; as many as there are cores where it is left out
+    #[arg(long, env = "NIGH_BUILD_THREADS", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    build_threads: Option<u32>,
+    /// MiB a second that sealing and merging may write; no limit where it is left out
+    #[arg(long, env = "NIGH_UPKEEP_IO", value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    upkeep_io: Option<u32>,
 }
 
 /// Runs it.
@@ -35,6 +41,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,nigh=info,nigh_server=info"));
     // Somebody who embeds this may have set up their own already.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
-    let Args { data, grpc, http, insecure_bind } = args;
-    Ok(run_until_signal(Config { grpc, http, insecure_bind, ..Config::new(data) }).await?)
+    let Args { data, grpc, http, insecure_bind, build_threads, upkeep_io } = args;
+    let mut config = Config { grpc, http, insecure_bind, ..Config::new(data) };
+    if let Some(threads) = build_threads {
+        config.storage.build_threads = threads as usize;
+    }
+    config.storage.upkeep_bytes_per_second = upkeep_io.map(|mib| u64::from(mib) << 20);
+    Ok(run_until_signal(config).await?)
 }

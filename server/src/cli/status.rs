@@ -37,6 +37,20 @@ pub(crate) struct Collections {
     server: Server,
 }
 
+/// Seals and merges a collection into one segment, now. It happens by itself in time; this is for benchmarks and
+/// before a backup.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Optimize {
+    /// The collection
+    #[arg(long, short)]
+    collection: String,
+    /// Call off a merge that runs instead, and let none begin for a minute
+    #[arg(long)]
+    cancel: bool,
+    #[command(flatten)]
+    server: Server,
+}
+
 /// Removes a collection and everything in it.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Drop {
@@ -92,6 +106,14 @@ fn status_text(out: Output, name: &str, described: &Description) -> String {
     let (disk, memory) = (bytes(status.disk_bytes), bytes(status.resident_bytes));
     row("size", format!("{disk} on disk, {memory} in memory"));
     row("upkeep", status.upkeep.clone());
+    for task in &status.tasks {
+        let (rows, seconds) = (thousands(task.rows), task.running.as_secs());
+        let files = format!("{} of {} files, now {}", task.files_done, task.files, task.stage);
+        row("", format!("{} {rows} rows for {seconds} s, because {}: {files}", task.what, task.reason));
+    }
+    if !status.upkeep_failed.is_empty() {
+        row("FAILED", format!("upkeep, tried again soon: {}", status.upkeep_failed));
+    }
     if !status.refuses_writes.is_empty() {
         row("REFUSES", format!("writes: {}", status.refuses_writes));
     }
@@ -105,6 +127,7 @@ fn segments(status: &CollectionStatus) -> (u64, u64) {
 fn status_json(name: &str, described: &Description) -> Value {
     let status = &described.status;
     let segment = |one: &nigh_client::schema::SegmentStatus| json!({"number": one.number, "rows": one.rows, "dead_rows": one.dead_rows, "bytes": one.bytes});
+    let task = |one: &nigh_client::schema::UpkeepTask| json!({"what": one.what, "reason": one.reason, "rows": one.rows, "stage": one.stage, "files_done": one.files_done, "files": one.files, "running_ms": one.running.as_millis() as u64});
     let vectors = described.spec.vectors.iter();
     let vectors: Vec<Value> = vectors
         .map(|one| json!({"name": one.name, "size": one.size, "metric": format!("{:?}", one.metric).to_lowercase()}))
@@ -116,7 +139,8 @@ fn status_json(name: &str, described: &Description) -> Value {
         "collection": name, "vectors": vectors, "texts": texts, "state": status.state, "points": status.points,
         "seq": status.seq, "durable_seq": status.durable_seq, "live_rows": status.live_rows,
         "live_bytes": status.live_bytes, "disk_bytes": status.disk_bytes, "resident_bytes": status.resident_bytes,
-        "upkeep": status.upkeep, "refuses_writes": status.refuses_writes,
+        "upkeep": status.upkeep, "upkeep_failed": status.upkeep_failed,
+        "tasks": status.tasks.iter().map(task).collect::<Vec<_>>(), "refuses_writes": status.refuses_writes,
         "segments": status.segments.iter().map(segment).collect::<Vec<_>>(),
     })
 }
@@ -137,6 +161,22 @@ pub(crate) async fn collections(args: Collections, out: Output) -> Result<()> {
                 .map(|one| format!("{}  {} {}", one.name, one.state, one.reason).trim_end().to_owned() + "\n")
                 .collect()
         },
+    )
+}
+
+pub(crate) async fn optimize(args: Optimize, out: Output) -> Result<()> {
+    let client = args.server.connect().await?;
+    if args.cancel {
+        let cancelled = client.cancel_merge(&args.collection).await?;
+        let text = if cancelled { "the merge was called off\n" } else { "no merge ran\n" };
+        return out.either(|| json!({"cancelled": cancelled}), || text.to_owned());
+    }
+    let status = client.optimize(&args.collection).await?;
+    let (rows, dead) = segments(&status);
+    let count = status.segments.len();
+    out.either(
+        || json!({"segments": count, "rows": rows, "dead_rows": dead, "disk_bytes": status.disk_bytes}),
+        || format!("{count} segments with {} rows, {} of them dead\n", thousands(rows), thousands(dead)),
     )
 }
 

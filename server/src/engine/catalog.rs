@@ -3,8 +3,9 @@
 use crate::engine::Engine;
 use crate::engine::error::{Error, Result};
 use crate::engine::pool::Deadline;
-use nigh_storage::collection::{Collection, Status};
+use nigh_storage::collection::Collection;
 use nigh_storage::schema::CollectionSpec;
+use nigh_storage::status::Status;
 use nigh_storage::store::State;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -88,6 +89,22 @@ impl Engine {
             Ok((collection.spec().clone(), status))
         };
         self.reads.run(deadline, work).await
+    }
+
+    /// Seals what is live and merges all segments into one; then says how it is.
+    pub async fn optimize(self: Arc<Self>, name: String, deadline: &Deadline) -> Result<Status> {
+        let engine = self.clone();
+        let work = move || {
+            let collection = engine.store.collection(&name)?;
+            collection.settle()?;
+            Ok(collection.status())
+        };
+        self.chores.run(deadline, work).await
+    }
+
+    /// Calls off a merge that runs: whether one did.
+    pub fn cancel_merge(&self, name: &str) -> Result<bool> {
+        Ok(self.store.collection(name)?.cancel_merge())
     }
 
     /// How every open collection is. Blocks for a moment where a log is being synced.

@@ -24,6 +24,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+/// Callers that may wait for upkeep.
+const CHORES_QUEUED: usize = 64;
+
 /// What all doors share.
 pub struct Engine {
     store: Arc<nigh_storage::store::Store>,
@@ -31,6 +34,7 @@ pub struct Engine {
     limits: Limits,
     reads: Pool,
     writes: Pool,
+    chores: Pool,
     recalls: Arc<Recalls>,
     /// Whether every collection of the catalog was opened, or quarantined.
     opened: AtomicBool,
@@ -42,6 +46,7 @@ impl Engine {
         Self {
             reads: Pool::new("the queue of reads", limits.reads_running, limits.reads_queued),
             writes: Pool::new("the queue of writes", limits.writes_running, limits.writes_queued),
+            chores: Pool::new("the queue of upkeep that was asked for", 1, CHORES_QUEUED),
             recalls: Arc::default(),
             opened: AtomicBool::new(false),
             store,

@@ -45,6 +45,27 @@ impl Collections for Door {
         self.call(Rpc::Describe, work).await
     }
 
+    async fn optimize(&self, request: Request<v1::OptimizeRequest>) -> Result<Response<v1::OptimizeReply>, Status> {
+        let (deadline, request) = (deadline(request.metadata()), request.into_inner());
+        let work = async move {
+            let status = self.engine.clone().optimize(request.collection, &deadline).await?;
+            Ok(v1::OptimizeReply { status: Some(schema::status_out(status)) })
+        };
+        self.call(Rpc::Optimize, work).await
+    }
+
+    async fn cancel_merge(
+        &self,
+        request: Request<v1::CancelMergeRequest>,
+    ) -> Result<Response<v1::CancelMergeReply>, Status> {
+        let request = request.into_inner();
+        let work = async move {
+            let cancelled = self.engine.cancel_merge(&request.collection)?;
+            Ok(v1::CancelMergeReply { cancelled })
+        };
+        self.call(Rpc::CancelMerge, work).await
+    }
+
     async fn list(
         &self,
         _request: Request<v1::ListCollectionsRequest>,

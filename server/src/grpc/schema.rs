@@ -7,8 +7,8 @@ use nigh_index::text::spec::TextSpec;
 use nigh_index::vector::metric::Metric;
 use nigh_index::vector::spec::{HnswSpec, IvfCode, IvfSpec, VectorSpec};
 use nigh_proto::v1;
-use nigh_storage::collection::Status;
 use nigh_storage::schema::{CollectionSpec, TextField, VectorField};
+use nigh_storage::status::{SegmentStatus, Status, TaskStatus};
 
 /// A spec as the storage takes it; whether it can be served is checked there.
 pub(super) fn spec(spec: v1::CollectionSpec) -> Result<CollectionSpec> {
@@ -96,11 +96,20 @@ pub(super) fn spec_out(spec: &CollectionSpec) -> v1::CollectionSpec {
 
 /// How a collection is, as it goes out.
 pub(super) fn status_out(status: Status) -> v1::CollectionStatus {
-    let segment = |segment: nigh_storage::collection::SegmentStatus| v1::SegmentStatus {
+    let segment = |segment: SegmentStatus| v1::SegmentStatus {
         number: segment.number,
         rows: segment.rows,
         dead_rows: segment.dead_rows,
         bytes: segment.bytes,
+    };
+    let task = |task: TaskStatus| v1::UpkeepTask {
+        what: task.what.to_owned(),
+        reason: task.reason,
+        rows: task.rows,
+        stage: task.stage,
+        files_done: task.files_done,
+        files: task.files,
+        running_ms: task.running.as_millis() as u64,
     };
     v1::CollectionStatus {
         state: "open".to_owned(),
@@ -114,6 +123,8 @@ pub(super) fn status_out(status: Status) -> v1::CollectionStatus {
         upkeep: status.upkeep.to_owned(),
         refuses_writes: status.refuses_writes.unwrap_or_default(),
         resident_bytes: catalog::resident_bytes(),
+        tasks: status.tasks.into_iter().map(task).collect(),
+        upkeep_failed: status.upkeep_failed.unwrap_or_default(),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::part::Part;
 use crate::prepare::{Schema, parse_payload};
 use crate::segment::payload::WriteError;
 use crate::segment::{folder, ids, payload, text_file, vector_file};
+use crate::upkeep::Task;
 use bytes::Bytes;
 use nigh_index::filter::live::Extracted;
 use nigh_index::filter::sealed::SealedFields;
@@ -18,7 +19,7 @@ use nigh_index::vector::sealed::{BuildParams, Extended, SealedVectors};
 use serde_json::Value;
 use std::io::Write;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 /// Where and how a segment is built.
 pub(crate) struct Builder<'a> {
@@ -26,8 +27,8 @@ pub(crate) struct Builder<'a> {
     pub(crate) collection: &'a Path,
     pub(crate) schema: &'a Schema,
     pub(crate) threads: usize,
-    /// Set when the collection is closed: the build gives up.
-    pub(crate) stop: &'a AtomicBool,
+    /// Is told how far the build is, and says when it is to be given up.
+    pub(crate) task: &'a Task,
 }
 
 /// The rows that a segment will hold: those kept of each part, in this order.
@@ -86,12 +87,16 @@ impl Builder<'_> {
             self.disk.remove_dir(folder).map_err(doing("remove", folder))?;
         }
         self.disk.create_dir(folder).map_err(doing("create", folder))?;
+        let spec = &self.schema.spec;
+        self.task.expect(3 + 3 * spec.vectors.len() + spec.texts.len());
         // Vectors take a core for their graph; the other files meanwhile share the other one.
         let (vectors, others) = std::thread::scope(|scope| {
-            let others = scope.spawn(|| self.other_files(folder, rows));
+            let thread = std::thread::Builder::new().name("nigh build".into());
+            let others = thread.spawn_scoped(scope, || self.other_files(folder, rows));
             let vectors = self.vector_files(folder, rows);
-            (vectors, others.join())
+            (vectors, others.map(|others| others.join()))
         });
+        let others = others.map_err(doing("start a thread for", folder))?;
         let others = others.map_err(|_| Error::invalid("segment", number, "building its files failed"))?;
         let (Some(vectors), mut files) = (vectors?, others?) else { return Ok(None) };
         files.extend(vectors);
@@ -116,6 +121,7 @@ impl Builder<'_> {
                 WriteError::Write(err) => doing("write", path)(err),
             })
         })?);
+        self.task.making("fields");
         let mut extracted = |row: Row| {
             let payload = rows.payload(row).map_err(index_error)?;
             Ok(Extracted::of(&payload, &self.schema.rules))
@@ -123,6 +129,7 @@ impl Builder<'_> {
         let body = SealedFields::build(rows.len(), &self.schema.rules, &mut extracted)?;
         files.push(self.file(folder, "fields", Kind::Fields, &body)?);
         for (at, reader) in self.schema.texts.iter().enumerate() {
+            self.task.making(&text_file(at));
             let mut texts = |row: Row, see: &mut dyn FnMut(&str)| {
                 let payload = rows.payload(row).map_err(index_error)?;
                 reader.each(&payload, &mut |text| see(text));
@@ -146,7 +153,8 @@ impl Builder<'_> {
                 SealedVectors::write_full(&field.spec, rows.len(), &mut vector, out).map_err(doing("write", path))
             })?);
             let full: Bytes = crate::frame::open(self.disk, &folder.join(&name), Kind::VectorFull)?;
-            let how = BuildParams::new(self.threads, self.stop);
+            self.task.making(&vector_file(at, "route"));
+            let how = BuildParams::new(self.threads, &self.task.stop);
             let from = rows.parts.iter().map(|kept| Extended { part: kept.part.sealed(at), rows: kept.rows });
             let from: Vec<Extended<'_>> = from.collect();
             let built = SealedVectors::extend(&field.spec, rows.len(), &full, &from, &how)?;
@@ -154,7 +162,7 @@ impl Builder<'_> {
             files.push(self.file(folder, &vector_file(at, "codes"), Kind::VectorCodes, &built.codes)?);
             files.push(self.file(folder, &vector_file(at, "route"), Kind::VectorRoute, &built.route)?);
         }
-        Ok((!self.stop.load(Ordering::Relaxed)).then_some(files))
+        Ok((!self.task.stop.load(Ordering::Relaxed)).then_some(files))
     }
 
     fn sections(
@@ -165,22 +173,24 @@ impl Builder<'_> {
         fill: impl FnOnce(&mut SectionsWriter<FrameWriter>, &Path) -> Result<()>,
     ) -> Result<FileEntry> {
         let path = folder.join(name);
-        let mut out = SectionsWriter::new(FrameWriter::create(self.disk, &path, kind)?);
+        self.task.making(name);
+        let mut out = SectionsWriter::new(FrameWriter::create(self.disk, &path, kind)?.at(self.task.pace.clone()));
         fill(&mut out, &path)?;
-        finished(name, out.finish().map_err(doing("write", &path))?)
+        self.finished(name, out.finish().map_err(doing("write", &path))?)
     }
 
     fn file(&self, folder: &Path, name: &str, kind: Kind, body: &[u8]) -> Result<FileEntry> {
         let path = folder.join(name);
-        let mut out = FrameWriter::create(self.disk, &path, kind)?;
+        let mut out = FrameWriter::create(self.disk, &path, kind)?.at(self.task.pace.clone());
         out.write_all(body).map_err(doing("write", &path))?;
-        finished(name, out)
+        self.finished(name, out)
     }
-}
 
-fn finished(name: &str, out: FrameWriter) -> Result<FileEntry> {
-    let info = out.finish()?;
-    Ok(FileEntry { name: name.to_owned(), bytes: info.bytes, checksum: info.checksum })
+    fn finished(&self, name: &str, out: FrameWriter) -> Result<FileEntry> {
+        let info = out.finish()?;
+        self.task.made(name);
+        Ok(FileEntry { name: name.to_owned(), bytes: info.bytes, checksum: info.checksum })
+    }
 }
 
 fn index_error(err: Error) -> nigh_index::error::Error {
