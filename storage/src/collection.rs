@@ -121,9 +121,9 @@ impl Inner {
         self.published.store(Arc::new(state.snapshot()));
     }
 
-    pub(crate) fn apply(&self, changes: Vec<(PointId, Option<NewRow>)>, seq: u64) {
+    pub(crate) fn apply(&self, changes: Vec<(PointId, Option<NewRow>)>, seq: u64, time_ms: u64) {
         let mut state = self.state.lock();
-        state.apply(changes, seq);
+        state.apply(changes, seq, time_ms);
         self.publish(&state);
         let (rows, bytes) = state.unsealed();
         drop(state);

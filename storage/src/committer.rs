@@ -144,15 +144,17 @@ fn commit(inner: &Inner, group: Vec<Pending>, unsynced: bool) -> bool {
     let base = inner.snapshot();
     let mut fold = Fold::new(&inner.schema, &base);
     let mut seq = base.seq;
+    // One time for the whole group, held where the clock was set back.
+    let time_ms = inner.options.clock.now_ms().max(base.time_ms);
     let mut records = Vec::with_capacity(group.len());
     let mut taken = Vec::with_capacity(group.len());
     let mut durable = false;
     for pending in group {
-        match take(&mut fold, pending.batch) {
+        match take(&mut fold, seq + 1, pending.batch) {
             Err(err) => (pending.done)(Err(err)),
             Ok((affected, ops, payload)) => {
                 durable |= pending.durability == Durability::Durable;
-                records.push(Record { first_seq: seq + 1, ops, payload });
+                records.push(Record { first_seq: seq + 1, ops, time_ms, payload });
                 seq += u64::from(ops);
                 taken.push(Taken {
                     done: pending.done,
@@ -173,7 +175,7 @@ fn commit(inner: &Inner, group: Vec<Pending>, unsynced: bool) -> bool {
         return unsynced;
     }
     let reached = if durable { Durability::Durable } else { Durability::Logged };
-    inner.apply(changes, seq);
+    inner.apply(changes, seq, time_ms);
     inner.counters.batches.fetch_add(taken.len() as u64, Ordering::Relaxed);
     for one in taken {
         (one.done)(Ok(Written { reached, ..one.written }));
@@ -182,12 +184,12 @@ fn commit(inner: &Inner, group: Vec<Pending>, unsynced: bool) -> bool {
 }
 
 /// Folds one batch and gives its logged form.
-fn take(fold: &mut Fold<'_>, batch: Batch) -> Result<(u64, u32, bytes::Bytes)> {
+fn take(fold: &mut Fold<'_>, first_seq: u64, batch: Batch) -> Result<(u64, u32, bytes::Bytes)> {
     let ops = batch.steps.len() as u32;
     match batch.log {
-        LogForm::Encoded(payload) => Ok((fold.batch(batch.steps, None)?, ops, payload)),
+        LogForm::Encoded(payload) => Ok((fold.batch(first_seq, batch.steps, None)?, ops, payload)),
         LogForm::Unresolved(mut unresolved) => {
-            let affected = fold.batch(batch.steps, Some(&mut unresolved))?;
+            let affected = fold.batch(first_seq, batch.steps, Some(&mut unresolved))?;
             let resolved: Vec<_> = unresolved.into_iter().flatten().collect();
             debug_assert_eq!(resolved.len(), ops as usize, "every filter was resolved");
             let mut payload = Vec::new();

@@ -27,19 +27,27 @@ pub(crate) struct Fold<'s> {
     /// How to take the batch back that is being folded: what stood at a place before.
     undo: Vec<(usize, Option<NewRow>)>,
     undo_len: usize,
+    /// The operation that is being folded.
+    seq: u64,
 }
 
 impl<'s> Fold<'s> {
     pub(crate) fn new(schema: &'s Schema, base: &'s Snapshot) -> Self {
-        Self { schema, base, places: HashMap::new(), changes: Vec::new(), undo: Vec::new(), undo_len: 0 }
+        Self { schema, base, places: HashMap::new(), changes: Vec::new(), undo: Vec::new(), undo_len: 0, seq: 0 }
     }
 
-    /// Folds a batch, all of it or nothing. Gives the number of points it affected, and the resolved
-    /// operations where a filter had to be resolved: `unresolved` has the others at their places.
-    pub(crate) fn batch(&mut self, steps: Vec<Step>, unresolved: Option<&mut Vec<Option<Op>>>) -> Result<u64> {
+    /// Folds a batch whose first operation is this one, all of it or nothing. Gives the number of points
+    /// it affected, and the resolved operations where a filter had to be resolved: `unresolved` has the
+    /// others at their places.
+    pub(crate) fn batch(
+        &mut self,
+        first_seq: u64,
+        steps: Vec<Step>,
+        unresolved: Option<&mut Vec<Option<Op>>>,
+    ) -> Result<u64> {
         self.undo.clear();
         self.undo_len = self.changes.len();
-        let folded = self.steps(steps, unresolved);
+        let folded = self.steps(first_seq, steps, unresolved);
         if folded.is_err() {
             self.take_back();
         }
@@ -51,9 +59,10 @@ impl<'s> Fold<'s> {
         self.changes
     }
 
-    fn steps(&mut self, steps: Vec<Step>, mut unresolved: Option<&mut Vec<Option<Op>>>) -> Result<u64> {
+    fn steps(&mut self, first_seq: u64, steps: Vec<Step>, mut unresolved: Option<&mut Vec<Option<Op>>>) -> Result<u64> {
         let mut affected = 0;
         for (at, step) in steps.into_iter().enumerate() {
+            self.seq = first_seq + at as u64;
             affected += match step {
                 Step::Upsert(row) => {
                     self.put(row.point.id, Some(row));
@@ -190,6 +199,7 @@ impl<'s> Fold<'s> {
     }
 
     fn put(&mut self, id: PointId, row: Option<NewRow>) {
+        let row = row.map(|row| NewRow { version: self.seq, ..row });
         match self.places.get(&id) {
             Some(place) => {
                 let before = std::mem::replace(&mut self.changes[*place].1, row);

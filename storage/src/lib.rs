@@ -7,6 +7,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail where it stands"))]
 
+pub mod clock;
 pub mod collection;
 pub mod disk;
 pub mod error;

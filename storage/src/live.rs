@@ -17,6 +17,7 @@ use nigh_index::vector::sealed::SealedVectors;
 /// Rows in memory. Never changes; small ones are melted into larger ones.
 pub(crate) struct LivePart {
     ids: Vec<PointId>,
+    versions: Vec<u64>,
     /// The same ids, sorted, each with its row.
     sorted: Vec<(PointId, Row)>,
     payloads: Vec<Bytes>,
@@ -41,14 +42,16 @@ impl LivePart {
         }
         let texts = parts.texts.into_iter().map(LiveText::build).collect();
         let fields = LiveFields::build(parts.extracted, &schema.rules);
-        Self::assemble(parts.ids, parts.payloads, fields, vectors, texts)
+        Self::assemble(parts.ids, parts.versions, parts.payloads, fields, vectors, texts)
     }
 
     /// The kept rows of several live parts, one after another.
     pub(crate) fn concat(schema: &Schema, kept: &[Kept<'_, LivePart>]) -> Self {
         let mut ids = Vec::new();
+        let mut versions = Vec::new();
         let mut payloads = Vec::new();
         for from in kept {
+            versions.extend(from.rows.iter().map(|row| from.part.versions[row.at()]));
             ids.extend(from.rows.iter().map(|row| from.part.ids[row.at()]));
             payloads.extend(from.rows.iter().map(|row| from.part.payloads[row.at()].clone()));
         }
@@ -68,11 +71,12 @@ impl LivePart {
             .collect();
         let of: Vec<_> = kept.iter().map(|from| Kept { part: &from.part.fields, rows: from.rows }).collect();
         let fields = LiveFields::concat(&of, &schema.rules);
-        Self::assemble(ids, payloads, fields, vectors, texts)
+        Self::assemble(ids, versions, payloads, fields, vectors, texts)
     }
 
     fn assemble(
         ids: Vec<PointId>,
+        versions: Vec<u64>,
         payloads: Vec<Bytes>,
         fields: LiveFields,
         vectors: Vec<LiveVectors>,
@@ -80,18 +84,19 @@ impl LivePart {
     ) -> Self {
         let mut sorted: Vec<_> = ids.iter().enumerate().map(|(row, id)| (*id, Row(row as u32))).collect();
         sorted.sort_unstable();
-        let own = size_of::<PointId>() + size_of::<(PointId, Row)>() + size_of::<Bytes>();
+        let own = size_of::<PointId>() + size_of::<(PointId, Row)>() + size_of::<u64>() + size_of::<Bytes>();
         let bytes = payloads.iter().map(|payload| (payload.len() + own) as u64).sum::<u64>()
             + fields.memory_bytes()
             + vectors.iter().map(LiveVectors::memory_bytes).sum::<u64>()
             + texts.iter().map(LiveText::memory_bytes).sum::<u64>();
-        Self { ids, sorted, payloads, fields, vectors, texts, bytes }
+        Self { ids, versions, sorted, payloads, fields, vectors, texts, bytes }
     }
 }
 
 /// What stands in one column for every row.
 struct Columns {
     ids: Vec<PointId>,
+    versions: Vec<u64>,
     payloads: Vec<Bytes>,
     extracted: Vec<nigh_index::filter::live::Extracted>,
     texts: Vec<Vec<Option<nigh_index::text::live::Analysed>>>,
@@ -101,6 +106,7 @@ impl Columns {
     fn with_capacity(rows: usize, texts: usize) -> Self {
         Self {
             ids: Vec::with_capacity(rows),
+            versions: Vec::with_capacity(rows),
             payloads: Vec::with_capacity(rows),
             extracted: Vec::with_capacity(rows),
             texts: (0..texts).map(|_| Vec::with_capacity(rows)).collect(),
@@ -109,6 +115,7 @@ impl Columns {
 
     fn push(&mut self, row: NewRow) {
         self.ids.push(row.point.id);
+        self.versions.push(row.version);
         self.payloads.push(row.point.payload);
         self.extracted.push(row.extracted);
         for (column, text) in self.texts.iter_mut().zip(row.texts) {
@@ -134,6 +141,10 @@ impl Part for LivePart {
 
     fn id(&self, row: Row) -> PointId {
         self.ids[row.at()]
+    }
+
+    fn version(&self, row: Row) -> u64 {
+        self.versions[row.at()]
     }
 
     fn find(&self, id: &PointId) -> Option<Row> {

@@ -25,6 +25,9 @@ pub struct Manifest {
     pub spec: CollectionSpec,
     /// Operations below this one are in the segments, the others in the log.
     pub replay_from: u64,
+    /// When the last operation before that one was committed, in Unix milliseconds.
+    #[serde(default)]
+    pub time_ms: u64,
     /// The number of the next segment. A number is never used twice.
     pub next_segment: u64,
     /// The segments, oldest first.
@@ -127,6 +130,7 @@ mod tests {
             collection: Uuid::from_u128(0x1234_5678),
             spec: CollectionSpec::default(),
             replay_from: segments * 100 + 1,
+            time_ms: 1_700_000_000_000,
             next_segment: segments + 1,
             segments: (1..=segments).map(entry).collect(),
         }

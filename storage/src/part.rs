@@ -20,6 +20,9 @@ pub trait Part: Send + Sync {
     /// The id of a row.
     fn id(&self, row: Row) -> PointId;
 
+    /// The operation that last wrote a row.
+    fn version(&self, row: Row) -> u64;
+
     /// The row of an id, dead or not. An id stands at most once in a part.
     fn find(&self, id: &PointId) -> Option<Row>;
 

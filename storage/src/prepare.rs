@@ -59,6 +59,8 @@ impl TextReader {
 #[derive(Clone)]
 pub(crate) struct NewRow {
     pub(crate) point: Point,
+    /// The operation that wrote it; the fold says which.
+    pub(crate) version: u64,
     pub(crate) extracted: Extracted,
     pub(crate) texts: Vec<Option<Analysed>>,
 }
@@ -150,6 +152,7 @@ impl Schema {
             extracted: Extracted::of(payload, &self.rules),
             texts: self.texts.iter().map(|reader| reader.analyse(payload)).collect(),
             point,
+            version: 0,
         }
     }
 

@@ -33,7 +33,7 @@ pub(crate) fn create(disk: &dyn Disk, folder: &Path, collection: Uuid, spec: Col
     for path in [folder.to_owned(), log_folder(folder), folder.join("segments")] {
         disk.create_dir(&path).map_err(doing("create", &path))?;
     }
-    let manifest = Manifest { collection, spec, replay_from: 1, next_segment: 1, segments: Vec::new() };
+    let manifest = Manifest { collection, spec, replay_from: 1, time_ms: 0, next_segment: 1, segments: Vec::new() };
     manifest.save(disk, folder)?;
     disk.sync_dir(folder).map_err(doing("sync", folder))
 }
@@ -49,7 +49,7 @@ pub(crate) fn open(disk: Arc<dyn Disk>, folder: &Path, name: &str, options: Opti
         let dead = load_dead(&*disk, folder, entry)?;
         entries.push(Entry::with_dead(Held::Sealed(Arc::new(segment)), Arc::new(dead)));
     }
-    let mut state = State { schema, entries, seq: manifest.replay_from - 1 };
+    let mut state = State { schema, entries, seq: manifest.replay_from - 1, time_ms: manifest.time_ms };
     let replayed_to = replay(&*disk, folder, &manifest, &mut state)?;
     state.seq = state.seq.max(replayed_to);
     let log = Log::start(disk.clone(), log_folder(folder), state.seq + 1, options.log_file_bytes)?;
@@ -76,7 +76,7 @@ fn replay(disk: &dyn Disk, folder: &Path, manifest: &Manifest, state: &mut State
 
 fn apply(schema: &Schema, state: &mut State, log: &Path, group: Vec<Record>) -> Result<()> {
     let Some(last) = group.last() else { return Ok(()) };
-    let seq = last.first_seq + u64::from(last.ops) - 1;
+    let (seq, time_ms) = (last.first_seq + u64::from(last.ops) - 1, last.time_ms);
     let base: Snapshot = state.snapshot();
     let mut fold = Fold::new(schema, &base);
     for record in group {
@@ -85,9 +85,9 @@ fn apply(schema: &Schema, state: &mut State, log: &Path, group: Vec<Record>) -> 
         let ops = op::decode(&record.payload).map_err(|err| corrupt(err.to_string()))?;
         let steps = ops.into_iter().map(|op| schema.replayed(op)).collect::<Result<_>>();
         let steps = steps.map_err(|err| corrupt(err.to_string()))?;
-        fold.batch(steps, None).map_err(|err| corrupt(err.to_string()))?;
+        fold.batch(first_seq, steps, None).map_err(|err| corrupt(err.to_string()))?;
     }
-    state.apply(fold.into_changes(), seq);
+    state.apply(fold.into_changes(), seq, time_ms);
     Ok(())
 }
 

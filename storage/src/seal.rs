@@ -25,6 +25,7 @@ use std::sync::atomic::Ordering;
 /// The moment that a seal speaks of.
 struct Frozen {
     seq: u64,
+    time_ms: u64,
     /// The live parts, each with its dead rows at that moment.
     parts: Vec<(Held, Arc<Bitmap>)>,
 }
@@ -61,7 +62,7 @@ fn freeze(inner: &Inner) -> Option<Frozen> {
             parts.push((entry.held.clone(), entry.dead.clone()));
         }
     }
-    Some(Frozen { seq: state.seq, parts })
+    Some(Frozen { seq: state.seq, time_ms: state.time_ms, parts })
 }
 
 fn build_and_install(inner: &Inner, frozen: &Frozen, task: &Task) -> Result<bool> {
@@ -90,6 +91,7 @@ fn build_and_install(inner: &Inner, frozen: &Frozen, task: &Task) -> Result<bool
     }
     next.segments.extend(built.as_ref().map(|(entry, _)| entry.clone()));
     next.replay_from = frozen.seq + 1;
+    next.time_ms = frozen.time_ms;
     inner.save_manifest(&mut manifest, next)?;
     install(inner, frozen, &rows, built.map(|(_, segment)| segment));
     drop(manifest);

@@ -16,6 +16,8 @@ use std::sync::Arc;
 pub struct Snapshot {
     /// The last operation that is part of this state.
     pub seq: u64,
+    /// When that one was committed, in Unix milliseconds.
+    pub time_ms: u64,
     /// What the collection holds.
     pub spec: Arc<CollectionSpec>,
     /// The parts, oldest first: segments, then live parts.

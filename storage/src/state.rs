@@ -90,6 +90,8 @@ pub(crate) struct State {
     pub(crate) entries: Vec<Entry>,
     /// The last operation applied.
     pub(crate) seq: u64,
+    /// When it was committed, in Unix milliseconds; never goes back.
+    pub(crate) time_ms: u64,
 }
 
 impl State {
@@ -101,7 +103,7 @@ impl State {
             selections: entry.selections.clone(),
         };
         let parts = self.entries.iter().map(view).collect();
-        Snapshot { seq: self.seq, spec: self.schema.spec.clone(), parts }
+        Snapshot { seq: self.seq, time_ms: self.time_ms, spec: self.schema.spec.clone(), parts }
     }
 
     /// Where a point stands.
@@ -111,7 +113,7 @@ impl State {
     }
 
     /// Applies what a group of writes came to: for every id touched, its new row or none.
-    pub(crate) fn apply(&mut self, changes: Vec<(PointId, Option<NewRow>)>, seq: u64) {
+    pub(crate) fn apply(&mut self, changes: Vec<(PointId, Option<NewRow>)>, seq: u64, time_ms: u64) {
         let mut newly_dead: Vec<Option<Bitmap>> = self.entries.iter().map(|_| None).collect();
         for (id, _) in &changes {
             if let Some((at, row)) = self.find(id) {
@@ -128,6 +130,7 @@ impl State {
             self.entries.push(Entry::live(LivePart::build(&self.schema, rows)));
         }
         self.seq = seq;
+        self.time_ms = self.time_ms.max(time_ms);
         self.melt();
     }
 

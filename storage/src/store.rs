@@ -6,6 +6,7 @@
 //! data/<uuid>/MANIFEST ...     a collection; its name is nowhere in a path
 //! ```
 
+use crate::clock::Clock;
 use crate::collection::Collection;
 use crate::disk::Disk;
 use crate::error::{Error, Result, doing};
@@ -43,6 +44,8 @@ pub struct Options {
     pub log_file_bytes: u64,
     /// Whether collections seal and merge by themselves. Off in tests that say when.
     pub background: bool,
+    /// Says when a write is committed.
+    pub clock: Clock,
 }
 
 impl Default for Options {
@@ -56,6 +59,7 @@ impl Default for Options {
             upkeep_bytes_per_second: None,
             log_file_bytes: 64 << 20,
             background: true,
+            clock: Clock::System,
         }
     }
 }

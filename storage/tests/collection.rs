@@ -25,6 +25,7 @@ use std::sync::Arc;
 struct Modelled {
     payload: Map<String, Value>,
     vectors: BTreeMap<u16, Vec<f32>>,
+    version: u64,
 }
 
 type Model = BTreeMap<PointId, Modelled>;
@@ -105,8 +106,9 @@ fn ids(number: u8) -> Selector {
     Selector::Ids(vec![id(number)])
 }
 
-/// The write, and what it does to the model.
-fn write(change: &Change, model: &mut Model) -> Write {
+/// The write of this operation, and what it does to the model.
+fn write(change: &Change, seq: u64, model: &mut Model) -> Write {
+    let touched = |point: &mut Modelled| point.version = seq;
     match change {
         Change::Upsert(number, kind, with_a, with_b) => {
             let mut vectors = BTreeMap::new();
@@ -116,7 +118,7 @@ fn write(change: &Change, model: &mut Model) -> Write {
             if *with_b {
                 vectors.insert(1, b(*kind));
             }
-            let point = Modelled { payload: payload(*kind), vectors };
+            let point = Modelled { payload: payload(*kind), vectors, version: seq };
             model.insert(id(*number), point.clone());
             let vectors = point.vectors.into_iter().collect();
             Write::Upsert(Point { id: id(*number), vectors, payload: text_of(&point.payload) })
@@ -133,6 +135,7 @@ fn write(change: &Change, model: &mut Model) -> Write {
             let matching = |point: &&mut Modelled| point.payload.get("kind") == Some(&json!(kind));
             for point in model.values_mut().filter(matching) {
                 point.payload.insert("set".into(), json!(value));
+                touched(point);
             }
             let set = Bytes::from(json!({"set": value}).to_string());
             Write::SetPayload(Selector::Filter(kind_is(*kind)), set)
@@ -140,34 +143,44 @@ fn write(change: &Change, model: &mut Model) -> Write {
         Change::Overwrite(number, kind) => {
             if let Some(point) = model.get_mut(&id(*number)) {
                 point.payload = payload(*kind);
+                touched(point);
             }
             Write::OverwritePayload(ids(*number), text_of(&payload(*kind)))
         }
         Change::DeleteKey(number) => {
             if let Some(point) = model.get_mut(&id(*number)) {
                 point.payload.shift_remove("z");
+                touched(point);
             }
             Write::DeletePayloadKeys(ids(*number), vec!["z".into()])
         }
         Change::Clear(number) => {
             if let Some(point) = model.get_mut(&id(*number)) {
                 point.payload.clear();
+                touched(point);
             }
             Write::ClearPayload(ids(*number))
         }
         Change::UpdateVector(number, seed) => {
             if let Some(point) = model.get_mut(&id(*number)) {
                 point.vectors.insert(1, b(*seed));
+                touched(point);
             }
             Write::UpdateVectors(id(*number), vec![(1, b(*seed))])
         }
         Change::DeleteVector(number) => {
             if let Some(point) = model.get_mut(&id(*number)) {
                 point.vectors.remove(&0);
+                touched(point);
             }
             Write::DeleteVectors(ids(*number), vec![0])
         }
     }
+}
+
+fn writes(changes: &[Change], collection: &Collection, model: &mut Model) -> Vec<Write> {
+    let first_seq = collection.snapshot().seq + 1;
+    changes.iter().zip(first_seq..).map(|(change, seq)| write(change, seq, model)).collect()
 }
 
 fn contents(collection: &Collection) -> Model {
@@ -179,7 +192,10 @@ fn contents(collection: &Collection) -> Model {
             let vector = |field: usize| Some((field as u16, view.part.nearest(field).vector(row)?.into_owned()));
             let vectors = (0..2).filter_map(vector).collect();
             assert_eq!(view.part.id(row), id);
-            assert!(found.insert(id, Modelled { payload, vectors }).is_none(), "{id} twice");
+            assert!(
+                found.insert(id, Modelled { payload, vectors, version: view.part.version(row) }).is_none(),
+                "{id} twice"
+            );
         }
     }
     assert_eq!(snapshot.points(), found.len() as u64);
@@ -222,7 +238,7 @@ proptest! {
         for event in &events {
             match event {
                 Event::Batch(changes) => {
-                    let writes = changes.iter().map(|change| write(change, &mut model)).collect();
+                    let writes = writes(changes, &collection, &mut model);
                     collection.write(writes, Durability::Durable).unwrap();
                 }
                 Event::Seal => { collection.seal().unwrap(); }
@@ -265,7 +281,7 @@ fn a_filter_sees_the_operations_before_it() {
     let (_store, collection) = open(root.path());
     let mut model = Model::new();
     let changes = [Change::Upsert(1, 1, true, false), Change::DeleteKind(1), Change::Upsert(2, 1, true, false)];
-    let writes = changes.iter().map(|change| write(change, &mut model)).collect();
+    let writes = writes(&changes, &collection, &mut model);
     collection.write(writes, Durability::Durable).unwrap();
     assert_eq!(contents(&collection), model);
     assert_eq!(model.len(), 1);
@@ -315,7 +331,7 @@ fn a_flipped_bit_in_any_file_of_a_segment_is_found() {
     let (store, collection) = open(root.path());
     let mut model = Model::new();
     let changes: Vec<Change> = (0..20).map(|number| Change::Upsert(number, number, true, true)).collect();
-    collection.write(changes.iter().map(|change| write(change, &mut model)).collect(), Durability::Durable).unwrap();
+    collection.write(writes(&changes, &collection, &mut model), Durability::Durable).unwrap();
     assert!(collection.seal().unwrap());
     drop((collection, store));
     let folder = std::fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_dir());

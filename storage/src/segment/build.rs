@@ -109,12 +109,11 @@ impl Builder<'_> {
     fn other_files(&self, folder: &Path, rows: &Rows<'_>) -> Result<Vec<FileEntry>> {
         let mut files = Vec::new();
         let all_ids: Vec<_> = rows.all().map(|(part, row)| part.id(row)).collect();
-        files.push(
-            self.sections(folder, "ids", Kind::Ids, |out, path| {
-                ids::write(&all_ids, out).map_err(doing("write", path))
-            })?,
-        );
-        drop(all_ids);
+        let versions: Vec<_> = rows.all().map(|(part, row)| part.version(row)).collect();
+        files.push(self.sections(folder, "ids", Kind::Ids, |out, path| {
+            ids::write(&all_ids, &versions, out).map_err(doing("write", path))
+        })?);
+        drop((all_ids, versions));
         files.push(self.sections(folder, "payload", Kind::Payload, |out, path| {
             payload::write(rows.all().map(|(part, row)| part.payload(row)), out).map_err(|err| match err {
                 WriteError::Read(err) => err,

@@ -1,11 +1,13 @@
-//! Which id is which row, both ways.
+//! Which id is which row, both ways, and which operation last wrote the row.
 //!
 //! ```text
 //! nums      u64 x n   numbers, rising          num_rows   u32 x n   the row of each
 //! uuids     [u8;16]   UUIDs, rising            uuid_rows  u32       the row of each
 //! places    u32 x rows   a row's place in nums followed by uuids
+//! versions  see packed   the operation that last wrote the row
 //! ```
 
+use crate::segment::packed::{self, Packed};
 use bytes::Bytes;
 use nigh_index::error::{Error, Result};
 use nigh_index::id::PointId;
@@ -21,10 +23,11 @@ pub(crate) struct Ids {
     uuids: Array<[u8; 16]>,
     uuid_rows: Array<u32>,
     places: Array<u32>,
+    versions: Packed,
 }
 
-/// Lays the ids down; `ids` stand in the order of their rows, no id twice.
-pub(crate) fn write<W: io::Write>(ids: &[PointId], out: &mut SectionsWriter<W>) -> io::Result<()> {
+/// Lays the ids and versions down; they stand in the order of their rows, no id twice.
+pub(crate) fn write<W: io::Write>(ids: &[PointId], versions: &[u64], out: &mut SectionsWriter<W>) -> io::Result<()> {
     let mut sorted: Vec<(PointId, u32)> = ids.iter().copied().zip(0..).collect();
     sorted.sort_unstable();
     let mut places = vec![0u32; ids.len()];
@@ -40,7 +43,8 @@ pub(crate) fn write<W: io::Write>(ids: &[PointId], out: &mut SectionsWriter<W>) 
     out.put("num_rows", &rows(numbers))?;
     out.put("uuids", &uuids.iter().map(|(id, _)| uuid_bytes(id)).collect::<Vec<_>>())?;
     out.put("uuid_rows", &rows(uuids))?;
-    out.put("places", &places)
+    out.put("places", &places)?;
+    packed::write("versions", versions, out)
 }
 
 impl Ids {
@@ -53,6 +57,7 @@ impl Ids {
             num_rows: sections.array_of("num_rows", nums.len())?,
             uuid_rows: sections.array_of("uuid_rows", uuids.len())?,
             places: sections.array_of("places", rows as usize)?,
+            versions: Packed::open(&sections, "versions", rows as usize)?,
             nums,
             uuids,
         };
@@ -77,6 +82,10 @@ impl Ids {
             Some(num) => PointId::Num(*num),
             None => PointId::Uuid(Uuid::from_bytes(self.uuids[place - self.nums.len()])),
         }
+    }
+
+    pub(crate) fn version(&self, row: Row) -> u64 {
+        self.versions.of(row)
     }
 
     pub(crate) fn find(&self, id: &PointId) -> Option<Row> {
@@ -107,7 +116,7 @@ mod tests {
         let uuid = |n: u128| PointId::Uuid(Uuid::from_u128(n));
         let ids = vec![PointId::Num(9), uuid(7), PointId::Num(0), uuid(1), PointId::Num(u64::MAX)];
         let mut out = SectionsWriter::new(Vec::new());
-        write(&ids, &mut out).unwrap();
+        write(&ids, &[30, 10, 20, 50, 40], &mut out).unwrap();
         (ids, out.finish().unwrap())
     }
 
@@ -119,6 +128,7 @@ mod tests {
             assert_eq!(opened.id(Row(row as u32)), *id);
             assert_eq!(opened.find(id), Some(Row(row as u32)));
         }
+        assert_eq!((0..5).map(|row| opened.version(Row(row))).collect::<Vec<_>>(), [30, 10, 20, 50, 40]);
         assert_eq!(opened.find(&PointId::Num(1)), None);
         let mut sorted = ids.clone();
         sorted.sort();
@@ -136,7 +146,7 @@ mod tests {
             let mut damaged = body.clone();
             damaged[at] ^= 1;
             if let Ok(opened) = Ids::open(damaged.into(), ids.len() as u32) {
-                let _ = (0..5).map(|row| opened.id(Row(row))).collect::<Vec<_>>();
+                let _ = (0..5).map(|row| (opened.id(Row(row)), opened.version(Row(row)))).collect::<Vec<_>>();
             }
         }
     }

@@ -9,6 +9,7 @@
 
 pub(crate) mod build;
 mod ids;
+mod packed;
 mod payload;
 
 use crate::disk::Disk;
@@ -128,6 +129,10 @@ impl Part for Segment {
 
     fn id(&self, row: Row) -> PointId {
         self.ids.id(row)
+    }
+
+    fn version(&self, row: Row) -> u64 {
+        self.ids.version(row)
     }
 
     fn find(&self, id: &PointId) -> Option<Row> {

@@ -4,13 +4,15 @@
 //! wal/00000000000000000042.log      named by the first operation that it holds
 //!
 //! file   = | header, 64 bytes: first_seq u64 and salt u64 as its two words (see frame) | record ... |
-//! record = | length u32 | crc u32 | first_seq u64 | ops u32 | link u32 | synced_upto u64 | payload | zeros to 8 |
+//! record = | length u32 | crc u32 | first_seq u64 | ops u32 | link u32 | synced_upto u64 | time_ms u64 |
+//!          payload | zeros to 8 |
 //! ```
 //!
 //! One batch of a client is one record, so it is there whole or not at all. `crc` covers the file's
 //! salt and all of the record but itself; `link` is the `crc` of the record before (0 for the first).
 //! Nothing that lay in the file's blocks before, and no record of another place, fits in the chain.
-//! `synced_upto` is the last operation that was known to be on disk when the record was written.
+//! `synced_upto` is the last operation that was known to be on disk when the record was written;
+//! `time_ms` is when that was, and never below the record before: a clock that is set back is held.
 //!
 //! A new file appears whole: it is written under another name, synced, renamed, and its folder is
 //! synced. Whoever opens the log begins a new file, with a copy of those records at the end of the

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 /// A record's bytes before its payload.
-pub(crate) const HEAD_BYTES: usize = 32;
+pub(crate) const HEAD_BYTES: usize = 40;
 /// Records begin at multiples of this many bytes.
 pub(crate) const ALIGN: usize = 8;
 /// A payload has at most this many bytes.
@@ -16,6 +16,8 @@ pub struct Record {
     pub first_seq: u64,
     /// How many operations it holds; the last one is `first_seq + ops - 1`.
     pub ops: u32,
+    /// When it was committed, in Unix milliseconds; never below the record before.
+    pub time_ms: u64,
     /// The operations, encoded.
     pub payload: Bytes,
 }
@@ -46,6 +48,7 @@ pub(crate) fn encode(record: &Record, salt: u64, link: u32, synced_upto: u64, ou
     out.extend_from_slice(&record.ops.to_le_bytes());
     out.extend_from_slice(&link.to_le_bytes());
     out.extend_from_slice(&synced_upto.to_le_bytes());
+    out.extend_from_slice(&record.time_ms.to_le_bytes());
     out.extend_from_slice(&record.payload);
     out.resize(start + (out.len() - start).next_multiple_of(ALIGN), 0);
     let crc = checksum(&out[start..], salt);
@@ -66,13 +69,13 @@ pub(crate) fn peek(file: &Bytes, at: usize) -> Option<Framed> {
     let long = |at: usize| u64::from(word(at)) | u64::from(word(at + 4)) << 32;
     let length = word(0) as usize;
     let end = at.checked_add((HEAD_BYTES + length).next_multiple_of(ALIGN))?;
-    let (first_seq, ops, synced_upto) = (long(8), word(16), long(24));
+    let (first_seq, ops, synced_upto, time_ms) = (long(8), word(16), long(24), long(32));
     let sound = length <= PAYLOAD_BYTES_MAX && end <= file.len() && ops > 0 && synced_upto < first_seq;
     if !sound || first_seq.checked_add(u64::from(ops)).is_none() {
         return None;
     }
     let payload = file.slice(at + HEAD_BYTES..at + HEAD_BYTES + length);
-    let record = Record { first_seq, ops, payload };
+    let record = Record { first_seq, ops, time_ms, payload };
     Some(Framed { record, crc: word(4), link: word(20), synced_upto, end })
 }
 
@@ -89,7 +92,7 @@ mod tests {
     use super::*;
 
     fn sample(payload: &'static [u8]) -> Record {
-        Record { first_seq: 42, ops: 3, payload: Bytes::from_static(payload) }
+        Record { first_seq: 42, ops: 3, time_ms: 1_700_000_000_000, payload: Bytes::from_static(payload) }
     }
 
     #[test]

@@ -36,7 +36,7 @@ impl Notes {
             let first_seq = self.next_seq();
             let text = format!("life {} operation {first_seq} ", self.life);
             let payload = text.bytes().cycle().take(bytes).collect::<Vec<_>>().into();
-            group.push(Record { first_seq, ops: 1 + number % 3, payload });
+            group.push(Record { first_seq, ops: 1 + number % 3, time_ms: first_seq, payload });
             self.history.extend(group.last().cloned());
         }
         group

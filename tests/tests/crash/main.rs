@@ -113,7 +113,7 @@ impl Life {
             let durability = durability[dice.below(4) as usize];
             let seq = self.note(name, |history| {
                 let (seq, mut state) = history.states.last().cloned().expect("there is a first state");
-                batch.iter().for_each(|write| apply(&mut state, write));
+                batch.iter().zip(seq + 1..).for_each(|(write, seq)| apply(&mut state, write, seq));
                 let seq = seq + batch.len() as u64;
                 history.states.push((seq, state));
                 seq

@@ -22,6 +22,7 @@ const SIZES: [u32; 2] = [4, 3];
 pub struct Stored {
     payload: Map<String, Value>,
     vectors: BTreeMap<u16, Vec<f32>>,
+    version: u64,
 }
 
 /// All points of a collection.
@@ -34,8 +35,8 @@ pub fn spec() -> CollectionSpec {
     CollectionSpec { vectors: SIZES.iter().enumerate().map(vector).collect(), texts: vec![text], no_auto_index: false }
 }
 
-/// What the operation makes of the points.
-pub fn apply(model: &mut Model, write: &Write) {
+/// What the operation of this number makes of the points.
+pub fn apply(model: &mut Model, write: &Write, seq: u64) {
     let ids = |model: &Model, selector: &Selector| -> Vec<PointId> {
         match selector {
             Selector::Ids(ids) => ids.clone(),
@@ -44,13 +45,16 @@ pub fn apply(model: &mut Model, write: &Write) {
     };
     let mut each = |selector: &Selector, change: &dyn Fn(&mut Stored)| {
         for id in ids(model, selector) {
-            model.get_mut(&id).into_iter().for_each(change);
+            if let Some(stored) = model.get_mut(&id) {
+                change(stored);
+                stored.version = seq;
+            }
         }
     };
     match write {
         Write::Upsert(point) => {
-            let stored = Stored { payload: object(&point.payload), vectors: point.vectors.iter().cloned().collect() };
-            model.insert(point.id, stored);
+            let vectors = point.vectors.iter().cloned().collect();
+            model.insert(point.id, Stored { payload: object(&point.payload), vectors, version: seq });
         }
         Write::Delete(selector) => ids(model, selector).iter().for_each(|id| drop(model.remove(id))),
         Write::SetPayload(selector, payload) => each(selector, &|stored| stored.payload.extend(object(payload))),
@@ -79,7 +83,8 @@ pub fn difference(snapshot: &Snapshot, model: &Model) -> Option<String> {
             };
             let vector = |at: u16| Some((at, view.part.nearest(usize::from(at)).vector(row)?.into_owned()));
             let vectors = (0..SIZES.len() as u16).filter_map(vector).collect();
-            if found.insert(view.part.id(row), Stored { payload, vectors }).is_some() {
+            let version = view.part.version(row);
+            if found.insert(view.part.id(row), Stored { payload, vectors, version }).is_some() {
                 return Some(format!("{} is there twice", view.part.id(row)));
             }
         }
