@@ -164,6 +164,15 @@ impl Inner {
         synced
     }
 
+    /// Marks what was synced (see [`crate::wal`]).
+    pub(crate) fn mark_log(&self) {
+        if self.poisoned().is_none()
+            && let Err(err) = self.log.lock().mark()
+        {
+            self.poison(&err);
+        }
+    }
+
     pub(crate) fn cut_log(&self, seq: u64) {
         if let Err(err) = self.log.lock().cut_before(seq) {
             tracing::warn!(collection = self.name, %err, "the log could not be cut");

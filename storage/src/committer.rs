@@ -82,6 +82,10 @@ impl Queue {
         self.changed.notify_all();
     }
 
+    fn is_empty(&self) -> bool {
+        self.waiting.lock().batches.is_empty()
+    }
+
     /// The next group; empty after a time of rest; `None` when closed and empty.
     fn next_group(&self, rest: Option<Duration>) -> Option<Vec<Pending>> {
         let mut waiting = self.waiting.lock();
@@ -120,8 +124,14 @@ pub(crate) fn run(inner: &Inner) {
             true => inner.sync_log().is_err() && inner.poisoned().is_none(),
             false => commit(inner, group, unsynced),
         };
+        if !unsynced && inner.queue.is_empty() {
+            inner.mark_log();
+        }
     }
-    if unsynced && let Err(err) = inner.sync_log() {
+    // The mark behind the last records is made durable too.
+    if inner.poisoned().is_none()
+        && let Err(err) = inner.sync_log()
+    {
         tracing::error!(collection = inner.name, %err, "the log could not be synced at the end");
     }
 }

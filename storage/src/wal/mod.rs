@@ -14,6 +14,11 @@
 //! `synced_upto` is the last operation that was known to be on disk when the record was written;
 //! `time_ms` is when that was, and never below the record before: a clock that is set back is held.
 //!
+//! A record of no operations is a mark: its `synced_upto` is the operation before it. The writer sets
+//! one behind what it has synced as soon as nobody waits for it. A mark is written, not synced, so it
+//! costs no second sync: the end of the process leaves it, a power cut may take it until the system has
+//! written it back by itself. With it a broken record at the very end of the log is known to be damage.
+//!
 //! A new file appears whole: it is written under another name, synced, renamed, and its folder is
 //! synced. Whoever opens the log begins a new file, with a copy of those records at the end of the
 //! last one that are not known to be on disk. So dead bytes behind a torn record cannot come to

@@ -9,7 +9,7 @@ pub(crate) const ALIGN: usize = 8;
 /// A payload has at most this many bytes.
 pub(crate) const PAYLOAD_BYTES_MAX: usize = 1 << 30;
 
-/// A batch of operations, as it stands in the log.
+/// A batch of operations, as it stands in the log; one of no operations is a mark (see [`crate::wal`]).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Record {
     /// The sequence number of its first operation.
@@ -23,6 +23,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// Says that all operations before this one are on disk, and holds none itself, nor a time.
+    pub(crate) fn mark(next_seq: u64) -> Self {
+        Self { first_seq: next_seq, ops: 0, time_ms: 0, payload: Bytes::new() }
+    }
+
     /// The sequence number of the operation behind its last one.
     pub fn end_seq(&self) -> u64 {
         self.first_seq.saturating_add(u64::from(self.ops))
@@ -70,7 +75,8 @@ pub(crate) fn peek(file: &Bytes, at: usize) -> Option<Framed> {
     let length = word(0) as usize;
     let end = at.checked_add((HEAD_BYTES + length).next_multiple_of(ALIGN))?;
     let (first_seq, ops, synced_upto, time_ms) = (long(8), word(16), long(24), long(32));
-    let sound = length <= PAYLOAD_BYTES_MAX && end <= file.len() && ops > 0 && synced_upto < first_seq;
+    let mark = ops == 0 && length == 0 && synced_upto.checked_add(1) == Some(first_seq);
+    let sound = length <= PAYLOAD_BYTES_MAX && end <= file.len() && (ops > 0 && synced_upto < first_seq || mark);
     if !sound || first_seq.checked_add(u64::from(ops)).is_none() {
         return None;
     }

@@ -96,10 +96,14 @@ fn live(disk: &Arc<CruelDisk>, notes: &mut Notes, steps: &[u8]) -> std::result::
                     log.sync().map_err(io)?;
                     notes.synced = notes.next_seq() - 1;
                 }
+                if step % 8 == 1 {
+                    log.mark().map_err(io)?;
+                }
             }
             4 => {
                 log.sync().map_err(io)?;
                 notes.synced = notes.next_seq() - 1;
+                log.mark().map_err(io)?;
             }
             // All that was written stands in segments now, synced in the log or not.
             5 => {
@@ -219,7 +223,7 @@ fn synced_log() -> (Arc<CruelDisk>, Notes, u64) {
 
 #[test]
 fn every_flipped_bit_is_found_or_harmless() {
-    let (disk, notes, last) = synced_log();
+    let (disk, notes, _) = synced_log();
     let (mut refused, mut harmless) = (0, 0);
     for start in file_starts(&*disk, Path::new(DIR)).unwrap() {
         let path = file_path(Path::new(DIR), start);
@@ -231,12 +235,10 @@ fn every_flipped_bit_is_found_or_harmless() {
                     refused += 1;
                 }
                 Err(err) => panic!("{start} bit {bit}: {err}"),
-                // A copy of it stands in the next file.
-                Ok((found, _)) if found == notes.history => harmless += 1,
-                // The last group: nothing says yet that it was synced.
+                // A copy of it stands in the next file, or it is the mark behind the last group.
                 Ok((found, _)) => {
-                    assert!(start == last && found.len() + 1 == notes.history.len(), "{start} bit {bit}");
-                    assert_eq!(found[..], notes.history[..found.len()]);
+                    assert_eq!(found, notes.history, "{start} bit {bit}");
+                    harmless += 1;
                 }
             }
             disk.flip_bit(&path, bit);
@@ -306,6 +308,14 @@ fn a_group_is_one_write_and_a_sync_covers_all_before_it() {
     log.sync().unwrap();
     log.sync().unwrap();
     assert_eq!((disk.count(Call::Append) - writes, disk.count(Call::Sync) - syncs), (3, 1));
+    // A mark is one more write, and no sync; it is written once.
+    log.mark().unwrap();
+    log.mark().unwrap();
+    assert_eq!((disk.count(Call::Append) - writes, disk.count(Call::Sync) - syncs), (4, 1));
+    log.append(&notes.group(1, 10)).unwrap();
+    log.mark().unwrap();
+    assert_eq!(disk.count(Call::Append) - writes, 5, "nothing is marked that was not synced");
+    assert_eq!(read(&disk, 1).unwrap().0, notes.history);
 }
 
 #[test]
@@ -356,8 +366,26 @@ fn damage_before_a_synced_record_is_not_cut() {
         assert!(matches!(read(&disk, 1), Err(Error::Corrupt { at: 64, .. })), "byte {byte}");
         disk.flip_bit(&path, byte * 8);
     }
-    // The last group alone was not known to be synced by any other: its damage is the end.
+    // The last group is not known to be synced by any other, and nobody set a mark: its damage is the end.
     let last = disk.length(&path).unwrap() - 1;
     disk.flip_bit(&path, last * 8);
     assert_eq!(read(&disk, 1).unwrap().0, notes.history[..2]);
+}
+
+/// The last group of a log that nobody wrote to again: the mark behind it says that it was synced.
+#[test]
+fn damage_before_a_mark_is_not_cut() {
+    let disk = Arc::new(empty());
+    let mut notes = Notes::default();
+    live(&disk, &mut notes, &[24, 25]).unwrap();
+    let path = file_path(Path::new(DIR), 1);
+    let mark = disk.length(&path).unwrap() - super::record::HEAD_BYTES as u64;
+    for bit in 64 * 8..mark * 8 {
+        disk.flip_bit(&path, bit);
+        assert!(matches!(read(&disk, 1), Err(Error::Corrupt { .. })), "bit {bit}");
+        disk.flip_bit(&path, bit);
+    }
+    // Whoever opens it again copies nothing that the mark knows to be on disk.
+    let log = Log::start(disk.clone(), DIR.into(), notes.next_seq(), FILE_BYTES).unwrap();
+    assert_eq!(log.bytes(), disk.length(&path).unwrap() + crate::frame::HEADER_BYTES);
 }

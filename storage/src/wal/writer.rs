@@ -26,6 +26,8 @@ pub struct Log {
     current: Current,
     next_seq: u64,
     synced_upto: u64,
+    /// The `synced_upto` of the last mark, or of a record behind what it speaks of.
+    marked_upto: u64,
     unsynced: bool,
     poisoned: Option<String>,
     buffer: Vec<u8>,
@@ -69,6 +71,7 @@ impl Log {
             current,
             next_seq,
             synced_upto,
+            marked_upto: synced_upto,
             unsynced: false,
             poisoned: None,
             buffer: Vec::new(),
@@ -89,6 +92,15 @@ impl Log {
     /// Makes what was appended durable.
     pub fn sync(&mut self) -> Result<()> {
         self.or_poison(Self::sync_current)
+    }
+
+    /// Notes behind what was synced that it was, where no record does yet: from then on damage to it is
+    /// not taken for a write that was torn. The note itself is synced with what comes next.
+    pub fn mark(&mut self) -> Result<()> {
+        if self.unsynced || self.marked_upto == self.synced_upto {
+            return Ok(());
+        }
+        self.or_poison(|log| log.write(&[Record::mark(log.next_seq)]))
     }
 
     /// Removes the files that hold nothing but operations below this one. A file that could not be
@@ -142,6 +154,7 @@ impl Log {
     fn write(&mut self, group: &[Record]) -> Result<()> {
         self.buffer.clear();
         self.current.encode(group, self.synced_upto, &mut self.buffer);
+        self.marked_upto = self.synced_upto;
         // From here on bytes may be in the file, whatever the disk answers.
         self.unsynced = true;
         self.current.append(&self.buffer)?;
@@ -186,6 +199,11 @@ impl Current {
                 current.append(&piece)?;
                 piece.clear();
             }
+        }
+        // Without its name the file is of no account, and it gets it when all of this was synced.
+        if let Some(last) = records.last() {
+            let end = last.end_seq();
+            current.encode(&[Record::mark(end)], end - 1, &mut piece);
         }
         current.append(&piece)?;
         current.file.sync().map_err(doing("sync", &unfinished))?;
