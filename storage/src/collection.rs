@@ -10,6 +10,7 @@ use crate::error::{Error, Result, doing};
 use crate::manifest::Manifest;
 use crate::merge;
 use crate::part::Part;
+use crate::pins::Pins;
 use crate::prepare::{NewRow, Schema};
 use crate::schema::CollectionSpec;
 use crate::seal;
@@ -41,7 +42,7 @@ pub type Done = Box<dyn FnOnce(Result<Written>) + Send>;
 
 /// A collection that is open.
 pub struct Collection {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -61,6 +62,8 @@ pub(crate) struct Inner {
     pub(crate) sealing: Mutex<()>,
     /// Held by whoever merges.
     pub(crate) merging: Mutex<()>,
+    /// Versions that are kept.
+    pub(crate) pins: Pins,
     published: ArcSwap<Snapshot>,
     log: Mutex<Log>,
     next_segment: AtomicU64,
@@ -104,6 +107,7 @@ impl Inner {
             state: Mutex::new(state),
             sealing: Mutex::new(()),
             merging: Mutex::new(()),
+            pins: Pins::default(),
             log: Mutex::new(log),
             poison: Mutex::new(None),
             chores: Chores::default(),

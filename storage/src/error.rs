@@ -31,6 +31,14 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// A name that is taken.
+    #[error("there is a {what} `{name}` already")]
+    Taken {
+        /// The kind of thing: "version".
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
     /// More is waiting than there is room for; try again after a while.
     #[error("{what} is full: {got} of {limit}; try again in {retry_ms} ms")]
     Full {

@@ -56,6 +56,8 @@ pub enum Kind {
     Catalog = 10,
     /// A file of the log.
     Log = 11,
+    /// A version that is kept.
+    Pin = 12,
 }
 
 /// What the manifest keeps of a file.

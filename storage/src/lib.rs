@@ -9,12 +9,14 @@
 
 pub mod clock;
 pub mod collection;
+pub mod diff;
 pub mod disk;
 pub mod error;
 pub mod frame;
 pub mod manifest;
 pub mod op;
 pub mod part;
+pub mod pins;
 pub mod point;
 pub mod prepare;
 pub mod schema;

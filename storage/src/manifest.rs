@@ -78,7 +78,7 @@ impl Manifest {
     }
 
     /// What a reader may rely on: numbers are unique and used up, names stay in their folder.
-    fn check(&self) -> std::result::Result<(), String> {
+    pub(crate) fn check(&self) -> std::result::Result<(), String> {
         let mut numbers = BTreeSet::new();
         for segment in &self.segments {
             if segment.number >= self.next_segment || !numbers.insert(segment.number) {

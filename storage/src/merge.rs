@@ -71,9 +71,12 @@ pub(crate) fn merge(inner: &Inner, idle: Duration, reason: &str) -> Result<bool>
         built = Some((entry, Arc::new(segment)));
     }
     install(inner, &inputs, &rows, built)?;
-    for (segment, _) in &inputs {
+    for (segment, _) in inputs.iter().filter(|(segment, _)| !inner.pins.name_segment(segment.segment())) {
         // Snapshots that still read the files hold their maps: the space comes back with the last one.
-        if let Err(err) = inner.disk.remove_dir(&folder(&inner.folder, segment.segment())) {
+        if let Err(err) = inner.disk.remove_dir(&folder(&inner.folder, segment.segment()))
+            && err.kind() != std::io::ErrorKind::NotFound
+        {
+            // Who dropped a pin of it meanwhile removed it too.
             tracing::warn!(collection = inner.name, %err, "a merged segment could not be removed");
         }
     }

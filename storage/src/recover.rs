@@ -4,8 +4,9 @@ use crate::collection::Inner;
 use crate::disk::Disk;
 use crate::error::{Error, Result, doing};
 use crate::fold::Fold;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, SegmentEntry};
 use crate::op;
+use crate::pins::Pins;
 use crate::prepare::Schema;
 use crate::schema::CollectionSpec;
 use crate::seal::load_dead;
@@ -41,7 +42,8 @@ pub(crate) fn create(disk: &dyn Disk, folder: &Path, collection: Uuid, spec: Col
 /// Opens a collection.
 pub(crate) fn open(disk: Arc<dyn Disk>, folder: &Path, name: &str, options: Options) -> Result<Inner> {
     let manifest = Manifest::load(&*disk, folder)?;
-    remove_rubbish(&*disk, folder, &manifest)?;
+    let pins = Pins::load(&*disk, folder)?;
+    remove_rubbish(&*disk, folder, &manifest, &pins)?;
     let schema = Arc::new(Schema::new(Arc::new(manifest.spec.clone()))?);
     let mut entries = Vec::with_capacity(manifest.segments.len());
     for entry in &manifest.segments {
@@ -53,7 +55,9 @@ pub(crate) fn open(disk: Arc<dyn Disk>, folder: &Path, name: &str, options: Opti
     let replayed_to = replay(&*disk, folder, &manifest, &mut state)?;
     state.seq = state.seq.max(replayed_to);
     let log = Log::start(disk.clone(), log_folder(folder), state.seq + 1, options.log_file_bytes)?;
-    Ok(Inner::new(name.to_owned(), folder.to_owned(), disk, options, manifest, state, log))
+    let mut inner = Inner::new(name.to_owned(), folder.to_owned(), disk, options, manifest, state, log);
+    inner.pins = pins;
+    Ok(inner)
 }
 
 fn replay(disk: &dyn Disk, folder: &Path, manifest: &Manifest, state: &mut State) -> Result<u64> {
@@ -91,9 +95,9 @@ fn apply(schema: &Schema, state: &mut State, log: &Path, group: Vec<Record>) -> 
     Ok(())
 }
 
-/// Removes what the manifest does not name: folders of builds that were never finished, or of
+/// Removes what neither the manifest nor a pin names: folders of builds that were never finished, or of
 /// segments whose successors are in the manifest. Names that are not ours are left alone.
-fn remove_rubbish(disk: &dyn Disk, folder: &Path, manifest: &Manifest) -> Result<()> {
+fn remove_rubbish(disk: &dyn Disk, folder: &Path, manifest: &Manifest, pins: &Pins) -> Result<()> {
     let segments = folder.join("segments");
     for name in disk.list(&segments).map_err(doing("list", &segments))? {
         let Ok(number) = name.parse::<u64>() else {
@@ -101,18 +105,25 @@ fn remove_rubbish(disk: &dyn Disk, folder: &Path, manifest: &Manifest) -> Result
             continue;
         };
         let path = segments.join(&name);
-        match manifest.segments.iter().find(|entry| entry.number == number) {
-            None => disk.remove_dir(&path).map_err(doing("remove", &path))?,
-            Some(entry) => remove_stale_dead(disk, &path, entry)?,
+        let entry = manifest.segments.iter().find(|entry| entry.number == number);
+        match entry {
+            None if !pins.name_segment(number) => disk.remove_dir(&path).map_err(doing("remove", &path))?,
+            _ => remove_stale_dead(disk, &path, number, entry, pins)?,
         }
     }
     Ok(())
 }
 
-fn remove_stale_dead(disk: &dyn Disk, folder: &Path, entry: &crate::manifest::SegmentEntry) -> Result<()> {
+fn remove_stale_dead(
+    disk: &dyn Disk,
+    folder: &Path,
+    number: u64,
+    entry: Option<&SegmentEntry>,
+    pins: &Pins,
+) -> Result<()> {
     for name in disk.list(folder).map_err(doing("list", folder))? {
-        let named = entry.dead.as_ref().is_some_and(|dead| dead.name == name);
-        if name.starts_with("dead.") && !named {
+        let named = entry.and_then(|entry| entry.dead.as_ref()).is_some_and(|dead| dead.name == name);
+        if name.starts_with("dead.") && !named && !pins.name_dead(number, &name) {
             let path = folder.join(&name);
             disk.remove(&path).map_err(doing("remove", &path))?;
         }

@@ -87,7 +87,8 @@ fn build_and_install(inner: &Inner, frozen: &Frozen, task: &Task) -> Result<bool
     for (number, dead) in frozen_dead(inner) {
         let Some(entry) = next.segments.iter_mut().find(|entry| entry.number == number) else { continue };
         let file = save_dead(inner, number, frozen.seq, &dead)?;
-        stale.extend(entry.dead.replace(file).map(|old| folder(&inner.folder, number).join(old.name)));
+        let old = entry.dead.replace(file).filter(|old| !inner.pins.name_dead(number, &old.name));
+        stale.extend(old.map(|old| folder(&inner.folder, number).join(old.name)));
     }
     next.segments.extend(built.as_ref().map(|(entry, _)| entry.clone()));
     next.replay_from = frozen.seq + 1;

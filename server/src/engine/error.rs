@@ -94,7 +94,7 @@ impl From<nigh_storage::error::Error> for Error {
         match err {
             Storage::Invalid { field, value, limit } => Self::Invalid { field, value, limit },
             Storage::Missing { what, name } => Self::Missing { what, name },
-            Storage::Exists { .. } => Self::Exists(err.to_string()),
+            Storage::Exists { .. } | Storage::Taken { .. } => Self::Exists(err.to_string()),
             Storage::Full { what, got, limit, retry_ms } => Self::Full { what, got, limit, retry_ms },
             Storage::Poisoned { name, .. } => Self::Poisoned(name),
             Storage::Quarantined { name, .. } => Self::Quarantined(name),

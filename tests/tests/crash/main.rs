@@ -39,12 +39,23 @@ struct History {
 }
 
 /// What was promised of a collection.
-#[derive(Copy, Clone, Default, Debug)]
+#[derive(Clone, Default, Debug)]
 struct Promise {
     /// Whether it is sure to be there, or sure not to be.
     there: Option<bool>,
     /// Operations up to this one are kept.
     durable: u64,
+    /// The versions that may be kept.
+    pins: BTreeMap<String, Pinned>,
+}
+
+/// A version that was kept, or is being kept or dropped.
+#[derive(Clone, Debug)]
+struct Pinned {
+    seq: u64,
+    model: Arc<Model>,
+    /// Whether it is sure to be there.
+    there: bool,
 }
 
 type Histories = BTreeMap<String, History>;
@@ -52,14 +63,14 @@ type Promises = BTreeMap<String, Promise>;
 type Outcome = Result<(), String>;
 
 fn promises(notes: &Histories) -> Promises {
-    notes.iter().map(|(name, history)| (name.clone(), history.promise)).collect()
+    notes.iter().map(|(name, history)| (name.clone(), history.promise.clone())).collect()
 }
 
 /// The histories as far as they may be found where this much was promised.
 fn promised(notes: &Histories, promises: &Promises) -> Histories {
     let history = |(name, promise): (&String, &Promise)| {
         let kept = notes[name].states.iter().filter(|(seq, _)| *seq >= promise.durable);
-        (name.clone(), History { states: kept.cloned().collect(), promise: *promise })
+        (name.clone(), History { states: kept.cloned().collect(), promise: promise.clone() })
     };
     promises.iter().map(history).collect()
 }
@@ -87,7 +98,8 @@ impl Life {
 
     fn step(&mut self, dice: &mut Dice) -> Outcome {
         match dice.below(100) {
-            0..55 => self.write(NAME, 1, dice),
+            0..50 => self.write(NAME, 1, dice),
+            50..55 => self.pin_or_unpin(dice),
             55..70 => self.write(NAME, 2 + dice.below(4), dice),
             70..80 => self.upkeep(|collection| collection.seal().map(drop)),
             80..88 => self.upkeep(|collection| collection.merge().map(drop)),
@@ -141,6 +153,38 @@ impl Life {
         self.same("after upkeep", NAME, &collection)
     }
 
+    /// Keeps the newest state, or drops one that is kept; the others stay what they were.
+    fn pin_or_unpin(&self, dice: &mut Dice) -> Outcome {
+        let collection = self.store().collection(NAME).map_err(saying("pin"))?;
+        let pins = self.note(NAME, |history| history.promise.pins.clone());
+        let sure: Vec<&String> = pins.iter().filter(|(_, pin)| pin.there).map(|(name, _)| name).collect();
+        if !sure.is_empty() && dice.below(2) == 0 {
+            let name = sure[dice.below(sure.len() as u64) as usize];
+            self.pinned(name, false);
+            collection.unpin(name).map_err(saying("unpin"))?;
+            self.note(NAME, |history| history.promise.pins.remove(name));
+        } else {
+            let (seq, model) =
+                self.note(NAME, |history| history.states.last().cloned().expect("there is a first state"));
+            let name = format!("v{seq}");
+            if !pins.contains_key(&name) {
+                let pin = Pinned { seq, model: Arc::new(model), there: false };
+                self.note(NAME, |history| history.promise.pins.insert(name.clone(), pin));
+                collection.pin(&name).map_err(saying("pin"))?;
+                self.pinned(&name, true);
+            }
+        }
+        let pins = self.note(NAME, |history| history.promise.pins.clone());
+        pins_differ(&collection, &pins)
+    }
+
+    /// A version is, or is no longer, sure to be there.
+    fn pinned(&self, name: &str, there: bool) {
+        self.note(NAME, |history| {
+            history.promise.pins.entry(name.to_owned()).and_modify(|pin| pin.there = there);
+        });
+    }
+
     fn restart(&mut self) -> Outcome {
         // The lock is given back when the last handle goes.
         self.store().close();
@@ -189,6 +233,23 @@ fn different(when: &str, snapshot: &Snapshot, model: &Model) -> Outcome {
     difference(snapshot, model).map_or(Ok(()), |why| Err(format!("{when}: {why}")))
 }
 
+/// The versions that are sure to be there are, and every one that is holds what it held.
+fn pins_differ(collection: &Collection, pins: &BTreeMap<String, Pinned>) -> Outcome {
+    let listed: Vec<_> = collection.pins().into_iter().map(|pin| pin.name).collect();
+    if let Some((name, _)) = pins.iter().find(|(name, pin)| pin.there && !listed.contains(name)) {
+        return Err(format!("version {name} is gone"));
+    }
+    for name in &listed {
+        let pin = pins.get(name).ok_or_else(|| format!("version {name} was dropped"))?;
+        let snapshot = collection.at(name).map_err(saying("open a version"))?;
+        if snapshot.seq != pin.seq {
+            return Err(format!("version {name} ends at operation {}, not {}", snapshot.seq, pin.seq));
+        }
+        different(&format!("version {name}"), &snapshot, &pin.model)?;
+    }
+    Ok(())
+}
+
 /// What is open holds what the notes promise; from now on they promise what was found, for whoever
 /// opens a log makes durable what he read.
 fn compare(store: &Store, notes: &mut Histories) -> Outcome {
@@ -198,7 +259,8 @@ fn compare(store: &Store, notes: &mut Histories) -> Outcome {
         if *state != State::Open || history.promise.there == Some(false) {
             return Err(format!("{name} is {state:?}, {:?}", history.promise));
         }
-        let snapshot = store.collection(name).map_err(saying("compare"))?.snapshot();
+        let collection = store.collection(name).map_err(saying("compare"))?;
+        let snapshot = collection.snapshot();
         if snapshot.seq < history.promise.durable {
             return Err(format!("{name} ends at operation {}, {:?}", snapshot.seq, history.promise));
         }
@@ -207,7 +269,12 @@ fn compare(store: &Store, notes: &mut Histories) -> Outcome {
         };
         different(name, &snapshot, &history.states[at].1)?;
         history.states.truncate(at + 1);
-        history.promise = Promise { there: Some(true), durable: snapshot.seq };
+        let mut pins = std::mem::take(&mut history.promise.pins);
+        pins_differ(&collection, &pins)?;
+        let listed: Vec<_> = collection.pins().into_iter().map(|pin| pin.name).collect();
+        pins.retain(|name, _| listed.contains(name));
+        pins.values_mut().for_each(|pin| pin.there = true);
+        history.promise = Promise { there: Some(true), durable: snapshot.seq, pins };
     }
     match notes.iter().find(|(name, history)| history.promise.there == Some(true) && !listed.contains_key(*name)) {
         Some((name, _)) => Err(format!("{name} is gone")),
