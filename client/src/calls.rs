@@ -184,6 +184,7 @@ impl Client {
             ids: ids.into_iter().map(|id| convert::id_out(id.into())).collect(),
             payload: Some(convert::wanted_out(payload)),
             vectors: convert::vectors_out(vectors),
+            version: String::new(),
         };
         let reply = call!(self, Harmless, points.get, request).await?;
         reply.points.into_iter().map(convert::point_in).collect()
@@ -191,7 +192,11 @@ impl Client {
 
     /// How many points match; all of them where there is no filter.
     pub async fn count(&self, collection: &str, filter: Option<Filter>) -> Result<u64> {
-        let request = v1::CountRequest { collection: collection.to_owned(), filter: filter.map(convert::filter_out) };
+        let request = v1::CountRequest {
+            collection: collection.to_owned(),
+            filter: filter.map(convert::filter_out),
+            version: String::new(),
+        };
         Ok(call!(self, Harmless, points.count, request).await?.count)
     }
 
@@ -204,6 +209,7 @@ impl Client {
             limit: scroll.page,
             payload: Some(convert::wanted_out(scroll.payload.clone())),
             vectors: convert::vectors_out(scroll.vectors.clone()),
+            version: scroll.version.clone(),
         };
         convert::page_in(call!(self, Harmless, points.scroll, request).await?)
     }
@@ -248,11 +254,20 @@ pub struct Scroll {
     pub payload: Wanted,
     /// Which vectors come back: none.
     pub vectors: VectorsWanted,
+    /// The version to read; empty: the newest state.
+    pub version: String,
 }
 
 impl Default for Scroll {
     fn default() -> Self {
-        Self { filter: None, from: None, page: 256, payload: Wanted::All, vectors: VectorsWanted::Nothing }
+        Self {
+            filter: None,
+            from: None,
+            page: 256,
+            payload: Wanted::All,
+            vectors: VectorsWanted::Nothing,
+            version: String::new(),
+        }
     }
 }
 

@@ -132,6 +132,10 @@ impl Client {
         &self.shared.endpoint
     }
 
+    pub(crate) fn channel(&self) -> Channel {
+        self.shared.channel.clone()
+    }
+
     pub(crate) fn points(&self) -> PointsClient<Channel> {
         let limit = self.shared.message_bytes_max;
         PointsClient::new(self.shared.channel.clone()).max_decoding_message_size(limit).max_encoding_message_size(limit)

@@ -197,6 +197,7 @@ pub(crate) fn query_out(collection: &str, query: Query) -> v1::QueryRequest {
         vectors: vectors_out(query.vectors),
         explain: query.explain,
         score_threshold: query.score_threshold,
+        version: query.version,
     }
 }
 

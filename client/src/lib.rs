@@ -45,6 +45,7 @@ pub mod query;
 pub mod reply;
 pub mod retry;
 pub mod schema;
+pub mod versions;
 
 pub use calls::Scroll;
 pub use client::{Client, ClientBuilder};

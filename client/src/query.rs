@@ -27,6 +27,8 @@ pub struct Query {
     pub explain: bool,
     /// Hits below this (distances: above it) are left out.
     pub score_threshold: Option<f32>,
+    /// The version to read; empty: the newest state.
+    pub version: String,
 }
 
 impl Query {
@@ -107,6 +109,12 @@ impl Query {
     /// Which vectors come back.
     pub fn vectors(mut self, wanted: VectorsWanted) -> Self {
         self.vectors = wanted;
+        self
+    }
+
+    /// Read this version instead of the newest state.
+    pub fn at(mut self, version: impl Into<String>) -> Self {
+        self.version = version.into();
         self
     }
 

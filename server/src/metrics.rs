@@ -34,9 +34,13 @@ pub enum Rpc {
     Get,
     Scroll,
     Count,
+    Pin,
+    Pins,
+    Unpin,
+    Diff,
 }
 
-const RPCS: [(Rpc, &str); 12] = [
+const RPCS: [(Rpc, &str); 16] = [
     (Rpc::Create, "Create"),
     (Rpc::Drop, "Drop"),
     (Rpc::Describe, "Describe"),
@@ -49,6 +53,10 @@ const RPCS: [(Rpc, &str); 12] = [
     (Rpc::Get, "Get"),
     (Rpc::Scroll, "Scroll"),
     (Rpc::Count, "Count"),
+    (Rpc::Pin, "Pin"),
+    (Rpc::Pins, "Pins"),
+    (Rpc::Unpin, "Unpin"),
+    (Rpc::Diff, "Diff"),
 ];
 
 /// What has been counted since the start.

@@ -150,8 +150,8 @@ async fn open(engine: Arc<Engine>, health: HealthReporter, ready: watch::Sender<
 }
 
 /// What the health service speaks of; the empty name is the whole server.
-fn services() -> [&'static str; 3] {
-    ["", v1::points_server::SERVICE_NAME, v1::collections_server::SERVICE_NAME]
+fn services() -> [&'static str; 4] {
+    ["", v1::points_server::SERVICE_NAME, v1::collections_server::SERVICE_NAME, v1::versions_server::SERVICE_NAME]
 }
 
 async fn grpc_door(
@@ -177,6 +177,7 @@ async fn grpc_door(
         .layer(MapResponseLayer::new(grpc::of_the_caller))
         .add_service(door.points())
         .add_service(door.collections())
+        .add_service(door.versions())
         .add_service(health)
         .add_service(reflection);
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));

@@ -112,7 +112,7 @@ impl Client {
     }
 
     async fn count(&mut self, filter: Option<v1::Filter>) -> u64 {
-        let request = v1::CountRequest { collection: C.into(), filter };
+        let request = v1::CountRequest { collection: C.into(), filter, ..Default::default() };
         self.points.count(request).await.unwrap().into_inner().count
     }
 }
@@ -194,7 +194,7 @@ async fn ask_everything(client: &mut Client) {
     let hit = &client.query(selected).await.hits[0];
     assert_eq!((&hit.payload[..], &hit.vectors["v"].values[..]), (r#"{"n":7}"#, &[7.0, 1.0][..]));
 
-    let get = v1::GetRequest { collection: C.into(), ids: vec![id(9), id(20), id(3)], payload: None, vectors: None };
+    let get = v1::GetRequest { collection: C.into(), ids: vec![id(9), id(20), id(3)], ..Default::default() };
     let got = client.points.get(get).await.unwrap().into_inner();
     assert_eq!(got.points.iter().map(|point| number(&point.id)).collect::<Vec<_>>(), [9, 3]);
     assert!(got.points[0].payload.starts_with(r#"{"n": 9, "parity": "odd","#), "as it was written");
@@ -242,7 +242,7 @@ async fn mistakes_are_told_with_their_place_and_nothing_of_them_is_applied() {
         let condition = v1::Condition { condition: Some(v1::condition::Condition::Filter(deep)) };
         deep = v1::Filter { must: vec![condition], ..Default::default() };
     }
-    let request = v1::CountRequest { collection: C.into(), filter: Some(deep) };
+    let request = v1::CountRequest { collection: C.into(), filter: Some(deep), ..Default::default() };
     let status = client.points.count(request).await.unwrap_err();
     assert!(status.code() == Code::InvalidArgument && status.message().contains("filter"), "{status:?}");
 

@@ -54,7 +54,7 @@ impl Door {
 
     /// Counts.
     pub async fn count(&self, collection: &str, filter: Option<v1::Filter>) -> Result<v1::CountReply, Status> {
-        let request = v1::CountRequest { collection: collection.into(), filter };
+        let request = v1::CountRequest { collection: collection.into(), filter, ..Default::default() };
         Ok(self.points.clone().count(request).await?.into_inner())
     }
 
@@ -73,14 +73,15 @@ impl Door {
             limit,
             payload: all_payload(),
             vectors: all_vectors(),
+            version: String::new(),
         };
         Ok(self.points.clone().scroll(request).await?.into_inner())
     }
 
     /// Points by id, with everything.
     pub async fn points_of(&self, collection: &str, ids: Vec<v1::PointId>) -> Result<v1::GetReply, Status> {
-        let request =
-            v1::GetRequest { collection: collection.into(), ids, payload: all_payload(), vectors: all_vectors() };
+        let (payload, vectors) = (all_payload(), all_vectors());
+        let request = v1::GetRequest { collection: collection.into(), ids, payload, vectors, version: String::new() };
         Ok(self.points.clone().get(request).await?.into_inner())
     }
 }

@@ -15,6 +15,7 @@ mod source;
 mod spec;
 mod state;
 mod status;
+mod versions;
 
 use crate::cli::failure::{Failure, Result};
 use crate::cli::output::{Form, Output};
@@ -44,6 +45,10 @@ enum Command {
     Count(status::Count),
     Drop(status::Drop),
     Optimize(status::Optimize),
+    Pin(versions::Pin),
+    Pins(versions::Pins),
+    Unpin(versions::Unpin),
+    Diff(versions::Diff),
     Demo(demo::Args),
 }
 
@@ -99,6 +104,10 @@ async fn command(cli: Cli) -> Result<()> {
         Command::Count(args) => status::count(args, out).await,
         Command::Drop(args) => status::drop(args, out).await,
         Command::Optimize(args) => status::optimize(args, out).await,
+        Command::Pin(args) => versions::pin(args, out).await,
+        Command::Pins(args) => versions::pins(args, out).await,
+        Command::Unpin(args) => versions::unpin(args, out).await,
+        Command::Diff(args) => versions::diff(args, out).await,
         Command::Demo(args) => demo::run(args, out).await,
     }
 }
@@ -126,7 +135,12 @@ mod tests {
             ("nigh query -c c --text words --recall 0.9 --exact", false),
             ("nigh query -c c --like 7 --with a,b", true),
             ("nigh query -c c --like seven", false),
-            ("nigh count -c c", true),
+            ("nigh count -c c --at monday", true),
+            ("nigh pin monday -c c", true),
+            ("nigh pin -c c", false),
+            ("nigh diff monday -c c --from 7 -n 100", true),
+            ("nigh diff monday tuesday -c c -o json", true),
+            ("nigh diff -c c", false),
             ("nigh drop", false),
             ("nigh optimize -c c --cancel", true),
             ("nigh", false),

@@ -51,6 +51,9 @@ pub(crate) struct Args {
     /// Say how the hits came about
     #[arg(long)]
     explain: bool,
+    /// Read this version instead of the newest state
+    #[arg(long, value_name = "VERSION", default_value = "")]
+    at: String,
     /// These payload keys only
     #[arg(long = "with", value_name = "KEY", value_delimiter = ',')]
     keys: Vec<String>,
@@ -85,6 +88,7 @@ fn query(args: &Args) -> Result<Query> {
     query.params.ef = args.ef.unwrap_or_default();
     query.params.exact = args.exact;
     query.explain = args.explain;
+    query.version.clone_from(&args.at);
     if !args.keys.is_empty() {
         query = query.payload(Wanted::only(&args.keys));
     }

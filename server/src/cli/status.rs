@@ -28,6 +28,9 @@ pub(crate) struct Count {
     /// Only points that match, such as "kind = 'news' AND year >= 2020"
     #[arg(long, value_name = "EXPRESSION")]
     filter: Option<String>,
+    /// Read this version instead of the newest state
+    #[arg(long, value_name = "VERSION", default_value = "")]
+    at: String,
 }
 
 /// Lists collections.
@@ -147,7 +150,7 @@ fn status_json(name: &str, described: &Description) -> Value {
 
 pub(crate) async fn count(args: Count, out: Output) -> Result<()> {
     let filter = args.filter.as_deref().map(filter::read).transpose()?;
-    let count = args.server.connect().await?.count(&args.collection, filter).await?;
+    let count = args.server.connect().await?.count_at(&args.collection, &args.at, filter).await?;
     out.either(|| json!({"count": count}), || format!("{count}\n"))
 }
 

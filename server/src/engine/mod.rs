@@ -4,7 +4,7 @@
 //! catalog   which collections there are, how they are        search   walks a query's retrievers, fuses
 //! pool      async ends here: permits, queue, deadline        fetch    one retriever over all parts
 //! write     batches                                          read     payloads and vectors of winners, pages, counts
-//! recall    how good live queries were
+//! recall    how good live queries were                     versions kept under a name, read, compared
 //! ```
 
 pub mod catalog;
@@ -15,6 +15,7 @@ pub mod query;
 pub mod read;
 pub mod recall;
 pub mod search;
+pub mod versions;
 pub mod write;
 
 use crate::config::Limits;

@@ -28,6 +28,8 @@ pub struct Query {
     pub explain: bool,
     /// The worst score that is a hit, as the caller sees scores.
     pub score_threshold: Option<f32>,
+    /// The version to read; empty: the newest state.
+    pub version: String,
 }
 
 /// One way of finding points.
@@ -187,6 +189,8 @@ pub struct Get {
     pub payload: PayloadSelection,
     /// What comes back of vectors.
     pub vectors: VectorSelection,
+    /// The version to read; empty: the newest state.
+    pub version: String,
 }
 
 /// A page of points, in rising order of id.
@@ -202,6 +206,8 @@ pub struct Scroll {
     pub payload: PayloadSelection,
     /// What comes back of vectors.
     pub vectors: VectorSelection,
+    /// The version to read; empty: the newest state.
+    pub version: String,
 }
 
 /// A page.

@@ -5,6 +5,7 @@ use crate::engine::error::{Error, Result};
 use crate::engine::fetch;
 use crate::engine::pool::Deadline;
 use crate::engine::query::{Get, Page, PayloadSelection, Record, Scroll, VectorSelection};
+use crate::engine::versions;
 use bytes::Bytes;
 use nigh_index::filter::condition::Condition;
 use nigh_index::filter::eval;
@@ -27,7 +28,7 @@ impl Engine {
         self.check_count("ids", get.ids.len())?;
         let until = deadline.clone();
         let work = move || {
-            let snapshot = collection.snapshot();
+            let snapshot = versions::snapshot(&collection, &get.version)?;
             let mut records = Vec::with_capacity(get.ids.len());
             for (at, id) in get.ids.iter().enumerate() {
                 if at % RECORDS_A_CHECK == 0 {
@@ -49,7 +50,8 @@ impl Engine {
             eval::check(filter)?;
         }
         let until = deadline.clone();
-        self.reads.run(deadline, move || page(&collection.snapshot(), &scroll, &until)).await
+        let work = move || page(&*versions::snapshot(&collection, &scroll.version)?, &scroll, &until);
+        self.reads.run(deadline, work).await
     }
 
     /// How many points match, and in which state.
@@ -57,6 +59,7 @@ impl Engine {
         &self,
         collection: Arc<Collection>,
         filter: Option<Condition>,
+        version: String,
         deadline: &Deadline,
     ) -> Result<(u64, u64)> {
         if let Some(filter) = &filter {
@@ -64,7 +67,7 @@ impl Engine {
         }
         let until = deadline.clone();
         let work = move || {
-            let snapshot = collection.snapshot();
+            let snapshot = versions::snapshot(&collection, &version)?;
             let Some(filter) = &filter else { return Ok((snapshot.points(), snapshot.seq)) };
             let filtered = fetch::filter(&snapshot, Some(filter), &until)?;
             Ok((filtered.parts.iter().map(|part| part.matching).sum(), snapshot.seq))

@@ -15,6 +15,7 @@ use crate::engine::pool::{Deadline, Pool};
 use crate::engine::query::{Answer, Hit, Kind, PartRun, Query, Retriever, Run, Stage, Target};
 use crate::engine::read;
 use crate::engine::recall::{self, Recalls, Sample};
+use crate::engine::versions;
 use nigh_index::filter::condition::Condition;
 use nigh_index::filter::eval;
 use nigh_index::id::PointId;
@@ -40,7 +41,7 @@ impl Engine {
         let work = move || {
             let mut clock = Clock { begin, stages: Vec::new() };
             clock.end("queue");
-            let (snapshot, name) = (collection.snapshot(), collection.name());
+            let (snapshot, name) = (versions::snapshot(&collection, &query.version)?, collection.name());
             let walk =
                 Walk { snapshot: &snapshot, name, query: &query, recalls: &recalls, reads: &reads, deadline: &until };
             walk.search(clock)

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! collections  points  ingest      the calls
+//! versions
 //! convert  filter  query  schema   wire -> plain types and back, once
 //! status  malformed                errors as gRPC tells them
 //! ```
@@ -15,6 +16,7 @@ mod points;
 mod query;
 mod schema;
 mod status;
+mod versions;
 
 pub(crate) use malformed::of_the_caller;
 
@@ -24,6 +26,7 @@ use crate::engine::pool::Deadline;
 use crate::metrics::{Metrics, Rpc};
 use nigh_proto::v1::collections_server::CollectionsServer;
 use nigh_proto::v1::points_server::PointsServer;
+use nigh_proto::v1::versions_server::VersionsServer;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -48,6 +51,13 @@ impl Door {
     /// The service of collections.
     pub(crate) fn collections(&self) -> CollectionsServer<Self> {
         CollectionsServer::new(self.clone())
+            .accept_compressed(CompressionEncoding::Gzip)
+            .max_decoding_message_size(self.engine.limits().message_bytes_max)
+    }
+
+    /// The service of versions.
+    pub(crate) fn versions(&self) -> VersionsServer<Self> {
+        VersionsServer::new(self.clone())
             .accept_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(self.engine.limits().message_bytes_max)
     }

@@ -57,6 +57,7 @@ impl Points for Door {
                 ids: filter::ids("ids", request.ids)?,
                 payload: convert::payload(request.payload, PayloadSelection::All),
                 vectors: convert::vectors(request.vectors, &spec)?,
+                version: request.version,
             };
             let (records, seq) = self.engine.get(collection, get, &deadline).await?;
             let points = records.into_iter().map(|record| convert::point_out(record, &spec));
@@ -76,6 +77,7 @@ impl Points for Door {
                 limit: if request.limit == 0 { PAGE_DEFAULT } else { request.limit as usize },
                 payload: convert::payload(request.payload, PayloadSelection::Nothing),
                 vectors: convert::vectors(request.vectors, &spec)?,
+                version: request.version,
             };
             let page = self.engine.scroll(collection, scroll, &deadline).await?;
             let points = page.records.into_iter().map(|record| convert::point_out(record, &spec));
@@ -90,7 +92,7 @@ impl Points for Door {
         let work = async move {
             let collection = self.engine.collection(&request.collection)?;
             let filter = filter::optional(request.filter)?;
-            let (count, seq) = self.engine.count(collection, filter, &deadline).await?;
+            let (count, seq) = self.engine.count(collection, filter, request.version, &deadline).await?;
             Ok(v1::CountReply { count, seq })
         };
         self.call(Rpc::Count, work).await

@@ -32,6 +32,7 @@ pub(super) fn query(request: v1::QueryRequest, spec: &CollectionSpec) -> Result<
         vectors: convert::vectors(request.vectors, spec)?,
         explain: request.explain,
         score_threshold: request.score_threshold,
+        version: request.version,
     })
 }
 
