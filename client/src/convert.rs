@@ -1,7 +1,7 @@
 //! Wire to plain and back. No other room of this crate but the calls knows a wire type.
 
 use crate::error::{Error, Result};
-use crate::filter::{Condition, Filter, Range, Scalar, Test};
+use crate::filter::{Condition, Filter, How, Place, Range, Scalar, Shape, Test};
 use crate::id::PointId;
 use crate::point::{Durability, Op, Point, Selector, VectorsWanted, Wanted};
 use crate::query::{Query, Retriever, SearchParams, Target};
@@ -126,6 +126,13 @@ fn condition_out(condition: Condition) -> v1::Condition {
     let condition = match condition {
         Condition::Tree(filter) => condition::Condition::Filter(filter_out(filter)),
         Condition::HasId(ids) => condition::Condition::HasId(ids_out(&ids)),
+        Condition::AtLeast(count, of) => {
+            let of = of.into_iter().map(condition_out).collect();
+            condition::Condition::AtLeast(v1::AtLeast { count, of })
+        }
+        Condition::Nested(path, filter) => {
+            condition::Condition::Nested(v1::Nested { path, filter: Some(filter_out(filter)) })
+        }
         Condition::Field(path, test) => {
             condition::Condition::Field(v1::FieldCondition { path, test: Some(test_out(test)) })
         }
@@ -145,7 +152,38 @@ fn test_out(test: Test) -> field_condition::Test {
         }
         Test::Empty => field_condition::Test::IsEmpty(v1::Unit {}),
         Test::Null => field_condition::Test::IsNull(v1::Unit {}),
+        Test::Prefix(text) => field_condition::Test::Prefix(text),
+        Test::Words(text, how) => {
+            let how = match how {
+                How::All => v1::words_test::How::All,
+                How::Any => v1::words_test::How::Any,
+                How::Phrase => v1::words_test::How::Phrase,
+                How::Prefix => v1::words_test::How::Prefix,
+            };
+            field_condition::Test::Words(v1::WordsTest { text, how: how.into() })
+        }
+        Test::Geo(shape) => field_condition::Test::Geo(shape_out(shape)),
+        Test::Count(Range { gt, gte, lt, lte }) => {
+            field_condition::Test::ValuesCount(v1::CountRange { gt, gte, lt, lte })
+        }
     }
+}
+
+fn shape_out(shape: Shape) -> v1::GeoShape {
+    use v1::geo_shape::Shape as Wire;
+    let place = |place: Place| v1::GeoPlace { lat: place.lat, lon: place.lon };
+    let ring = |places: Vec<Place>| v1::GeoRing { places: places.into_iter().map(place).collect() };
+    let shape = match shape {
+        Shape::Circle { center, meters } => Wire::Circle(v1::GeoCircle { center: Some(place(center)), meters }),
+        Shape::Box { south_west, north_east } => {
+            Wire::Box(v1::GeoBox { south_west: Some(place(south_west)), north_east: Some(place(north_east)) })
+        }
+        Shape::Polygon { outer, holes } => {
+            let holes = holes.into_iter().map(ring).collect();
+            Wire::Polygon(v1::GeoPolygon { outer: Some(ring(outer)), holes })
+        }
+    };
+    v1::GeoShape { shape: Some(shape) }
 }
 
 fn scalar_out(scalar: Scalar) -> v1::Scalar {

@@ -74,6 +74,10 @@ pub enum Condition {
     Field(String, Test),
     /// The point's id is one of these.
     HasId(Vec<PointId>),
+    /// At least so many of these hold.
+    AtLeast(u32, Vec<Condition>),
+    /// One object at this payload path passes the filter; its paths begin at the object.
+    Nested(String, Filter),
 }
 
 impl From<Filter> for Condition {
@@ -85,6 +89,11 @@ impl From<Filter> for Condition {
 /// The point's id is one of these.
 pub fn has_id<I: Into<PointId>>(ids: impl IntoIterator<Item = I>) -> Condition {
     Condition::HasId(ids.into_iter().map(Into::into).collect())
+}
+
+/// At least so many of these hold.
+pub fn at_least(count: u32, of: impl IntoIterator<Item = Condition>) -> Condition {
+    Condition::AtLeast(count, of.into_iter().collect())
 }
 
 /// What is asked of the values at a path. A list passes when one of its elements does.
@@ -102,6 +111,62 @@ pub enum Test {
     Empty,
     /// There, and null.
     Null,
+    /// A string that begins so.
+    Prefix(String),
+    /// A string with the words of this text.
+    Words(String, How),
+    /// An object with the numbers `lat` and `lon`, in this shape.
+    Geo(Shape),
+    /// So many values; lists are entered, nulls not counted.
+    Count(Range<u64>),
+}
+
+/// How words have to be there.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum How {
+    /// Each of them, anywhere.
+    All,
+    /// At least one of them.
+    Any,
+    /// All of them, one behind the other.
+    Phrase,
+    /// As a phrase, whose last word may go on.
+    Prefix,
+}
+
+/// Degrees north and east.
+#[derive(Copy, Clone, PartialEq, Debug)]
+pub struct Place {
+    /// -90 to 90.
+    pub lat: f64,
+    /// -180 to 180.
+    pub lon: f64,
+}
+
+/// What a place can be in. Lines and ends belong to it.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Shape {
+    /// Not farther from the centre than so many metres.
+    Circle {
+        /// The centre.
+        center: Place,
+        /// The radius.
+        meters: f64,
+    },
+    /// Between two parallels and two meridians; across the 180th where the western end is the greater one.
+    Box {
+        /// One corner.
+        south_west: Place,
+        /// The other one.
+        north_east: Place,
+    },
+    /// Inside a ring of at least three places, and in none of the holes.
+    Polygon {
+        /// The ring.
+        outer: Vec<Place>,
+        /// The holes.
+        holes: Vec<Vec<Place>>,
+    },
 }
 
 /// A scalar of a payload.
@@ -217,6 +282,36 @@ impl Field {
     /// An instant in this range.
     pub fn instants(self, range: Range<String>) -> Condition {
         self.test(Test::Instants(range))
+    }
+
+    /// A string that begins so.
+    pub fn starts_with(self, prefix: impl Into<String>) -> Condition {
+        self.test(Test::Prefix(prefix.into()))
+    }
+
+    /// A string with the words of this text: runs of letters and digits, in any case.
+    pub fn words(self, text: impl Into<String>, how: How) -> Condition {
+        self.test(Test::Words(text.into(), how))
+    }
+
+    /// A place not farther than so many metres from these degrees.
+    pub fn near(self, lat: f64, lon: f64, meters: f64) -> Condition {
+        self.within(Shape::Circle { center: Place { lat, lon }, meters })
+    }
+
+    /// A place in this shape.
+    pub fn within(self, shape: Shape) -> Condition {
+        self.test(Test::Geo(shape))
+    }
+
+    /// So many values; lists are entered, nulls not counted.
+    pub fn count(self, range: Range<u64>) -> Condition {
+        self.test(Test::Count(range))
+    }
+
+    /// One object here passes the filter; its paths begin at the object.
+    pub fn has(self, filter: impl Into<Filter>) -> Condition {
+        Condition::Nested(self.path, filter.into())
     }
 
     /// Absent, null or an empty list.

@@ -56,6 +56,12 @@ impl Path {
         &self.keys
     }
 
+    /// The path that goes on with another one.
+    pub(crate) fn join(&self, further: &Self) -> Self {
+        let keys = [&self.keys[..], &further.keys].concat();
+        Self { text: format!("{}.{}", self.text, further.text), keys }
+    }
+
     /// Calls `see` with every value that the path reaches; lists are entered at every step, the
     /// last one too. A list itself is not a value, so an empty list gives nothing.
     pub fn each<'v>(&self, payload: &'v Value, see: &mut dyn FnMut(&'v Value)) {

@@ -4,6 +4,8 @@
 //! tree    T | parts of must | parts of should | parts of must_not    each sorted, each part once
 //! field   F | path | test
 //! ids     I | ids, sorted
+//! some    A | count u64 | number u32 | parts, sorted, as often as they stand there
+//! nested  N | path | part
 //! part    length u32 | bytes
 //! ```
 //!
@@ -40,6 +42,20 @@ fn put(condition: &Condition, out: &mut Vec<u8>) -> Option<()> {
             put_part(path.as_str().as_bytes(), out);
             put_test(test, out);
         }
+        Condition::AtLeast { count, of } => {
+            out.push(b'A');
+            out.extend((*count as u64).to_le_bytes());
+            let mut forms = of.iter().map(form).collect::<Option<Vec<_>>>()?;
+            forms.sort_unstable();
+            // One that is named twice counts twice.
+            out.extend((forms.len() as u32).to_le_bytes());
+            forms.iter().for_each(|form| put_part(form, out));
+        }
+        Condition::Nested { path, condition } => {
+            out.push(b'N');
+            put_part(path.as_str().as_bytes(), out);
+            put_part(&form(condition)?, out);
+        }
         Condition::HasId(ids) => {
             out.push(b'I');
             put_sorted(ids.iter().take(BYTES_MAX).map(id).collect(), out);
@@ -70,6 +86,11 @@ fn put_test(test: &Test, out: &mut Vec<u8>) {
         Test::NoneOf(scalars) => tagged(b'n', scalars.iter().map(scalar).collect()),
         Test::Range(Range::Number(bounds)) => tagged(b'r', ends(bounds, |end| end.to_bits())),
         Test::Range(Range::Datetime(bounds)) => tagged(b'd', ends(bounds, |end| end as u64)),
+        Test::Count(bounds) => tagged(b'c', ends(bounds, |end| end)),
+        Test::Prefix(prefix) => tagged(b'p', vec![prefix.as_bytes().to_vec()]),
+        // The order of the words of a phrase, and of the places of a ring, is part of what is asked.
+        Test::Words(words) => tagged(b'w', vec![format!("{words:?}").into_bytes()]),
+        Test::Geo(shape) => tagged(b'g', vec![format!("{shape:?}").into_bytes()]),
         Test::Empty => out.push(b'e'),
         Test::Null => out.push(b'0'),
     }

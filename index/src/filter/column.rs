@@ -1,6 +1,6 @@
 //! Everything that the rows of a part have at one path, by kind, and what a test finds in it.
 
-use crate::bitmap::Bitmap;
+use crate::bitmap::{Bitmap, Bits};
 use crate::error::Result;
 use crate::filter::condition::{Bounds, Range, Scalar, Test};
 use crate::filter::datetime;
@@ -9,9 +9,13 @@ use crate::filter::keyword::{Integers, Keywords};
 use crate::filter::number::{Real, float_of, ordered, unordered, whole};
 use crate::filter::postings::{Moves, Union};
 use crate::filter::rules::KEYWORD_BYTES_MAX;
+use crate::filter::words::Words;
 use crate::layout::{Sections, SectionsWriter};
+use crate::row::Row;
 use bytes::Bytes;
 use std::io;
+use std::ops::Range as Run;
+use std::sync::OnceLock;
 
 /// Five runs of values, each sorted.
 #[derive(Clone, Debug)]
@@ -26,6 +30,8 @@ pub(crate) struct Column {
     marks: Integers<u8>,
     /// (Sealed) the rows that have anything but nulls, as a serialised set.
     filled: Option<Bytes>,
+    /// Whether no row has two numbers, once somebody asked.
+    single: OnceLock<bool>,
 }
 
 /// Values on their way into a column.
@@ -59,6 +65,7 @@ impl<'a> Pairs<'a> {
             floats: Integers::build(self.floats),
             marks: Integers::build(self.marks),
             filled: None,
+            single: OnceLock::new(),
         }
     }
 }
@@ -78,6 +85,7 @@ impl Column {
             floats: merged!(Integers, floats),
             marks: merged!(Integers, marks),
             filled: None,
+            single: OnceLock::new(),
         }
     }
 
@@ -116,8 +124,99 @@ impl Column {
                 return Ok(Some(empty));
             }
             Test::Null => self.marks.gather(mark::NULL, &mut union)?,
+            Test::Prefix(_) | Test::Words(_) if self.marks.has(mark::LONG) => return Ok(None),
+            Test::Prefix(prefix) => self.keywords.postings.gather(self.begin_with(prefix), &mut union)?,
+            Test::Words(words) => self.gather_words(words, &mut union)?,
+            Test::Count(bounds) => match counted(bounds) {
+                Counted::None => return self.lookup(&Test::Empty, rows),
+                Counted::Some => return self.filled(rows).map(Some),
+                Counted::Other => return Ok(None),
+            },
+            // It takes two columns to tell.
+            Test::Geo(_) => return Ok(None),
         }
         union.finish().map(Some)
+    }
+
+    /// Rows outside of which none passes a test that [`Self::lookup`] cannot answer; `None`: any may.
+    pub(crate) fn candidates(&self, test: &Test, rows: u32) -> Result<Option<Bitmap>> {
+        let mut union = Union::new(rows);
+        match test {
+            Test::Prefix(prefix) => self.keywords.postings.gather(self.begin_with(prefix), &mut union)?,
+            Test::Words(words) => self.gather_words(words, &mut union)?,
+            Test::AnyOf(_) | Test::NoneOf(_) => return self.filled(rows).map(Some),
+            Test::Count(bounds) if !bounds.holds(0) => return self.filled(rows).map(Some),
+            Test::Geo(_) => return self.places(rows).map(Some),
+            _ => return Ok(None),
+        }
+        self.marks.gather(mark::LONG, &mut union)?;
+        union.finish().map(Some)
+    }
+
+    /// The rows that have a place.
+    pub(crate) fn places(&self, rows: u32) -> Result<Bitmap> {
+        let mut union = Union::new(rows);
+        self.marks.gather(mark::PLACE, &mut union)?;
+        union.finish()
+    }
+
+    /// The strings that begin so.
+    fn begin_with(&self, prefix: &str) -> Run<usize> {
+        let Some((last, before)) = prefix.as_bytes().split_last() else { return 0..self.keywords.len() };
+        // No byte of UTF-8 is the greatest one.
+        let behind = [before, &[last.saturating_add(1)]].concat();
+        self.keywords.place(prefix.as_bytes())..self.keywords.place(&behind)
+    }
+
+    /// Every distinct string is read once.
+    fn gather_words<'a>(&'a self, words: &Words, union: &mut Union<'a>) -> Result<()> {
+        for at in 0..self.keywords.len() {
+            if std::str::from_utf8(self.keywords.at(at)).is_ok_and(|text| words.are_in(text)) {
+                self.keywords.postings.gather(at..at + 1, union)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether no row has two different numbers here.
+    pub(crate) fn single(&self, rows: u32) -> Result<bool> {
+        if let Some(single) = self.single.get() {
+            return Ok(*single);
+        }
+        let mut seen = Bits::none(rows);
+        let mut single = true;
+        self.each_number(f64::NEG_INFINITY, f64::INFINITY, rows, |_, row| {
+            single &= !seen.has(Row(row));
+            seen.set(Row(row));
+        })?;
+        Ok(*self.single.get_or_init(|| single))
+    }
+
+    /// Every number between two, both inside, with every row that has it.
+    pub(crate) fn each_number(&self, low: f64, high: f64, rows: u32, mut see: impl FnMut(f64, u32)) -> Result<()> {
+        let bounds = Bounds { gte: Some(low), lte: Some(high), ..Bounds::default() };
+        let (below, above) = (|real: Real| !real.above(&bounds), |real: Real| !real.below(&bounds));
+        let whole = Real::Integer;
+        self.integers.each_range(
+            |own| below(whole(own)),
+            |own| above(whole(own)),
+            rows,
+            |own, row| see(own as f64, row),
+        )?;
+        let natural = Real::Natural;
+        self.naturals.each_range(
+            |own| below(natural(own)),
+            |own| above(natural(own)),
+            rows,
+            |own, row| see(own as f64, row),
+        )?;
+        let float = |own| Real::Float(unordered(own));
+        self.floats.each_range(
+            |own| below(float(own)),
+            |own| above(float(own)),
+            rows,
+            |own, row| see(unordered(own), row),
+        )
     }
 
     /// Whether a scalar may equal a string that was too long to be indexed.
@@ -151,7 +250,7 @@ impl Column {
     fn gather_other<'a>(&'a self, scalars: &[Scalar], union: &mut Union<'a>) -> Result<()> {
         let (mut keywords, mut integers, mut naturals, mut floats) = (vec![], vec![], vec![], vec![]);
         let mut marks: Vec<usize> =
-            [mark::NULL, mark::OBJECT].iter().filter_map(|mark| self.marks.find(*mark)).collect();
+            [mark::NULL, mark::OBJECT, mark::PLACE].iter().filter_map(|mark| self.marks.find(*mark)).collect();
         for scalar in scalars {
             match scalar {
                 Scalar::Keyword(text) => keywords.extend(self.keywords.find(text.as_bytes())),
@@ -248,6 +347,7 @@ impl Column {
             floats: Integers::open(&format!("{name}.floats"), sections)?,
             marks: Integers::open(&format!("{name}.marks"), sections)?,
             filled: Some(sections.bytes(&format!("{name}.filled"))?),
+            single: OnceLock::new(),
         })
     }
 
@@ -258,6 +358,24 @@ impl Column {
             + self.naturals.memory_bytes()
             + self.floats.memory_bytes()
             + self.marks.memory_bytes()
+    }
+}
+
+/// What a range of counts comes to.
+enum Counted {
+    /// No value.
+    None,
+    /// Any value at all.
+    Some,
+    /// Something that only counting can tell.
+    Other,
+}
+
+fn counted(bounds: &Bounds<u64>) -> Counted {
+    match (bounds.holds(0), bounds.holds(1), bounds.lt.is_none() && bounds.lte.is_none()) {
+        (true, false, _) => Counted::None,
+        (false, true, true) => Counted::Some,
+        _ => Counted::Other,
     }
 }
 

@@ -1,5 +1,7 @@
 //! The filter tree: what a query may ask of a payload.
 
+use crate::filter::geo::Shape;
+use crate::filter::words::Words;
 use crate::id::PointId;
 use crate::value::Path;
 
@@ -24,6 +26,20 @@ pub enum Condition {
     },
     /// The point's id is one of these.
     HasId(Vec<PointId>),
+    /// At least so many of these hold.
+    AtLeast {
+        /// How many; 0 holds for every point.
+        count: usize,
+        /// Of which.
+        of: Vec<Condition>,
+    },
+    /// One value that the path reaches, an object, passes the whole condition: paths inside begin at it.
+    Nested {
+        /// Where the objects are.
+        path: Path,
+        /// What one of them has to pass.
+        condition: Box<Condition>,
+    },
 }
 
 impl Condition {
@@ -62,6 +78,14 @@ pub enum Test {
     NoneOf(Vec<Scalar>),
     /// Inside the range.
     Range(Range),
+    /// A string that begins with these bytes.
+    Prefix(String),
+    /// A string with these words.
+    Words(Words),
+    /// An object with the numbers `lat` and `lon`, in this shape.
+    Geo(Shape),
+    /// So many values, lists entered and nulls not counted; none where the field is absent.
+    Count(Bounds<u64>),
     /// The field is absent, null or an empty list: the path reaches nothing but nulls. A list of
     /// nulls is empty; an object is not, even one without fields.
     Empty,

@@ -5,7 +5,9 @@
 
 use crate::filter::condition::{Bounds, Condition, Range, Scalar, Test};
 use crate::filter::datetime;
+use crate::filter::geo::{Ring, Shape};
 use crate::filter::lexer::is_bare_path;
+use crate::filter::words::How;
 use crate::value::Path;
 use std::fmt;
 
@@ -18,6 +20,11 @@ impl fmt::Display for Condition {
                 f.write_str("HAS_ID")?;
                 list(f, ids.iter().map(|id| format!("'{id}'")))
             }
+            Self::AtLeast { count, of } => {
+                let parts = of.iter().map(|condition| format!(", {condition}")).collect::<String>();
+                write!(f, "AT_LEAST({count}{parts})")
+            }
+            Self::Nested { path, condition } => write!(f, "{} HAS ({condition})", path_text(path)),
         }
     }
 }
@@ -25,7 +32,7 @@ impl fmt::Display for Condition {
 impl fmt::Display for Scalar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Keyword(text) => write!(f, "'{}'", text.replace('\\', "\\\\").replace('\'', "''")),
+            Self::Keyword(text) => f.write_str(&quoted(text)),
             Self::Integer(integer) => write!(f, "{integer}"),
             // Debug always shows a point or an exponent, so that a float stays one.
             Self::Float(float) => write!(f, "{float:?}"),
@@ -89,9 +96,55 @@ fn field(f: &mut fmt::Formatter<'_>, path: &str, test: &Test) -> fmt::Result {
             let quoted = |micros| format!("'{}'", datetime::text(micros));
             range(f, path, lower(bounds), upper(bounds), datetime::MICROS_MIN, quoted)
         }
+        Test::Prefix(prefix) => write!(f, "{path} STARTS WITH {}", quoted(prefix)),
+        Test::Words(words) => {
+            let how = match words.how() {
+                How::All => "ALL",
+                How::Any => "ANY",
+                How::Phrase => "PHRASE",
+                How::Prefix => "PREFIX",
+            };
+            write!(f, "{path} CONTAINS {how} {}", quoted(&words.words().join(" ")))
+        }
+        Test::Geo(shape) => within(f, path, shape),
+        Test::Count(bounds) => {
+            let low = bounds.gte.unwrap_or(0).max(bounds.gt.map_or(0, |end| end.saturating_add(1)));
+            match (bounds.lt, bounds.lte) {
+                (None, None) => write!(f, "COUNT({path}) >= {low}"),
+                // Fewer than none is never.
+                (Some(0), _) => write!(f, "COUNT({path}) < 0"),
+                (lt, lte) => {
+                    let high = lte.unwrap_or(u64::MAX).min(lt.map_or(u64::MAX, |end| end - 1));
+                    write!(f, "COUNT({path}) BETWEEN {low} AND {high}")
+                }
+            }
+        }
         Test::Empty => write!(f, "{path} IS EMPTY"),
         Test::Null => write!(f, "{path} IS NULL"),
     }
+}
+
+fn within(f: &mut fmt::Formatter<'_>, path: &str, shape: &Shape) -> fmt::Result {
+    let ring = |ring: &Ring| {
+        let places: Vec<String> = ring.iter().map(|place| format!("{:?}, {:?}", place.lat, place.lon)).collect();
+        format!("({})", places.join(", "))
+    };
+    match shape {
+        Shape::Circle { center, meters } => {
+            write!(f, "{path} WITHIN {meters:?} OF ({:?}, {:?})", center.lat, center.lon)
+        }
+        Shape::Box { south, west, north, east } => {
+            write!(f, "{path} WITHIN BOX ({south:?}, {west:?}, {north:?}, {east:?})")
+        }
+        Shape::Polygon { outer, holes } => {
+            write!(f, "{path} WITHIN POLYGON ")?;
+            list(f, std::iter::once(outer).chain(holes).map(ring))
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
 /// A range without ends still asks for a value of its kind: one that is not below the least.

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::filter::condition::{Condition, Range, Scalar, Test};
 use crate::filter::datetime;
 use crate::filter::field::{Fields, Rows};
+use crate::filter::geo::Place;
 use crate::filter::number::Real;
 use crate::id::PointId;
 use crate::value::Path;
@@ -21,6 +22,9 @@ pub const CONDITIONS_MAX: usize = 4096;
 
 /// One condition names at most this many values or ids.
 pub const VALUES_MAX: usize = 65_536;
+
+const SHAPES: &str = "latitudes are -90 to 90, longitudes -180 to 180, a radius is finite and not negative, a box goes from \
+    south to north, a ring has at least 3 places";
 
 /// The rows that match, and how that was found out.
 #[derive(Clone, PartialEq, Debug)]
@@ -47,16 +51,22 @@ pub fn holds(condition: &Condition, id: &PointId, payload: &Value) -> bool {
         }
         Condition::Field { path, test } => passes(path, test, payload),
         Condition::HasId(ids) => ids.contains(id),
+        Condition::AtLeast { count, of } => of.iter().filter(|condition| one(condition)).count() >= *count,
+        Condition::Nested { path, condition } => {
+            let mut any = false;
+            path.each(payload, &mut |value| any |= value.is_object() && holds(condition, id, value));
+            any
+        }
     }
 }
 
 /// Whether the filter is within the limits and its numbers can be compared.
 pub fn check(condition: &Condition) -> Result<()> {
     let mut left = CONDITIONS_MAX;
-    check_below(condition, 1, &mut left)
+    check_below(condition, 1, &mut left, false)
 }
 
-fn check_below(condition: &Condition, depth: usize, left: &mut usize) -> Result<()> {
+fn check_below(condition: &Condition, depth: usize, left: &mut usize, nested: bool) -> Result<()> {
     if depth > DEPTH_MAX {
         return Err(Error::invalid("filter depth", format!("over {DEPTH_MAX}"), format!("at most {DEPTH_MAX} levels")));
     }
@@ -70,9 +80,16 @@ fn check_below(condition: &Condition, depth: usize, left: &mut usize) -> Result<
     };
     match condition {
         Condition::Tree { must, should, must_not } => {
-            must.iter().chain(should).chain(must_not).try_for_each(|inner| check_below(inner, depth + 1, left))
+            let mut all = must.iter().chain(should).chain(must_not);
+            all.try_for_each(|inner| check_below(inner, depth + 1, left, nested))
+        }
+        // What is in a payload has no id.
+        Condition::HasId(_) if nested => {
+            Err(Error::invalid("nested", "has_id", "ids are asked of points, not of objects inside them"))
         }
         Condition::HasId(ids) => values("has_id", ids.len()),
+        Condition::AtLeast { of, .. } => of.iter().try_for_each(|inner| check_below(inner, depth + 1, left, nested)),
+        Condition::Nested { condition, .. } => check_below(condition, depth + 1, left, true),
         Condition::Field { path, test } => {
             let nan = match test {
                 Test::AnyOf(scalars) | Test::NoneOf(scalars) => {
@@ -82,7 +99,18 @@ fn check_below(condition: &Condition, depth: usize, left: &mut usize) -> Result<
                 Test::Range(Range::Number(bounds)) => {
                     [bounds.gt, bounds.gte, bounds.lt, bounds.lte].into_iter().flatten().any(f64::is_nan)
                 }
-                Test::Range(Range::Datetime(_)) | Test::Empty | Test::Null => false,
+                Test::Geo(shape) => {
+                    values(path.as_str(), shape.places())?;
+                    if let Some(got) = shape.mistake() {
+                        return Err(Error::invalid(path.as_str(), got, SHAPES));
+                    }
+                    false
+                }
+                Test::Words(words) => {
+                    values(path.as_str(), words.words().len())?;
+                    false
+                }
+                Test::Range(Range::Datetime(_)) | Test::Empty | Test::Null | Test::Prefix(_) | Test::Count(_) => false,
             };
             if nan { Err(Error::invalid(path.as_str(), "NaN", "a filter compares with numbers only")) } else { Ok(()) }
         }
@@ -107,6 +135,20 @@ fn passes(path: &Path, test: &Test, payload: &Value) -> bool {
         Test::Range(Range::Datetime(bounds)) => path.each(payload, &mut |value| {
             see(value.as_str().and_then(datetime::micros).is_some_and(|instant| bounds.holds(instant)));
         }),
+        Test::Prefix(prefix) => path.each(payload, &mut |value| {
+            see(value.as_str().is_some_and(|text| text.starts_with(prefix)));
+        }),
+        Test::Words(words) => {
+            path.each(payload, &mut |value| see(value.as_str().is_some_and(|text| words.are_in(text))))
+        }
+        Test::Geo(shape) => path.each(payload, &mut |value| {
+            see(value.as_object().and_then(Place::of).is_some_and(|place| shape.has(place)));
+        }),
+        Test::Count(bounds) => {
+            let mut count = 0;
+            path.each(payload, &mut |value| count += u64::from(!value.is_null()));
+            return bounds.holds(count);
+        }
         Test::Empty => {
             path.each(payload, &mut |value| see(!value.is_null()));
             return !any;
@@ -133,22 +175,86 @@ struct Walk<'a> {
     scanned: Vec<String>,
 }
 
-/// A test that no index answers.
-type Unindexed<'c> = (&'c Path, &'c Test);
+/// Whether a payload passes what no index answered: a test of a field, or something nested.
+fn matches(condition: &Condition, payload: &Value) -> bool {
+    // What is scanned asks for no id (see `check`).
+    holds(condition, &PointId::Num(0), payload)
+}
 
 impl Walk<'_> {
     /// The rows of `among` (of all rows where it is `None`) that match.
     fn within(&mut self, condition: &Condition, among: Option<&Bitmap>) -> Result<Bitmap> {
         match condition {
             Condition::Tree { must, should, must_not } => self.tree(must, should, must_not, among),
-            Condition::HasId(ids) => Ok(narrowed(self.find(ids), among)),
-            Condition::Field { path, test } => match self.fields.lookup(path, test)? {
-                Some(set) => Ok(narrowed(set, among)),
-                None => {
-                    let all = self.all(among);
-                    self.scan(&all, &[(path, test)], |payload| passes(path, test, payload))
+            Condition::AtLeast { count, of } => self.at_least(*count, of, among),
+            _ => {
+                let mut scans = Vec::new();
+                match self.answer(condition, &mut scans)? {
+                    Answer::Set(set) => Ok(narrowed(set, among)),
+                    _ => {
+                        let mut all = self.all(among);
+                        self.narrow(condition, &mut all)?;
+                        self.scan(&all, &scans, |payload| matches(condition, payload))
+                    }
                 }
-            },
+            }
+        }
+    }
+
+    /// The rows of `among` for which at least so many hold.
+    fn at_least(&mut self, count: usize, of: &[Condition], among: Option<&Bitmap>) -> Result<Bitmap> {
+        let all = self.all(among);
+        if count == 0 || count > of.len() {
+            return Ok(if count == 0 { all } else { Bitmap::new() });
+        }
+        let mut counts = vec![0; self.rows.rows() as usize];
+        for condition in of {
+            self.within(condition, Some(&all))?.iter().for_each(|row| counts[row.at()] += 1);
+        }
+        Ok(Bitmap::from_rows((0..self.rows.rows()).filter(|row| counts[*row as usize] >= count)))
+    }
+
+    /// Leaves out rows of which an index knows that they cannot pass.
+    fn narrow(&self, condition: &Condition, rows: &mut Bitmap) -> Result<()> {
+        if let Some(candidates) = self.candidates(condition, None)? {
+            rows.and(&candidates);
+        }
+        Ok(())
+    }
+
+    /// Rows outside of which none passes the condition at a path; `None`: any may.
+    fn candidates(&self, condition: &Condition, at: Option<&Path>) -> Result<Option<Bitmap>> {
+        let below = |path: &Path| at.map_or_else(|| path.clone(), |at| at.join(path));
+        match condition {
+            // Of several objects another one may have what this one lacks.
+            Condition::Field { test: Test::Empty, .. } if at.is_some() => Ok(None),
+            Condition::Field { test: Test::Count(_), .. } if at.is_some() => Ok(None),
+            Condition::Field { path, test } => {
+                let path = below(path);
+                match self.fields.lookup(&path, test)? {
+                    Some(set) => Ok(Some(set)),
+                    None => self.fields.candidates(&path, test),
+                }
+            }
+            Condition::Nested { path, condition } => self.candidates(condition, Some(&below(path))),
+            Condition::Tree { must, should, .. } => {
+                let mut left: Option<Bitmap> = None;
+                for condition in must {
+                    if let Some(set) = self.candidates(condition, at)? {
+                        left = Some(narrowed(set, left.as_ref()));
+                    }
+                }
+                if left.is_none() && !should.is_empty() {
+                    let mut any = Bitmap::new();
+                    for condition in should {
+                        let Some(set) = self.candidates(condition, at)? else { return Ok(None) };
+                        any.or(&set);
+                    }
+                    left = Some(any);
+                }
+                Ok(left)
+            }
+            Condition::HasId(_) | Condition::AtLeast { .. } => Ok(None),
         }
     }
 
@@ -160,7 +266,7 @@ impl Walk<'_> {
         among: Option<&Bitmap>,
     ) -> Result<Bitmap> {
         let mut left = among.cloned();
-        let (mut must_trees, mut must_scans) = (Vec::new(), Vec::new());
+        let (mut must_trees, mut must_scans) = (Vec::new(), Vec::<&Condition>::new());
         for condition in must {
             match self.answer(condition, &mut must_scans)? {
                 Answer::Set(set) => left = Some(narrowed(set, left.as_ref())),
@@ -193,10 +299,13 @@ impl Walk<'_> {
         if must_scans.is_empty() && not_scans.is_empty() {
             return Ok(left);
         }
+        for condition in &must_scans {
+            self.narrow(condition, &mut left)?;
+        }
         let named = [&must_scans[..], &not_scans].concat();
         self.scan(&left, &named, |payload| {
-            must_scans.iter().all(|(path, test)| passes(path, test, payload))
-                && !not_scans.iter().any(|(path, test)| passes(path, test, payload))
+            must_scans.iter().all(|condition| matches(condition, payload))
+                && !not_scans.iter().any(|condition| matches(condition, payload))
         })
     }
 
@@ -215,20 +324,27 @@ impl Walk<'_> {
         if !scans.is_empty() {
             let mut open = among.clone();
             open.minus(&matching);
-            let some = |payload: &Value| scans.iter().any(|(path, test)| passes(path, test, payload));
+            if let [only] = scans[..] {
+                self.narrow(only, &mut open)?;
+            }
+            let some = |payload: &Value| scans.iter().any(|condition| matches(condition, payload));
             matching.or(&self.scan(&open, &scans, some)?);
         }
         Ok(matching)
     }
 
-    fn answer<'c>(&self, condition: &'c Condition, scans: &mut Vec<Unindexed<'c>>) -> Result<Answer> {
+    fn answer<'c>(&self, condition: &'c Condition, scans: &mut Vec<&'c Condition>) -> Result<Answer> {
         Ok(match condition {
-            Condition::Tree { .. } => Answer::Tree,
+            Condition::Tree { .. } | Condition::AtLeast { .. } => Answer::Tree,
+            Condition::Nested { .. } => {
+                scans.push(condition);
+                Answer::Scan
+            }
             Condition::HasId(ids) => Answer::Set(self.find(ids)),
             Condition::Field { path, test } => match self.fields.lookup(path, test)? {
                 Some(set) => Answer::Set(set),
                 None => {
-                    scans.push((path, test));
+                    scans.push(condition);
                     Answer::Scan
                 }
             },
@@ -236,11 +352,12 @@ impl Walk<'_> {
     }
 
     /// Reads the payloads of `among`, once each, and keeps the rows whose payload `keep` likes.
-    fn scan(&mut self, among: &Bitmap, tests: &[Unindexed<'_>], keep: impl Fn(&Value) -> bool) -> Result<Bitmap> {
+    fn scan(&mut self, among: &Bitmap, asked: &[&Condition], keep: impl Fn(&Value) -> bool) -> Result<Bitmap> {
         if among.is_empty() {
             return Ok(Bitmap::new());
         }
-        for (path, _) in tests {
+        for condition in asked {
+            let (Condition::Field { path, .. } | Condition::Nested { path, .. }) = condition else { continue };
             if !self.scanned.iter().any(|seen| seen == path.as_str()) {
                 self.scanned.push(path.as_str().to_owned());
             }

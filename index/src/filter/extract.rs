@@ -3,6 +3,7 @@
 //! Taken out in the caller's thread, so that the one writer only sorts and merges. A path is
 //! written as its keys, one after another, with a mark between them that no key can imitate.
 
+use crate::filter::geo::Place;
 use crate::filter::number::Real;
 use crate::filter::rules::{FieldRules, KEYWORD_BYTES_MAX, PATH_DEPTH_MAX};
 use crate::value::Path;
@@ -24,6 +25,8 @@ pub(crate) mod mark {
     pub(crate) const FALSE: u8 = 3;
     /// True.
     pub(crate) const TRUE: u8 = 4;
+    /// An object that is a place; it has the mark of an object too.
+    pub(crate) const PLACE: u8 = 5;
 }
 
 /// The indexable scalars of one payload.
@@ -117,6 +120,9 @@ impl Extracted {
                         self.walk(inner, path, depth + 1);
                     }
                 }
+                if depth > 0 && Place::of(fields).is_some() {
+                    self.entries.push(Entry { path, seen: Kind::Mark(mark::PLACE) });
+                }
                 Kind::Mark(mark::OBJECT)
             }
             Value::Null => Kind::Mark(mark::NULL),
@@ -144,6 +150,13 @@ pub(crate) fn spelled(path: &Path) -> String {
     for (at, key) in path.keys().iter().enumerate() {
         push_key(&mut text, key, at > 0);
     }
+    text
+}
+
+/// The spelling of a key below a path that is spelled.
+pub(crate) fn spelled_below(spelled: &str, key: &str) -> String {
+    let mut text = spelled.to_owned();
+    push_key(&mut text, key, true);
     text
 }
 

@@ -13,6 +13,9 @@ pub trait Fields: Send + Sync {
     /// The rows whose value at `path` passes `test`, exactly; `None` where no index can tell, so
     /// that the payloads have to be scanned.
     fn lookup(&self, path: &Path, test: &Test) -> Result<Option<Bitmap>>;
+
+    /// Rows outside of which none passes, where the index cannot tell more; `None`: any may.
+    fn candidates(&self, path: &Path, test: &Test) -> Result<Option<Bitmap>>;
 }
 
 /// What a filter needs of its part beside the indexes.

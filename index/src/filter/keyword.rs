@@ -57,6 +57,19 @@ impl<T: Number + Ord> Integers<T> {
         self.postings.gather(from..to, union)
     }
 
+    /// Every value of a range with every row that has it.
+    pub(crate) fn each_range(
+        &self,
+        below: impl Fn(T) -> bool,
+        above: impl Fn(T) -> bool,
+        rows: u32,
+        mut see: impl FnMut(T, u32),
+    ) -> Result<()> {
+        let from = self.values.partition_point(|value| below(*value));
+        let to = self.values.partition_point(|value| !above(*value));
+        self.postings.each(from..to, rows, |at, row| see(self.values[at], row))
+    }
+
     pub(crate) fn seal(&self, name: &str, rows: u32, out: &mut SectionsWriter<Vec<u8>>) -> io::Result<()> {
         if self.values.is_empty() {
             return Ok(());

@@ -6,8 +6,9 @@ use crate::error::Result;
 use crate::filter::column::{Column, Pairs};
 use crate::filter::condition::Test;
 pub use crate::filter::extract::Extracted;
-use crate::filter::extract::spelled;
+use crate::filter::extract::{spelled, spelled_below};
 use crate::filter::field::Fields;
+use crate::filter::geo::{LAT, LON, Place, Shape};
 use crate::filter::postings::Moves;
 use crate::filter::rules::{FieldRules, PATH_DEPTH_MAX, PATHS_MAX};
 use crate::row::Kept;
@@ -97,6 +98,36 @@ impl LiveFields {
         }
     }
 
+    /// The rows with a place in the shape. A place's degrees are two columns below its own; a row with
+    /// one number in each has that one place, and where a row has more only its payload can tell.
+    fn within(&self, shape: &Shape, spelled: &str, column: &Column) -> Result<Option<Bitmap>> {
+        let places = column.places(self.rows)?;
+        if places.is_empty() {
+            return Ok(Some(places));
+        }
+        let below = |key: &str| self.column(&spelled_below(spelled, key));
+        let (Some(lats), Some(lons)) = (below(LAT), below(LON)) else { return Ok(None) };
+        if !lats.single(self.rows)? || !lons.single(self.rows)? {
+            return Ok(None);
+        }
+        let bounds = shape.bounding();
+        let mut lat_of = vec![f64::NAN; self.rows as usize];
+        lats.each_number(bounds.south, bounds.north, self.rows, |lat, row| lat_of[row as usize] = lat)?;
+        let mut found = Vec::new();
+        for (west, east) in bounds.lons {
+            lons.each_number(west, east, self.rows, |lon, row| {
+                if Place::new(lat_of[row as usize], lon).is_some_and(|place| shape.has(place)) {
+                    found.push(row);
+                }
+            })?;
+        }
+        found.sort_unstable();
+        found.dedup();
+        let mut found = Bitmap::from_rows(found);
+        found.and(&places);
+        Ok(Some(found))
+    }
+
     fn column(&self, spelled: &str) -> Option<&Column> {
         let at = self.columns.binary_search_by(|(path, _)| (**path).cmp(spelled)).ok()?;
         Some(&self.columns[at].1)
@@ -106,11 +137,31 @@ impl LiveFields {
 impl Fields for LiveFields {
     fn lookup(&self, path: &Path, test: &Test) -> Result<Option<Bitmap>> {
         let reachable = path.keys().len() <= PATH_DEPTH_MAX;
-        if let Some(column) = self.column(&spelled(path)) {
-            return column.lookup(test, self.rows);
+        let spelled = spelled(path);
+        if let Some(column) = self.column(&spelled) {
+            return match test {
+                Test::Geo(shape) => self.within(shape, &spelled, column),
+                _ => column.lookup(test, self.rows),
+            };
         }
         let absent = if reachable { self.complete } else { !self.deep };
-        Ok(absent.then(|| if matches!(test, Test::Empty) { Bitmap::full(self.rows) } else { Bitmap::new() }))
+        Ok(absent.then(|| if of_nothing(test) { Bitmap::full(self.rows) } else { Bitmap::new() }))
+    }
+
+    fn candidates(&self, path: &Path, test: &Test) -> Result<Option<Bitmap>> {
+        match self.column(&spelled(path)) {
+            Some(column) => column.candidates(test, self.rows),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Whether an absent field passes.
+fn of_nothing(test: &Test) -> bool {
+    match test {
+        Test::Empty => true,
+        Test::Count(bounds) => bounds.holds(0),
+        _ => false,
     }
 }
 

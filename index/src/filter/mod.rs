@@ -14,6 +14,7 @@ pub mod display;
 pub mod eval;
 pub mod extract;
 pub mod field;
+pub mod geo;
 pub mod keyword;
 pub mod lexer;
 pub mod live;
@@ -22,6 +23,7 @@ pub mod parse;
 pub mod postings;
 pub mod rules;
 pub mod sealed;
+pub mod words;
 
 #[cfg(test)]
 mod agree;

@@ -11,6 +11,12 @@
 //!           | path [NOT] BETWEEN value AND value           both ends are inside
 //!           | path IS [NOT] ( NULL | EMPTY )
 //!           | value ( < | <= | > | >= ) path [ ( < | <= | > | >= ) value ]
+//!           | path STARTS WITH 'text' | path CONTAINS ( ALL | ANY | PHRASE | PREFIX ) 'words'
+//!           | path WITHIN metres OF "(" lat "," lon ")" | path WITHIN BOX "(" south "," west "," north "," east ")"
+//!           | path WITHIN POLYGON "(" ring { "," ring } ")"      ring = "(" lat "," lon { "," lat "," lon } ")"
+//!           | COUNT "(" path ")" ( = | < | <= | > | >= ) number | COUNT "(" path ")" BETWEEN number AND number
+//!           | path HAS "(" filter ")"      one object at the path passes it
+//!           | AT_LEAST "(" number { "," filter } ")"
 //! value     = 12 | -1.5e3 | 'text, with '' or \' for a quote' | TRUE | FALSE
 //! path      = key { "." key }, a key bare or in double quotes; any path at all in `ticks`
 //! ```
@@ -46,6 +52,8 @@ pub fn parse(text: &str) -> Result<Condition> {
     check(&condition)?;
     Ok(condition)
 }
+
+mod phrases;
 
 struct Parser<'t> {
     text: &'t str,
@@ -106,6 +114,8 @@ impl<'t> Parser<'t> {
                 self.step()?;
                 (false, Condition::HasId(self.list(Self::id)?))
             }
+            Token::Path(_) if self.calls("COUNT") => (false, self.counted()?),
+            Token::Path(_) if self.calls("AT_LEAST") => (false, self.at_least()?),
             Token::Path(_) => self.question()?,
             Token::Number(_) | Token::Text(_) => (false, self.enclosed()?),
             _ => return Err(self.expected("a path, a value, NOT, HAS_ID or (")),
@@ -113,12 +123,17 @@ impl<'t> Parser<'t> {
         Ok((negated != inner, condition))
     }
 
-    fn parenthesis(&mut self) -> Result<Condition> {
+    /// Takes the parenthesis that comes next.
+    fn enter(&mut self) -> Result<()> {
         if self.depth == DEPTH_MAX {
             return Err(self.expected(&format!("at most {DEPTH_MAX} open parentheses")));
         }
         self.depth += 1;
-        self.step()?;
+        self.step()
+    }
+
+    fn parenthesis(&mut self) -> Result<Condition> {
+        self.enter()?;
         let condition = self.filter()?;
         self.sign(")", "AND, OR or )")?;
         self.depth -= 1;
@@ -128,6 +143,9 @@ impl<'t> Parser<'t> {
     /// What is asked of the path that comes next, and whether it is negated.
     fn question(&mut self) -> Result<(bool, Condition)> {
         let path = self.path()?;
+        if let Some(condition) = self.phrase(&path)? {
+            return Ok((false, condition));
+        }
         if self.word(Word::Is)? {
             let negated = self.word(Word::Not)?;
             let test = if self.word(Word::Null)? {
@@ -157,7 +175,7 @@ impl<'t> Parser<'t> {
             return Err(self.expected("IN or BETWEEN"));
         }
         let Token::Sign(sign @ ("=" | "!=" | "<" | "<=" | ">" | ">=")) = self.next else {
-            return Err(self.expected("=, !=, <, <=, >, >=, IN, BETWEEN or IS"));
+            return Err(self.expected("=, !=, <, <=, >, >=, IN, BETWEEN, IS, STARTS, CONTAINS, WITHIN or HAS"));
         };
         self.step()?;
         let test = match sign {

@@ -104,6 +104,25 @@ impl Postings {
         Ok(())
     }
 
+    /// Every row of these values, value by value. A row that the part does not have is corruption.
+    pub(crate) fn each(&self, values: Range<usize>, part_rows: u32, mut see: impl FnMut(usize, u32)) -> Result<()> {
+        let mut dense = self.dense.partition_point(|value| (*value as usize) < values.start);
+        for value in values {
+            for row in self.list(value) {
+                if *row >= part_rows {
+                    return Err(Error::corrupt("rows", 0, format!("row {row} is not below {part_rows}")));
+                }
+                see(value, *row);
+            }
+            if self.dense.get(dense).is_some_and(|at| *at as usize == value) {
+                let set = &self.sets[self.ends[dense] as usize..self.ends[dense + 1] as usize];
+                Bitmap::from_bytes(set, part_rows)?.iter().for_each(|row| see(value, row.0));
+                dense += 1;
+            }
+        }
+        Ok(())
+    }
+
     /// Puts every list but those of these values, which rise, into the union.
     pub(crate) fn gather_but<'a>(&'a self, values: &[usize], union: &mut Union<'a>) -> Result<()> {
         let mut from = 0;

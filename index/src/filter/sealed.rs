@@ -87,6 +87,10 @@ impl Fields for SealedFields {
     fn lookup(&self, path: &Path, test: &Test) -> Result<Option<Bitmap>> {
         self.fields.lookup(path, test)
     }
+
+    fn candidates(&self, path: &Path, test: &Test) -> Result<Option<Bitmap>> {
+        self.fields.candidates(path, test)
+    }
 }
 
 /// The columns of all rows, sorted chunk by chunk and merged.

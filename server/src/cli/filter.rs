@@ -1,10 +1,10 @@
 //! A filter as it was typed, as the client sends it.
 
 use crate::cli::failure::Result;
-use nigh_client::filter::{Condition, Filter, Range, Scalar, Test};
+use nigh_client::filter::{Condition, Filter, How, Place, Range, Scalar, Shape, Test};
 use nigh_client::id::PointId;
 use nigh_index::filter::condition as typed;
-use nigh_index::filter::{datetime, parse};
+use nigh_index::filter::{datetime, geo, parse, words};
 
 /// Reads a filter such as `kind = 'news' AND year >= 2020`.
 pub(crate) fn read(text: &str) -> Result<Filter> {
@@ -19,6 +19,10 @@ fn condition(from: typed::Condition) -> Condition {
         }
         typed::Condition::Field { path, test: asked } => Condition::Field(path.as_str().to_owned(), test(asked)),
         typed::Condition::HasId(ids) => Condition::HasId(ids.into_iter().map(id).collect()),
+        typed::Condition::AtLeast { count, of } => Condition::AtLeast(u32::try_from(count).unwrap_or(u32::MAX), all(of)),
+        typed::Condition::Nested { path, condition: inner } => {
+            Condition::Nested(path.as_str().to_owned(), condition(*inner).into())
+        }
     }
 }
 
@@ -43,6 +47,32 @@ fn test(from: typed::Test) -> Test {
         }
         typed::Test::Empty => Test::Empty,
         typed::Test::Null => Test::Null,
+        typed::Test::Prefix(prefix) => Test::Prefix(prefix),
+        typed::Test::Words(words) => {
+            let how = match words.how() {
+                words::How::All => How::All,
+                words::How::Any => How::Any,
+                words::How::Phrase => How::Phrase,
+                words::How::Prefix => How::Prefix,
+            };
+            Test::Words(words.words().join(" "), how)
+        }
+        typed::Test::Geo(asked) => Test::Geo(shape(asked)),
+        typed::Test::Count(ends) => Test::Count(Range { gt: ends.gt, gte: ends.gte, lt: ends.lt, lte: ends.lte }),
+    }
+}
+
+fn shape(from: geo::Shape) -> Shape {
+    let place = |place: geo::Place| Place { lat: place.lat, lon: place.lon };
+    let ring = |ring: geo::Ring| ring.into_iter().map(place).collect();
+    match from {
+        geo::Shape::Circle { center, meters } => Shape::Circle { center: place(center), meters },
+        geo::Shape::Box { south, west, north, east } => {
+            Shape::Box { south_west: Place { lat: south, lon: west }, north_east: Place { lat: north, lon: east } }
+        }
+        geo::Shape::Polygon { outer, holes } => {
+            Shape::Polygon { outer: ring(outer), holes: holes.into_iter().map(ring).collect() }
+        }
     }
 }
 
@@ -68,6 +98,12 @@ mod tests {
         check("tags IN ('a', 'b')", field("tags").any_of(["a", "b"]));
         check("date IS EMPTY", field("date").is_empty());
         check("HAS_ID (1, 2)", nigh_client::filter::has_id([1, 2]));
+        check("AT_LEAST(1, a = 1)", nigh_client::filter::at_least(1, [field("a").eq(1)]));
+        check("authors HAS (age > 3)", field("authors").has(field("age").above(3)));
+        check("t STARTS WITH 'ab'", field("t").starts_with("ab"));
+        check("t CONTAINS PHRASE 'A b'", field("t").words("a b", How::Phrase));
+        check("p WITHIN 5 OF (1, -2)", field("p").near(1.0, -2.0, 5.0));
+        check("COUNT(t) < 3", field("t").count(Range { lt: Some(3), ..Range::default() }));
         let since = Range { gte: Some("2020-01-01T00:00:00Z".to_owned()), ..Range::default() };
         check("date >= '2020-01-01'", field("date").instants(since));
     }

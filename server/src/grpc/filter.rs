@@ -5,6 +5,8 @@
 use crate::engine::error::{Error, Result};
 use nigh_index::filter::condition::{Bounds, Condition, Range, Scalar, Test};
 use nigh_index::filter::datetime;
+use nigh_index::filter::geo::{Place, Ring, Shape};
+use nigh_index::filter::words::{How, Words};
 use nigh_index::id::PointId;
 use nigh_index::value::Path;
 use nigh_proto::v1::{self, condition, field_condition, point_id, scalar};
@@ -66,7 +68,7 @@ pub(super) fn tree(filter: v1::Filter) -> Result<Condition> {
 fn conditions(clause: &str, conditions: Vec<v1::Condition>) -> Result<Vec<Condition>> {
     let one = |(at, one): (usize, v1::Condition)| match one.condition {
         Some(condition) => self::condition(condition).map_err(|err| at_place(err, clause, at)),
-        None => Err(left_out(&format!("{clause}[{at}]"), "a condition is a filter, a field or ids")),
+        None => Err(left_out(&format!("{clause}[{at}]"), "a condition is a filter, a field, ids, at_least or nested")),
     };
     conditions.into_iter().enumerate().map(one).collect()
 }
@@ -75,6 +77,15 @@ fn condition(condition: condition::Condition) -> Result<Condition> {
     match condition {
         condition::Condition::Filter(inner) => tree(inner).map_err(|err| err.inside("filter")),
         condition::Condition::HasId(of) => Ok(Condition::HasId(ids("has_id", of.ids)?)),
+        condition::Condition::AtLeast(some) => {
+            let of = conditions("of", some.of).map_err(|err| err.inside("at_least"))?;
+            Ok(Condition::AtLeast { count: some.count as usize, of })
+        }
+        condition::Condition::Nested(of) => {
+            let inner = of.filter.ok_or_else(|| left_out("nested.filter", "an object is asked something"))?;
+            let condition = tree(inner).map_err(|err| err.inside("nested.filter"))?;
+            Ok(Condition::Nested { path: Path::parse(&of.path)?, condition: Box::new(condition) })
+        }
         condition::Condition::Field(of) => {
             let path = Path::parse(&of.path)?;
             let test = of.test.ok_or_else(|| left_out("field.test", "a field is asked something"))?;
@@ -98,7 +109,48 @@ fn test(test: field_condition::Test) -> Result<Test> {
         })),
         Wire::IsEmpty(_) => Test::Empty,
         Wire::IsNull(_) => Test::Null,
+        Wire::Prefix(text) => Test::Prefix(text),
+        Wire::Words(asked) => {
+            let how = match v1::words_test::How::try_from(asked.how) {
+                Ok(v1::words_test::How::Unspecified | v1::words_test::How::All) => How::All,
+                Ok(v1::words_test::How::Any) => How::Any,
+                Ok(v1::words_test::How::Phrase) => How::Phrase,
+                Ok(v1::words_test::How::Prefix) => How::Prefix,
+                Err(_) => return Err(Error::invalid("words.how", asked.how, "all, any, phrase or prefix")),
+            };
+            Test::Words(Words::new(&asked.text, how))
+        }
+        Wire::Geo(shape) => Test::Geo(self::shape(shape).map_err(|err| err.inside("geo"))?),
+        Wire::ValuesCount(v1::CountRange { gt, gte, lt, lte }) => Test::Count(Bounds { gt, gte, lt, lte }),
     })
+}
+
+fn shape(shape: v1::GeoShape) -> Result<Shape> {
+    use v1::geo_shape::Shape as Wire;
+    Ok(match shape.shape.ok_or_else(|| left_out("shape", "a shape is a circle, a box or a polygon"))? {
+        Wire::Circle(circle) => {
+            Shape::Circle { center: place("circle.center", circle.center)?, meters: circle.meters }
+        }
+        Wire::Box(ends) => {
+            let low = place("box.south_west", ends.south_west)?;
+            let high = place("box.north_east", ends.north_east)?;
+            Shape::Box { south: low.lat, west: low.lon, north: high.lat, east: high.lon }
+        }
+        Wire::Polygon(polygon) => Shape::Polygon {
+            outer: ring(polygon.outer.unwrap_or_default()),
+            holes: polygon.holes.into_iter().map(ring).collect(),
+        },
+    })
+}
+
+fn ring(ring: v1::GeoRing) -> Ring {
+    ring.places.into_iter().map(|place| Place { lat: place.lat, lon: place.lon }).collect()
+}
+
+/// Whether there are such degrees is seen when the filter is checked.
+fn place(field: &str, place: Option<v1::GeoPlace>) -> Result<Place> {
+    let place = place.ok_or_else(|| left_out(field, "a place has degrees"))?;
+    Ok(Place { lat: place.lat, lon: place.lon })
 }
 
 fn scalars(field: &str, several: v1::Scalars) -> Result<Vec<Scalar>> {
@@ -156,7 +208,7 @@ mod tests {
     #[test]
     fn a_mistake_names_its_place() {
         let day = |gte: &str| v1::DatetimeRange { gte: Some(gte.into()), ..Default::default() };
-        check(v1::Condition { condition: None }, " is left out; a condition is a filter, a field or ids");
+        check(v1::Condition { condition: None }, " is left out; a condition is a filter, a field, ids, at_least or nested");
         check(field("n", None), ".field.test is left out; a field is asked something");
         check(field("", None), ".field is ``; a path is keys joined by dots, none of them empty");
         check(
