@@ -142,3 +142,54 @@ fn passages_match_as_many_as_they_say() {
         }
     }
 }
+
+/// Every kind of condition through the door: live rows, then sealed ones.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_condition_goes_through_the_door() {
+    use nigh_client::filter::{How, Place, Range, Shape, at_least};
+    use nigh_client::{Client, CollectionSpec, Filter, Point, field};
+    let folder = tempfile::tempdir().unwrap();
+    let server = nigh_tests::server::Server::start_in(folder.path(), &Default::default()).await;
+    let client = Client::connect(&server.url).await.unwrap();
+    client.create_collection("c", CollectionSpec::new()).await.unwrap();
+    let payloads = [
+        serde_json::json!({"t": "a quick brown fox", "home": {"lat": 52.52, "lon": 13.405}, "n": 1}),
+        serde_json::json!({"t": "Quick, brown dogs", "home": {"lat": 48.8566, "lon": 2.3522}, "tags": ["x", "y"]}),
+        serde_json::json!({"t": "slow", "who": [{"name": "ada", "age": 30}, {"name": "bob", "age": 50}]}),
+        serde_json::json!({"t": "z".repeat(300), "n": 2, "tags": ["x"]}),
+    ];
+    let points = payloads.iter().enumerate().map(|(id, payload)| Point::new(id as u64).payload(payload.clone()));
+    client.upsert("c", points).await.unwrap();
+    let box_of = |south: f64, west: f64, north: f64, east: f64| Shape::Box {
+        south_west: Place { lat: south, lon: west },
+        north_east: Place { lat: north, lon: east },
+    };
+    let triangle = [(50.0, 12.0), (50.0, 15.0), (55.0, 13.4)].map(|(lat, lon)| Place { lat, lon }).to_vec();
+    let young_ada = Filter::must([field("name").eq("ada"), field("age").below(40)]);
+    let old_ada = Filter::must([field("name").eq("ada"), field("age").above(40)]);
+    for sealed in [false, true] {
+        for (expected, condition) in [
+            (1, field("t").starts_with("a qu")),
+            (1, field("t").starts_with("zz")),
+            (2, field("t").words("brown quick", How::All)),
+            (3, field("t").words("slow quick", How::Any)),
+            (1, field("t").words("brown fox", How::Phrase)),
+            (2, field("t").words("quick bro", How::Prefix)),
+            (1, field("home").near(52.5, 13.4, 10_000.0)),
+            (2, field("home").within(box_of(40.0, 0.0, 60.0, 20.0))),
+            (1, field("home").within(Shape::Polygon { outer: triangle.clone(), holes: Vec::new() })),
+            (1, field("tags").count(Range { gte: Some(2), ..Range::default() })),
+            (2, field("tags").count(Range { lte: Some(0), ..Range::default() })),
+            (1, field("who").has(young_ada.clone())),
+            (0, field("who").has(old_ada.clone())),
+            (1, at_least(2, [field("n").eq(2), field("tags").eq("x"), field("t").eq("slow")])),
+        ] {
+            let count = client.count("c", Some(condition.clone().into())).await.unwrap();
+            assert_eq!(count, expected, "sealed: {sealed}, {condition:?}");
+        }
+        client.optimize("c").await.unwrap();
+    }
+    let wrong = client.count("c", Some(field("home").near(95.0, 0.0, 1.0).into())).await.unwrap_err().to_string();
+    assert!(wrong.contains("latitudes are -90 to 90"), "{wrong}");
+    server.stop().await;
+}

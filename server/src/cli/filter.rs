@@ -19,7 +19,9 @@ fn condition(from: typed::Condition) -> Condition {
         }
         typed::Condition::Field { path, test: asked } => Condition::Field(path.as_str().to_owned(), test(asked)),
         typed::Condition::HasId(ids) => Condition::HasId(ids.into_iter().map(id).collect()),
-        typed::Condition::AtLeast { count, of } => Condition::AtLeast(u32::try_from(count).unwrap_or(u32::MAX), all(of)),
+        typed::Condition::AtLeast { count, of } => {
+            Condition::AtLeast(u32::try_from(count).unwrap_or(u32::MAX), all(of))
+        }
         typed::Condition::Nested { path, condition: inner } => {
             Condition::Nested(path.as_str().to_owned(), condition(*inner).into())
         }

@@ -128,9 +128,7 @@ fn test(test: field_condition::Test) -> Result<Test> {
 fn shape(shape: v1::GeoShape) -> Result<Shape> {
     use v1::geo_shape::Shape as Wire;
     Ok(match shape.shape.ok_or_else(|| left_out("shape", "a shape is a circle, a box or a polygon"))? {
-        Wire::Circle(circle) => {
-            Shape::Circle { center: place("circle.center", circle.center)?, meters: circle.meters }
-        }
+        Wire::Circle(circle) => Shape::Circle { center: place("circle.center", circle.center)?, meters: circle.meters },
         Wire::Box(ends) => {
             let low = place("box.south_west", ends.south_west)?;
             let high = place("box.north_east", ends.north_east)?;
@@ -208,7 +206,10 @@ mod tests {
     #[test]
     fn a_mistake_names_its_place() {
         let day = |gte: &str| v1::DatetimeRange { gte: Some(gte.into()), ..Default::default() };
-        check(v1::Condition { condition: None }, " is left out; a condition is a filter, a field, ids, at_least or nested");
+        check(
+            v1::Condition { condition: None },
+            " is left out; a condition is a filter, a field, ids, at_least or nested",
+        );
         check(field("n", None), ".field.test is left out; a field is asked something");
         check(field("", None), ".field is ``; a path is keys joined by dots, none of them empty");
         check(
