@@ -76,7 +76,7 @@ pub fn log(data: &[u8]) {
     disk.create_dir(&dir).expect("the disk is sound");
     let mut log = Log::start(disk.clone(), dir.clone(), 1, 300).expect("the disk is sound");
     for first_seq in (1..20).step_by(2) {
-        let record = Record { first_seq, ops: 2, payload: Bytes::from(vec![first_seq as u8; 40]) };
+        let record = Record { first_seq, ops: 2, time_ms: first_seq, payload: Bytes::from(vec![first_seq as u8; 40]) };
         log.append(&[record]).and_then(|()| log.sync()).expect("the disk is sound");
     }
     let names = disk.list(&dir).expect("the folder is there");
