@@ -98,9 +98,9 @@ pub fn log(data: &[u8]) {
 /// Decodes a batch; what is decoded is encoded to the same bytes.
 pub fn op(data: &[u8]) {
     let body = Bytes::copy_from_slice(data);
-    if let Ok(ops) = op::decode(&body) {
+    if let Ok((heading, ops)) = op::decode(&body) {
         let mut again = Vec::new();
-        op::encode(&ops, &mut again);
+        op::encode(&heading, &ops, &mut again);
         assert_eq!(again, body);
     }
 }

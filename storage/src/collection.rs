@@ -7,11 +7,12 @@
 use crate::committer::{self, Pending, Queue};
 use crate::disk::Disk;
 use crate::error::{Error, Result, doing};
+use crate::ledger::{Ledger, Note, SourcePosition};
 use crate::manifest::Manifest;
 use crate::merge;
 use crate::part::Part;
 use crate::pins::Pins;
-use crate::prepare::{NewRow, Schema};
+use crate::prepare::{LogForm, NewRow, Schema};
 use crate::schema::CollectionSpec;
 use crate::seal;
 use crate::snapshot::Snapshot;
@@ -20,7 +21,7 @@ use crate::status::{SegmentStatus, Status};
 use crate::store::Options;
 use crate::upkeep::{Chores, Upkeep};
 use crate::wal::{Log, Record};
-use crate::write::{Durability, Write, Written};
+use crate::write::{Durability, Write, WriteBatch, Written};
 use arc_swap::ArcSwap;
 use nigh_index::id::PointId;
 use parking_lot::Mutex;
@@ -56,6 +57,8 @@ pub(crate) struct Inner {
     pub(crate) queue: Queue,
     pub(crate) manifest: Mutex<Manifest>,
     pub(crate) state: Mutex<State>,
+    /// Of the same operations as the state, and changed under its lock; a leaf.
+    pub(crate) ledger: Mutex<Ledger>,
     pub(crate) stop: AtomicBool,
     pub(crate) counters: Counters,
     /// Held by whoever seals.
@@ -105,6 +108,7 @@ impl Inner {
             stop: AtomicBool::new(false),
             counters: Counters { durable_seq: AtomicU64::new(state.seq), ..Counters::default() },
             state: Mutex::new(state),
+            ledger: Mutex::default(),
             sealing: Mutex::new(()),
             merging: Mutex::new(()),
             pins: Pins::default(),
@@ -125,9 +129,17 @@ impl Inner {
         self.published.store(Arc::new(state.snapshot()));
     }
 
-    pub(crate) fn apply(&self, changes: Vec<(PointId, Option<NewRow>)>, seq: u64, time_ms: u64) {
+    /// The time, which does not go back behind what was committed.
+    pub(crate) fn now_ms(&self, snapshot: &Snapshot) -> u64 {
+        self.options.clock.now_ms().max(snapshot.time_ms)
+    }
+
+    pub(crate) fn apply(&self, changes: Vec<(PointId, Option<NewRow>)>, notes: Vec<Note>, seq: u64, time_ms: u64) {
         let mut state = self.state.lock();
         state.apply(changes, seq, time_ms);
+        let mut ledger = self.ledger.lock();
+        notes.into_iter().for_each(|note| ledger.note(note));
+        drop(ledger);
         self.publish(&state);
         let (rows, bytes) = state.unsealed();
         drop(state);
@@ -244,20 +256,36 @@ impl Collection {
 
     /// Applies a batch, all of it or nothing, and waits until it is as far as was asked.
     pub fn write(&self, ops: Vec<Write>, durability: Durability) -> Result<Written> {
+        self.write_batch(ops.into(), durability)
+    }
+
+    /// As [`Self::write`], with what goes beside the operations.
+    pub fn write_batch(&self, batch: WriteBatch, durability: Durability) -> Result<Written> {
         let (sender, receiver) = mpsc::sync_channel(1);
-        self.submit(ops, durability, Box::new(move |written| drop(sender.send(written))))?;
+        self.submit_batch(batch, durability, Box::new(move |written| drop(sender.send(written))))?;
         receiver.recv().unwrap_or_else(|_| Err(Error::Closed { name: self.inner.name.clone() }))
     }
 
     /// As [`Self::write`], without waiting: `done` is called from the writer's thread, so it must
     /// not block. A full queue, a poisoned collection and a malformed batch are told at once.
     pub fn submit(&self, ops: Vec<Write>, durability: Durability, done: Done) -> Result<()> {
+        self.submit_batch(ops.into(), durability, done)
+    }
+
+    /// As [`Self::submit`], with what goes beside the operations.
+    pub fn submit_batch(&self, batch: WriteBatch, durability: Durability, done: Done) -> Result<()> {
         if let Some(err) = self.inner.poisoned() {
             return Err(err);
         }
         self.leave_room()?;
-        let batch = self.inner.schema.batch(ops)?;
-        let pending = Pending { batch, durability, done };
+        let batch = self.inner.schema.batch(batch)?;
+        if let LogForm::Encoded(payload) = &batch.log {
+            committer::check_record(payload.len(), self.inner.options.record_bytes_max)?;
+        }
+        self.push(Pending { batch, durability, done })
+    }
+
+    fn push(&self, pending: Pending) -> Result<()> {
         let options = &self.inner.options;
         self.inner.queue.push(pending, options.queue_batches, options.queue_bytes).map_err(|err| match err {
             Error::Closed { .. } => Error::Closed { name: self.inner.name.clone() },
@@ -276,9 +304,27 @@ impl Collection {
         Err(Error::Full { what: "the memory for rows not yet sealed (bytes)", got, limit, retry_ms: 500 })
     }
 
-    /// The newest state.
+    /// The newest state, as it is now: points that are expired are not in it.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.inner.snapshot()
+        let snapshot = self.inner.snapshot();
+        match snapshot.may_expire() {
+            true => snapshot.at(self.inner.now_ms(&snapshot)),
+            false => snapshot,
+        }
+    }
+
+    /// How far a source has come, by partition; all sources where none is named.
+    pub fn positions(&self, source: Option<&str>) -> Vec<SourcePosition> {
+        self.inner.ledger.lock().positions(source)
+    }
+
+    /// Deletes points that are expired, now, a thousand at most: how many. It is done without being
+    /// asked for, a second later.
+    pub fn sweep(&self) -> Result<u64> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        self.push(Pending::sweep(Box::new(move |written| drop(sender.send(written)))))?;
+        let swept = receiver.recv().unwrap_or_else(|_| Err(Error::Closed { name: self.inner.name.clone() }));
+        swept.map(|written| written.affected)
     }
 
     /// How it is.
@@ -298,7 +344,8 @@ impl Collection {
                 }),
             })
             .collect();
-        let (points, seq) = (state.snapshot().points(), state.seq);
+        let (snapshot, seq) = (Arc::new(state.snapshot()), state.seq);
+        let points = snapshot.at(self.inner.now_ms(&snapshot)).points();
         drop(state);
         let counters = &self.inner.counters;
         Status {

@@ -7,17 +7,24 @@
 //! Visible after durable, acknowledged after visible: who was acknowledged reads its own write. A
 //! failed append or sync poisons the collection, for nobody knows what of it reached the disk.
 
+#[cfg(test)]
+mod tests;
+
 use crate::collection::{Done, Inner};
 use crate::error::{Error, Result};
-use crate::fold::Fold;
+use crate::expiry::SWEEP_POINTS_MAX;
+use crate::fold::{Fold, Folded};
+use crate::ledger::{Draft, Note, Outcome};
 use crate::op;
-use crate::prepare::{Batch, LogForm};
+use crate::prepare::{Batch, LogForm, Schema, Step};
+use crate::recover::dropped_sources;
 use crate::wal::Record;
 use crate::write::{Durability, Written};
+use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A group takes batches up to this many bytes.
 const GROUP_BYTES_MAX: u64 = 4 << 20;
@@ -25,6 +32,10 @@ const GROUP_BYTES_MAX: u64 = 4 << 20;
 const GROUP_BATCHES_MAX: usize = 256;
 /// What was logged without a sync is synced after this time of rest.
 const SYNC_AFTER: Duration = Duration::from_millis(200);
+/// What is expired is swept up so often ...
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// ... or, while there is more of it than one batch deletes, so often.
+const SWEEP_AGAIN: Duration = Duration::from_millis(50);
 /// A good time to wait when the queue is full.
 const RETRY_MS: u64 = 50;
 
@@ -119,11 +130,16 @@ impl Queue {
 /// The writer's thread: until the queue is closed and empty.
 pub(crate) fn run(inner: &Inner) {
     let mut unsynced = false;
-    while let Some(group) = inner.queue.next_group(unsynced.then_some(SYNC_AFTER)) {
+    let mut sweep = Sweep { due: Instant::now() };
+    while let Some(group) = inner.queue.next_group(sweep.rest(inner, unsynced)) {
         unsynced = match group.is_empty() {
-            true => inner.sync_log().is_err() && inner.poisoned().is_none(),
+            true if unsynced => inner.sync_log().is_err() && inner.poisoned().is_none(),
+            true => false,
             false => commit(inner, group, unsynced),
         };
+        if let Some(pending) = sweep.next(inner) {
+            unsynced = commit(inner, vec![pending], unsynced);
+        }
         if !unsynced && inner.queue.is_empty() {
             inner.mark_log();
         }
@@ -133,6 +149,41 @@ pub(crate) fn run(inner: &Inner) {
         && let Err(err) = inner.sync_log()
     {
         tracing::error!(collection = inner.name, %err, "the log could not be synced at the end");
+    }
+}
+
+/// Deletes what is expired, now and then, as a batch among the others: its rows are found when its
+/// turn comes, so a point that was renewed before stays.
+struct Sweep {
+    due: Instant,
+}
+
+impl Sweep {
+    /// How long the writer may rest; `None`: until somebody comes.
+    fn rest(&self, inner: &Inner, unsynced: bool) -> Option<Duration> {
+        if unsynced {
+            return Some(SYNC_AFTER);
+        }
+        let sweeps = inner.options.background && inner.poisoned().is_none() && inner.snapshot().may_expire();
+        sweeps.then(|| self.due.saturating_duration_since(Instant::now()))
+    }
+
+    fn next(&mut self, inner: &Inner) -> Option<Pending> {
+        let now = Instant::now();
+        if !inner.options.background || self.due > now || inner.poisoned().is_some() {
+            return None;
+        }
+        let snapshot = inner.snapshot();
+        let expired = snapshot.expired(inner.now_ms(&snapshot));
+        self.due = now + if expired >= SWEEP_POINTS_MAX { SWEEP_AGAIN } else { SWEEP_EVERY };
+        (expired > 0).then(|| Pending::sweep(Box::new(drop)))
+    }
+}
+
+impl Pending {
+    /// A batch that deletes what is expired.
+    pub(crate) fn sweep(done: Done) -> Self {
+        Self { batch: Schema::sweep(SWEEP_POINTS_MAX), durability: Durability::Logged, done }
     }
 }
 
@@ -153,58 +204,103 @@ fn commit(inner: &Inner, group: Vec<Pending>, unsynced: bool) -> bool {
     }
     let base = inner.snapshot();
     let mut fold = Fold::new(&inner.schema, &base);
+    let mut draft = Draft::new(&inner.ledger);
     let mut seq = base.seq;
     // One time for the whole group, held where the clock was set back.
-    let time_ms = inner.options.clock.now_ms().max(base.time_ms);
+    let time_ms = inner.now_ms(&base);
     let mut records = Vec::with_capacity(group.len());
     let mut taken = Vec::with_capacity(group.len());
     let mut durable = false;
-    for pending in group {
-        match take(&mut fold, seq + 1, pending.batch) {
-            Err(err) => (pending.done)(Err(err)),
-            Ok((affected, ops, payload)) => {
-                durable |= pending.durability == Durability::Durable;
-                records.push(Record { first_seq: seq + 1, ops, time_ms, payload });
-                seq += u64::from(ops);
-                taken.push(Taken {
-                    done: pending.done,
-                    written: Written { seq, reached: Durability::Logged, affected },
-                });
+    for Pending { batch, durability, done } in group {
+        let place = Record { first_seq: seq + 1, ops: batch.steps.len() as u32, time_ms, payload: Bytes::new() };
+        let (outcome, duplicate) = match take(&mut fold, &mut draft, batch, place, inner.options.record_bytes_max) {
+            Err(err) => {
+                done(Err(err));
+                continue;
             }
-        }
+            Ok(Took::Before(outcome)) => (outcome, true),
+            Ok(Took::New(outcome, record)) => {
+                seq = outcome.seq;
+                records.push(record);
+                (outcome, false)
+            }
+        };
+        durable |= durability == Durability::Durable;
+        let Outcome { seq, affected } = outcome;
+        taken.push(Taken { done, written: Written { seq, reached: Durability::Logged, affected, duplicate } });
     }
-    if records.is_empty() {
+    if taken.is_empty() {
         return unsynced;
     }
     let changes = fold.into_changes();
-    if let Err(err) = inner.log_group(&records, durable) {
+    let logged = match records.is_empty() {
+        false => inner.log_group(&records, durable),
+        // What was applied before may still wait for its sync.
+        true if durable && unsynced => inner.sync_log(),
+        true => Ok(()),
+    };
+    if let Err(err) = logged {
         let why = inner.poison(&err);
         for one in taken {
             (one.done)(Err(Error::Poisoned { name: inner.name.clone(), why: why.clone() }));
         }
         return unsynced;
     }
-    let reached = if durable { Durability::Durable } else { Durability::Logged };
-    inner.apply(changes, seq, time_ms);
-    inner.counters.batches.fetch_add(taken.len() as u64, Ordering::Relaxed);
+    let unsynced = !durable && (unsynced || !records.is_empty());
+    let reached = if unsynced { Durability::Logged } else { Durability::Durable };
+    if !records.is_empty() {
+        inner.apply(changes, draft.into_notes(), seq, time_ms);
+        inner.counters.batches.fetch_add(records.len() as u64, Ordering::Relaxed);
+    }
     for one in taken {
         (one.done)(Ok(Written { reached, ..one.written }));
     }
-    !durable
+    unsynced
 }
 
-/// Folds one batch and gives its logged form.
-fn take(fold: &mut Fold<'_>, first_seq: u64, batch: Batch) -> Result<(u64, u32, bytes::Bytes)> {
-    let ops = batch.steps.len() as u32;
-    match batch.log {
-        LogForm::Encoded(payload) => Ok((fold.batch(first_seq, batch.steps, None)?, ops, payload)),
-        LogForm::Unresolved(mut unresolved) => {
-            let affected = fold.batch(first_seq, batch.steps, Some(&mut unresolved))?;
-            let resolved: Vec<_> = unresolved.into_iter().flatten().collect();
-            debug_assert_eq!(resolved.len(), ops as usize, "every filter was resolved");
-            let mut payload = Vec::new();
-            op::encode(&resolved, &mut payload);
-            Ok((affected, ops, payload.into()))
-        }
+/// What became of a batch whose turn it is.
+enum Took {
+    /// It was applied before.
+    Before(Outcome),
+    /// It was folded, and is to be logged.
+    New(Outcome, Record),
+}
+
+/// Folds one batch and gives its record. What is too large for a record is refused here, before
+/// anything of its group is logged.
+fn take(fold: &mut Fold<'_>, draft: &mut Draft<'_>, batch: Batch, place: Record, bytes_max: u64) -> Result<Took> {
+    let Batch { steps, conditions, heading, log, .. } = batch;
+    if let Some(outcome) = draft.before(&heading)? {
+        return Ok(Took::Before(outcome));
     }
+    let dropped = steps.iter().filter_map(|step| if let Step::Op(op) = step { Some(op) } else { None });
+    let dropped = dropped_sources(dropped);
+    let folded = Folded { first_seq: place.first_seq, time_ms: place.time_ms, steps, conditions: &conditions };
+    let (affected, payload) = match log {
+        LogForm::Encoded(payload) => (fold.batch(folded, None)?, payload),
+        LogForm::Unresolved(mut unresolved) => {
+            let affected = fold.batch(folded, Some(&mut unresolved))?;
+            let resolved: Vec<_> = unresolved.into_iter().flatten().collect();
+            debug_assert_eq!(resolved.len(), place.ops as usize, "every filter was resolved");
+            let mut payload = Vec::new();
+            op::encode(&heading, &resolved, &mut payload);
+            (affected, payload.into())
+        }
+    };
+    if let Err(err) = check_record(payload.len(), bytes_max) {
+        fold.take_back();
+        return Err(err);
+    }
+    let outcome = Outcome { seq: place.end_seq() - 1, affected };
+    draft.note(Note { heading, dropped, outcome });
+    Ok(Took::New(outcome, Record { payload, ..place }))
+}
+
+/// Whether a batch fits into a record of the log.
+pub(crate) fn check_record(bytes: usize, bytes_max: u64) -> Result<()> {
+    if bytes as u64 <= bytes_max {
+        return Ok(());
+    }
+    let limit = format!("a batch takes at most {bytes_max} in the log; write it in several");
+    Err(Error::invalid("batch", format!("{bytes} bytes with its filters resolved to ids"), limit))
 }

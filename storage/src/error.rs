@@ -17,6 +17,16 @@ pub enum Error {
         /// What would have been right.
         limit: String,
     },
+    /// What was asked for does not fit to what is there: nothing was written.
+    #[error("{field}: {found}; {wanted}")]
+    Condition {
+        /// The field that asks for it.
+        field: String,
+        /// How it is.
+        found: String,
+        /// How it would have to be.
+        wanted: String,
+    },
     /// There is nothing of this name.
     #[error("there is no {what} `{name}`")]
     Missing {
@@ -124,6 +134,11 @@ impl Error {
     /// A caller's mistake.
     pub fn invalid(field: impl Into<String>, value: impl ToString, limit: impl Into<String>) -> Self {
         Self::Invalid { field: field.into(), value: value.to_string(), limit: limit.into() }
+    }
+
+    /// Something that does not fit to what is there.
+    pub fn condition(field: impl Into<String>, found: impl Into<String>, wanted: impl Into<String>) -> Self {
+        Self::Condition { field: field.into(), found: found.into(), wanted: wanted.into() }
     }
 
     /// A file that can no longer be trusted.

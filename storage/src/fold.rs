@@ -2,12 +2,17 @@
 //!
 //! The fold keeps, for every id that was touched, the row that stands for it now; the state itself
 //! changes only when the group is on disk. The same fold replays the log.
+//!
+//! A point that is expired at the time of a batch is not there for its operations, and a replay judges
+//! by the same time, which stands in the record. Only a delete takes such a row away like any other:
+//! that is how the sweep gives its space back.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::op::Op;
 use crate::point::Point;
 use crate::prepare::{NewRow, Schema, Step, filter_of, parse_payload, with_ids};
 use crate::snapshot::Snapshot;
+use crate::write::IfVersion;
 use bytes::Bytes;
 use nigh_index::filter::condition::Condition;
 use nigh_index::filter::eval;
@@ -29,29 +34,46 @@ pub(crate) struct Fold<'s> {
     undo_len: usize,
     /// The operation that is being folded.
     seq: u64,
+    /// The time of its batch, in Unix milliseconds.
+    time_ms: u64,
+}
+
+/// A batch on its way into the fold.
+pub(crate) struct Folded<'c> {
+    /// The number of its first operation.
+    pub(crate) first_seq: u64,
+    /// When it is, or was, committed.
+    pub(crate) time_ms: u64,
+    pub(crate) steps: Vec<Step>,
+    /// What has to hold; a replay has none, for it was seen to when the batch was logged.
+    pub(crate) conditions: &'c [IfVersion],
 }
 
 impl<'s> Fold<'s> {
     pub(crate) fn new(schema: &'s Schema, base: &'s Snapshot) -> Self {
-        Self { schema, base, places: HashMap::new(), changes: Vec::new(), undo: Vec::new(), undo_len: 0, seq: 0 }
+        Self {
+            schema,
+            base,
+            places: HashMap::new(),
+            changes: Vec::new(),
+            undo: Vec::new(),
+            undo_len: 0,
+            seq: 0,
+            time_ms: 0,
+        }
     }
 
-    /// Folds a batch whose first operation is this one, all of it or nothing. Gives the number of points
-    /// it affected, and the resolved operations where a filter had to be resolved: `unresolved` has the
-    /// others at their places.
-    pub(crate) fn batch(
-        &mut self,
-        first_seq: u64,
-        steps: Vec<Step>,
-        unresolved: Option<&mut Vec<Option<Op>>>,
-    ) -> Result<u64> {
+    /// Folds a batch, all of it or nothing. Gives the number of points it affected, and the resolved
+    /// operations where a filter had to be resolved: `unresolved` has the others at their places.
+    pub(crate) fn batch(&mut self, folded: Folded<'_>, unresolved: Option<&mut Vec<Option<Op>>>) -> Result<u64> {
         self.undo.clear();
         self.undo_len = self.changes.len();
-        let folded = self.steps(first_seq, steps, unresolved);
-        if folded.is_err() {
+        self.time_ms = folded.time_ms;
+        let outcome = self.steps(folded, unresolved);
+        if outcome.is_err() {
             self.take_back();
         }
-        folded
+        outcome
     }
 
     /// What it all came to.
@@ -59,31 +81,69 @@ impl<'s> Fold<'s> {
         self.changes
     }
 
-    fn steps(&mut self, first_seq: u64, steps: Vec<Step>, mut unresolved: Option<&mut Vec<Option<Op>>>) -> Result<u64> {
+    fn steps(&mut self, folded: Folded<'_>, mut unresolved: Option<&mut Vec<Option<Op>>>) -> Result<u64> {
         let mut affected = 0;
-        for (at, step) in steps.into_iter().enumerate() {
-            self.seq = first_seq + at as u64;
-            affected += match step {
+        let mut conditions = folded.conditions.iter().peekable();
+        for (at, step) in folded.steps.into_iter().enumerate() {
+            self.seq = folded.first_seq + at as u64;
+            while let Some(condition) = conditions.next_if(|condition| condition.op == at) {
+                self.check(condition, &step)?;
+            }
+            let op = match step {
                 Step::Upsert(row) => {
                     self.put(row.point.id, Some(row));
-                    1
+                    affected += 1;
+                    continue;
                 }
-                Step::Op(op) => self.op(&op)?,
+                Step::Op(op) => {
+                    affected += self.op(&op)?;
+                    continue;
+                }
                 Step::Filtered(write) => {
                     let ids = match filter_of(&write) {
                         Some(filter) => self.resolve(filter)?,
                         None => Vec::new(),
                     };
-                    let op = with_ids(&write, ids);
-                    let count = self.op(&op)?;
-                    if let Some(ops) = unresolved.as_deref_mut() {
-                        ops[at] = Some(op);
-                    }
-                    count
+                    with_ids(&write, ids)
+                }
+                Step::Sweep { points_max } => {
+                    let ids = self.expired(points_max);
+                    affected += ids.len() as u64;
+                    Op::Delete(ids)
                 }
             };
+            affected += self.op(&op)?;
+            if let Some(ops) = unresolved.as_deref_mut() {
+                ops[at] = Some(op);
+            }
         }
         Ok(affected)
+    }
+
+    /// Whether every point of an operation has the version that was asked for.
+    fn check(&self, condition: &IfVersion, step: &Step) -> Result<()> {
+        let of_row = |row: &NewRow| vec![row.point.id];
+        let ids = match step {
+            Step::Upsert(row) => of_row(row),
+            Step::Op(op) => op.ids().to_vec(),
+            Step::Filtered(_) | Step::Sweep { .. } => Vec::new(),
+        };
+        for id in ids {
+            let version = self.version(&id);
+            if version != condition.version {
+                let told = |version| match version {
+                    0 => "is not there".to_owned(),
+                    version => format!("has version {version}"),
+                };
+                let wanted = match condition.version {
+                    0 => "it should not be there".to_owned(),
+                    version => format!("{version} was expected"),
+                };
+                let found = format!("point {id} {}", told(version));
+                return Err(Error::condition(format!("ops[{}].if_version", condition.op), found, wanted));
+            }
+        }
+        Ok(())
     }
 
     fn op(&mut self, op: &Op) -> Result<u64> {
@@ -96,9 +156,10 @@ impl<'s> Fold<'s> {
             Op::Delete(ids) => {
                 let mut affected = 0;
                 for id in ids {
-                    if self.exists(id) {
+                    let there = self.version(id) > 0;
+                    if there || self.holds(id) {
                         self.put(*id, None);
-                        affected += 1;
+                        affected += u64::from(there);
                     }
                 }
                 Ok(affected)
@@ -129,6 +190,9 @@ impl<'s> Fold<'s> {
             Op::DeleteVectors(ids, fields) => {
                 self.points(ids, |point| point.vectors.retain(|(field, _)| !fields.contains(field)))
             }
+            Op::SetExpiry(ids, expires_at_ms) => self.points(ids, |point| point.expires_at_ms = *expires_at_ms),
+            // What it does stands in the ledger.
+            Op::DropSource(_) => Ok(0),
         }
     }
 
@@ -160,19 +224,40 @@ impl<'s> Fold<'s> {
         Ok(affected)
     }
 
-    fn exists(&self, id: &PointId) -> bool {
+    /// Whether a row stands for this id, expired or not.
+    fn holds(&self, id: &PointId) -> bool {
         match self.places.get(id) {
             Some(place) => self.changes[*place].1.is_some(),
             None => self.base.find(id).is_some(),
         }
     }
 
+    /// The operation that last wrote a point; 0 where it is not there.
+    fn version(&self, id: &PointId) -> u64 {
+        if let Some(place) = self.places.get(id) {
+            return self.changes[*place].1.as_ref().filter(|row| self.is_current(row)).map_or(0, |row| row.version);
+        }
+        self.current(id).map_or(0, |(part, row)| self.base.parts[part].part.version(row))
+    }
+
+    /// Where a point stands in the parts, if it is there and not expired.
+    fn current(&self, id: &PointId) -> Option<(usize, Row)> {
+        let (part, row) = self.base.find(id)?;
+        let expires_at_ms = self.base.parts[part].part.expires_at_ms(row);
+        expires_at_ms.is_none_or(|time_ms| time_ms > self.time_ms).then_some((part, row))
+    }
+
+    fn is_current(&self, row: &NewRow) -> bool {
+        row.point.expires_at_ms.is_none_or(|time_ms| time_ms > self.time_ms)
+    }
+
     /// The point as it stands now.
     fn point(&self, id: &PointId) -> Result<Option<Point>> {
         if let Some(place) = self.places.get(id) {
-            return Ok(self.changes[*place].1.as_ref().map(|row| row.point.clone()));
+            let row = self.changes[*place].1.as_ref().filter(|row| self.is_current(row));
+            return Ok(row.map(|row| row.point.clone()));
         }
-        match self.base.find(id) {
+        match self.current(id) {
             None => Ok(None),
             Some((part, row)) => Ok(Some(stored_point(self.base, part, row)?)),
         }
@@ -182,12 +267,13 @@ impl<'s> Fold<'s> {
     fn resolve(&self, filter: &Condition) -> Result<Vec<PointId>> {
         let mut ids = Vec::new();
         for view in &self.base.parts {
-            let mut matched = eval::eval(filter, view.part.fields(), view)?.rows;
+            let view = view.at(self.time_ms);
+            let mut matched = eval::eval(filter, view.part.fields(), &view)?.rows;
             matched.minus(&view.dead);
             ids.extend(matched.iter().map(|row| view.part.id(row)).filter(|id| !self.places.contains_key(id)));
         }
         for (id, row) in &self.changes {
-            if let Some(row) = row {
+            if let Some(row) = row.as_ref().filter(|row| self.is_current(row)) {
                 let payload = parse_payload("payload", &row.point.payload)?;
                 if eval::holds(filter, id, &payload) {
                     ids.push(*id);
@@ -196,6 +282,13 @@ impl<'s> Fold<'s> {
         }
         ids.sort_unstable();
         Ok(ids)
+    }
+
+    /// Ids of rows that are expired and not deleted yet. One that was touched in this group is left
+    /// for the next time: it may have been renewed.
+    fn expired(&self, points_max: usize) -> Vec<PointId> {
+        let ids = self.base.parts.iter().flat_map(|view| view.expired_ids(self.time_ms));
+        ids.filter(|id| !self.places.contains_key(id)).take(points_max).collect()
     }
 
     fn put(&mut self, id: PointId, row: Option<NewRow>) {
@@ -214,7 +307,8 @@ impl<'s> Fold<'s> {
         }
     }
 
-    fn take_back(&mut self) {
+    /// Undoes the batch that was folded last.
+    pub(crate) fn take_back(&mut self) {
         for (id, _) in self.changes.drain(self.undo_len..) {
             self.places.remove(&id);
         }
@@ -230,7 +324,7 @@ pub(crate) fn stored_point(base: &Snapshot, part: usize, row: Row) -> Result<Poi
     let part = &base.parts[part].part;
     let vector = |field: usize| Some((field as u16, part.nearest(field).vector(row)?.into_owned()));
     let vectors = (0..base.spec.vectors.len()).filter_map(vector).collect();
-    Ok(Point { id: part.id(row), vectors, payload: part.payload(row)? })
+    Ok(Point { id: part.id(row), vectors, payload: part.payload(row)?, expires_at_ms: part.expires_at_ms(row) })
 }
 
 fn object(text: &Bytes) -> Result<Map<String, Value>> {

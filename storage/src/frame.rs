@@ -58,6 +58,8 @@ pub enum Kind {
     Log = 11,
     /// A version that is kept.
     Pin = 12,
+    /// Outcomes of batches that had an id.
+    Outcomes = 13,
 }
 
 /// What the manifest keeps of a file.

@@ -1,6 +1,7 @@
 //! A live part: rows in memory, with the same indexes as a segment, for which the log stands.
 
 use crate::error::Result;
+use crate::expiry::Expiries;
 use crate::part::Part;
 use crate::prepare::{NewRow, Schema};
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use nigh_index::vector::sealed::SealedVectors;
 pub(crate) struct LivePart {
     ids: Vec<PointId>,
     versions: Vec<u64>,
+    expiries: Option<Expiries>,
     /// The same ids, sorted, each with its row.
     sorted: Vec<(PointId, Row)>,
     payloads: Vec<Bytes>,
@@ -42,17 +44,21 @@ impl LivePart {
         }
         let texts = parts.texts.into_iter().map(LiveText::build).collect();
         let fields = LiveFields::build(parts.extracted, &schema.rules);
-        Self::assemble(parts.ids, parts.versions, parts.payloads, fields, vectors, texts)
+        let known = Known { ids: parts.ids, versions: parts.versions, expiring: parts.expiring };
+        Self::assemble(known, parts.payloads, fields, vectors, texts)
     }
 
     /// The kept rows of several live parts, one after another.
     pub(crate) fn concat(schema: &Schema, kept: &[Kept<'_, LivePart>]) -> Self {
-        let mut ids = Vec::new();
-        let mut versions = Vec::new();
+        let mut known = Known { ids: Vec::new(), versions: Vec::new(), expiring: Vec::new() };
         let mut payloads = Vec::new();
         for from in kept {
-            versions.extend(from.rows.iter().map(|row| from.part.versions[row.at()]));
-            ids.extend(from.rows.iter().map(|row| from.part.ids[row.at()]));
+            let start = known.ids.len() as u32;
+            known.expiring.extend(
+                from.rows.iter().zip(start..).filter_map(|(row, at)| Some((at, from.part.expires_at_ms(*row)?))),
+            );
+            known.versions.extend(from.rows.iter().map(|row| from.part.versions[row.at()]));
+            known.ids.extend(from.rows.iter().map(|row| from.part.ids[row.at()]));
             payloads.extend(from.rows.iter().map(|row| from.part.payloads[row.at()].clone()));
         }
         let vectors = (0..schema.spec.vectors.len())
@@ -71,32 +77,43 @@ impl LivePart {
             .collect();
         let of: Vec<_> = kept.iter().map(|from| Kept { part: &from.part.fields, rows: from.rows }).collect();
         let fields = LiveFields::concat(&of, &schema.rules);
-        Self::assemble(ids, versions, payloads, fields, vectors, texts)
+        Self::assemble(known, payloads, fields, vectors, texts)
     }
 
     fn assemble(
-        ids: Vec<PointId>,
-        versions: Vec<u64>,
+        known: Known,
         payloads: Vec<Bytes>,
         fields: LiveFields,
         vectors: Vec<LiveVectors>,
         texts: Vec<LiveText>,
     ) -> Self {
+        let Known { ids, versions, expiring } = known;
+        let expiries = Expiries::build(&expiring);
         let mut sorted: Vec<_> = ids.iter().enumerate().map(|(row, id)| (*id, Row(row as u32))).collect();
         sorted.sort_unstable();
         let own = size_of::<PointId>() + size_of::<(PointId, Row)>() + size_of::<u64>() + size_of::<Bytes>();
         let bytes = payloads.iter().map(|payload| (payload.len() + own) as u64).sum::<u64>()
             + fields.memory_bytes()
+            + expiries.as_ref().map_or(0, Expiries::memory_bytes)
             + vectors.iter().map(LiveVectors::memory_bytes).sum::<u64>()
             + texts.iter().map(LiveText::memory_bytes).sum::<u64>();
-        Self { ids, versions, sorted, payloads, fields, vectors, texts, bytes }
+        Self { ids, versions, expiries, sorted, payloads, fields, vectors, texts, bytes }
     }
+}
+
+/// What a part knows of its rows themselves.
+struct Known {
+    ids: Vec<PointId>,
+    versions: Vec<u64>,
+    /// Rows that expire, rising, each with its time.
+    expiring: Vec<(u32, u64)>,
 }
 
 /// What stands in one column for every row.
 struct Columns {
     ids: Vec<PointId>,
     versions: Vec<u64>,
+    expiring: Vec<(u32, u64)>,
     payloads: Vec<Bytes>,
     extracted: Vec<nigh_index::filter::live::Extracted>,
     texts: Vec<Vec<Option<nigh_index::text::live::Analysed>>>,
@@ -107,6 +124,7 @@ impl Columns {
         Self {
             ids: Vec::with_capacity(rows),
             versions: Vec::with_capacity(rows),
+            expiring: Vec::new(),
             payloads: Vec::with_capacity(rows),
             extracted: Vec::with_capacity(rows),
             texts: (0..texts).map(|_| Vec::with_capacity(rows)).collect(),
@@ -114,6 +132,8 @@ impl Columns {
     }
 
     fn push(&mut self, row: NewRow) {
+        let at = self.ids.len() as u32;
+        self.expiring.extend(row.point.expires_at_ms.map(|time_ms| (at, time_ms)));
         self.ids.push(row.point.id);
         self.versions.push(row.version);
         self.payloads.push(row.point.payload);
@@ -145,6 +165,10 @@ impl Part for LivePart {
 
     fn version(&self, row: Row) -> u64 {
         self.versions[row.at()]
+    }
+
+    fn expiries(&self) -> Option<&Expiries> {
+        self.expiries.as_ref()
     }
 
     fn find(&self, id: &PointId) -> Option<Row> {

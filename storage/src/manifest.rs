@@ -6,6 +6,7 @@
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::frame::{self, HEADER_BYTES, Kind};
+use crate::ledger::SourcePosition;
 use crate::schema::CollectionSpec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -32,6 +33,21 @@ pub struct Manifest {
     pub next_segment: u64,
     /// The segments, oldest first.
     pub segments: Vec<SegmentEntry>,
+    /// How far each source has come with the operations below `replay_from`.
+    #[serde(default)]
+    pub positions: Vec<SourcePosition>,
+    /// What became of the last of those batches that had an id, oldest page first.
+    #[serde(default)]
+    pub outcomes: Vec<OutcomesEntry>,
+}
+
+/// A page of outcomes, in the folder of the collection (see [`crate::ledger`]).
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct OutcomesEntry {
+    /// How many it holds.
+    pub count: u64,
+    /// Its file.
+    pub file: FileEntry,
 }
 
 /// A segment.
@@ -57,6 +73,12 @@ pub struct FileEntry {
     pub bytes: u64,
     /// The checksum of its body.
     pub checksum: u64,
+}
+
+impl FileEntry {
+    fn stays_in_folder(&self) -> bool {
+        !(self.name.is_empty() || self.name.starts_with('.') || self.name.contains(['/', '\\', '\0']))
+    }
 }
 
 impl Manifest {
@@ -85,10 +107,13 @@ impl Manifest {
                 return Err(format!("segment {} is named twice or not yet", segment.number));
             }
             for file in segment.files.iter().chain(&segment.dead) {
-                if file.name.is_empty() || file.name.starts_with('.') || file.name.contains(['/', '\\', '\0']) {
+                if !file.stays_in_folder() {
                     return Err(format!("segment {} names a file {:?}", segment.number, file.name));
                 }
             }
+        }
+        if let Some(page) = self.outcomes.iter().find(|page| !page.file.stays_in_folder()) {
+            return Err(format!("outcomes are in a file {:?}", page.file.name));
         }
         if self.replay_from == 0 {
             return Err("the log begins at operation 0, but operations begin at 1".to_owned());
@@ -133,6 +158,8 @@ mod tests {
             time_ms: 1_700_000_000_000,
             next_segment: segments + 1,
             segments: (1..=segments).map(entry).collect(),
+            positions: vec![SourcePosition { source: "s".into(), partition: "p".into(), offset: segments, seq: 9 }],
+            outcomes: vec![OutcomesEntry { count: segments, file: file("ops.17") }],
         }
     }
 

@@ -1,8 +1,10 @@
 //! What the log holds: operations that are resolved, so that a replay decides nothing.
 //!
 //! ```text
-//! batch   = | version u8 | count u32 | operation ... |
-//! upsert  = | 1 u8 | id | vectors | payload |             payload = | length u32 | bytes |
+//! batch   = | version u8 | heading | count u32 | operation ... |
+//! heading = | op id | count u32 | position ... |          op id   = | 0 u8 | or | 1 u8 | 16 bytes |
+//!                                                         position = | source key | partition key | offset u64 |
+//! upsert  = | 1 u8 | id | vectors | payload | expiry |    payload = | length u32 | bytes |
 //! delete  = | 2 u8 | ids |                                ids     = | count u32 | id ... |
 //! set     = | 3 u8 | ids | payload |                      id      = | 0 u8 | number u64 | or | 1 u8 | uuid 16 |
 //! replace = | 4 u8 | ids | payload |                      vectors = | count u32 | vector ... |
@@ -10,12 +12,15 @@
 //! clear   = | 6 u8 | ids |                                keys    = | count u32 | key ... |
 //! update  = | 7 u8 | id | vectors |                       key     = | length u32 | UTF-8 |
 //! drop    = | 8 u8 | ids | fields |                       fields  = | count u32 | field u16 ... |
+//! expire  = | 9 u8 | ids | expiry |                       expiry  = | 0 u8 | or | 1 u8 | Unix milliseconds u64 |
+//! forget  = | 10 u8 | source key |
 //! ```
 //!
 //! Numbers are little-endian. A count is checked against the bytes that are left before anything
 //! is allocated for it.
 
 use crate::point::Point;
+use crate::write::Position;
 use bytes::Bytes;
 use nigh_index::id::PointId;
 use uuid::Uuid;
@@ -30,6 +35,8 @@ const DELETE_PAYLOAD_KEYS: u8 = 5;
 const CLEAR_PAYLOAD: u8 = 6;
 const UPDATE_VECTORS: u8 = 7;
 const DELETE_VECTORS: u8 = 8;
+const SET_EXPIRY: u8 = 9;
+const DROP_SOURCE: u8 = 10;
 
 const ID_NUM: u8 = 0;
 const ID_UUID: u8 = 1;
@@ -53,6 +60,37 @@ pub enum Op {
     UpdateVectors(PointId, Vec<(u16, Vec<f32>)>),
     /// Takes the vectors of these fields out.
     DeleteVectors(Vec<PointId>, Vec<u16>),
+    /// Sets when points expire, in Unix milliseconds; `None`: never.
+    SetExpiry(Vec<PointId>, Option<u64>),
+    /// Forgets how far this source has come.
+    DropSource(String),
+}
+
+impl Op {
+    /// The points that it speaks of.
+    pub fn ids(&self) -> &[PointId] {
+        match self {
+            Self::Upsert(point) => std::slice::from_ref(&point.id),
+            Self::UpdateVectors(id, _) => std::slice::from_ref(id),
+            Self::Delete(ids)
+            | Self::SetPayload(ids, _)
+            | Self::OverwritePayload(ids, _)
+            | Self::DeletePayloadKeys(ids, _)
+            | Self::ClearPayload(ids)
+            | Self::DeleteVectors(ids, _)
+            | Self::SetExpiry(ids, _) => ids,
+            Self::DropSource(_) => &[],
+        }
+    }
+}
+
+/// What stands before the operations of a batch.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Heading {
+    /// The name that the batch was given, by which a repetition is known.
+    pub op_id: Option<Uuid>,
+    /// How far its sources have come with it. `after` is asked when it is written, and not logged.
+    pub positions: Vec<Position>,
 }
 
 /// Bytes that are no batch of operations.
@@ -66,8 +104,9 @@ pub struct OpError {
 }
 
 /// Lays a batch down at the end of `out`.
-pub fn encode(ops: &[Op], out: &mut Vec<u8>) {
+pub fn encode(heading: &Heading, ops: &[Op], out: &mut Vec<u8>) {
     out.push(VERSION);
+    put_heading(heading, out);
     put_len(ops.len(), out);
     for op in ops {
         put_op(op, out);
@@ -75,15 +114,42 @@ pub fn encode(ops: &[Op], out: &mut Vec<u8>) {
 }
 
 /// Reads a batch; payloads share its memory.
-pub fn decode(body: &Bytes) -> std::result::Result<Vec<Op>, OpError> {
+pub fn decode(body: &Bytes) -> std::result::Result<(Heading, Vec<Op>), OpError> {
     let mut reader = Reader { body, at: 0 };
     if reader.byte()? != VERSION {
         return Err(OpError { at: 0, why: "the version is unknown" });
     }
+    let heading = reader.heading()?;
     let ops = reader.many(5, Reader::op)?;
     match reader.at == body.len() {
-        true => Ok(ops),
+        true => Ok((heading, ops)),
         false => reader.fail("bytes behind the last operation"),
+    }
+}
+
+fn put_heading(heading: &Heading, out: &mut Vec<u8>) {
+    match heading.op_id {
+        None => out.push(0),
+        Some(id) => {
+            out.push(1);
+            out.extend_from_slice(id.as_bytes());
+        }
+    }
+    put_len(heading.positions.len(), out);
+    for position in &heading.positions {
+        put_bytes(position.source.as_bytes(), out);
+        put_bytes(position.partition.as_bytes(), out);
+        out.extend_from_slice(&position.offset.to_le_bytes());
+    }
+}
+
+fn put_expiry(expires_at_ms: Option<u64>, out: &mut Vec<u8>) {
+    match expires_at_ms {
+        None => out.push(0),
+        Some(time_ms) => {
+            out.push(1);
+            out.extend_from_slice(&time_ms.to_le_bytes());
+        }
     }
 }
 
@@ -94,6 +160,7 @@ fn put_op(op: &Op, out: &mut Vec<u8>) {
             put_id(&point.id, out);
             put_vectors(&point.vectors, out);
             put_bytes(&point.payload, out);
+            put_expiry(point.expires_at_ms, out);
         }
         Op::Delete(ids) => put_ids(DELETE, ids, out),
         Op::SetPayload(ids, payload) => {
@@ -119,6 +186,14 @@ fn put_op(op: &Op, out: &mut Vec<u8>) {
             put_ids(DELETE_VECTORS, ids, out);
             put_len(fields.len(), out);
             fields.iter().for_each(|field| out.extend_from_slice(&field.to_le_bytes()));
+        }
+        Op::SetExpiry(ids, expires_at_ms) => {
+            put_ids(SET_EXPIRY, ids, out);
+            put_expiry(*expires_at_ms, out);
+        }
+        Op::DropSource(source) => {
+            out.push(DROP_SOURCE);
+            put_bytes(source.as_bytes(), out);
         }
     }
 }
@@ -199,6 +274,27 @@ impl Reader<'_> {
         Ok(u16::from_le_bytes(self.array()?))
     }
 
+    fn long(&mut self) -> Read<u64> {
+        Ok(u64::from_le_bytes(self.array()?))
+    }
+
+    fn optional<T>(&mut self, one: impl Fn(&mut Self) -> Read<T>) -> Read<Option<T>> {
+        match self.byte()? {
+            0 => Ok(None),
+            1 => Ok(Some(one(self)?)),
+            _ => self.fail("neither there nor not there"),
+        }
+    }
+
+    fn heading(&mut self) -> Read<Heading> {
+        let op_id = self.optional(|reader| Ok(Uuid::from_bytes(reader.array()?)))?;
+        Ok(Heading { op_id, positions: self.many(16, Self::position)? })
+    }
+
+    fn position(&mut self) -> Read<Position> {
+        Ok(Position { source: self.key()?, partition: self.key()?, offset: self.long()?, after: None })
+    }
+
     /// A count of things that take at least this many bytes each.
     fn count(&mut self, bytes_each: usize) -> Read<usize> {
         let count = u32::from_le_bytes(self.array()?) as usize;
@@ -253,7 +349,10 @@ impl Reader<'_> {
 
     fn op(&mut self) -> Read<Op> {
         Ok(match self.byte()? {
-            UPSERT => Op::Upsert(Point { id: self.id()?, vectors: self.vectors()?, payload: self.payload()? }),
+            UPSERT => {
+                let (id, vectors, payload) = (self.id()?, self.vectors()?, self.payload()?);
+                Op::Upsert(Point { id, vectors, payload, expires_at_ms: self.optional(Self::long)? })
+            }
             DELETE => Op::Delete(self.ids()?),
             SET_PAYLOAD => Op::SetPayload(self.ids()?, self.payload()?),
             OVERWRITE_PAYLOAD => Op::OverwritePayload(self.ids()?, self.payload()?),
@@ -261,6 +360,8 @@ impl Reader<'_> {
             CLEAR_PAYLOAD => Op::ClearPayload(self.ids()?),
             UPDATE_VECTORS => Op::UpdateVectors(self.id()?, self.vectors()?),
             DELETE_VECTORS => Op::DeleteVectors(self.ids()?, self.many(2, Self::half)?),
+            SET_EXPIRY => Op::SetExpiry(self.ids()?, self.optional(Self::long)?),
+            DROP_SOURCE => Op::DropSource(self.key()?),
             _ => return self.fail("an operation of an unknown kind"),
         })
     }
@@ -287,10 +388,22 @@ mod tests {
         vec((any::<u16>(), vec(-1e30f32..1e30, 0..20)), 0..4)
     }
 
+    fn heading() -> impl Strategy<Value = Heading> {
+        let position = (".{0,8}", ".{0,3}", any::<u64>());
+        let position =
+            position.prop_map(|(source, partition, offset)| Position { source, partition, offset, after: None });
+        (prop::option::of(any::<u128>()), vec(position, 0..3))
+            .prop_map(|(id, positions)| Heading { op_id: id.map(Uuid::from_u128), positions })
+    }
+
     fn op() -> impl Strategy<Value = Op> {
         let ids = || vec(id(), 0..5);
         prop_oneof![
-            (id(), vectors(), payload()).prop_map(|(id, vectors, payload)| Op::Upsert(Point { id, vectors, payload })),
+            (id(), vectors(), payload(), any::<Option<u64>>()).prop_map(|(id, vectors, payload, expires_at_ms)| {
+                Op::Upsert(Point { id, vectors, payload, expires_at_ms })
+            }),
+            (ids(), any::<Option<u64>>()).prop_map(|(ids, expires_at_ms)| Op::SetExpiry(ids, expires_at_ms)),
+            ".{0,8}".prop_map(Op::DropSource),
             ids().prop_map(Op::Delete),
             (ids(), payload()).prop_map(|(ids, payload)| Op::SetPayload(ids, payload)),
             (ids(), payload()).prop_map(|(ids, payload)| Op::OverwritePayload(ids, payload)),
@@ -301,21 +414,21 @@ mod tests {
         ]
     }
 
-    fn encoded(ops: &[Op]) -> Vec<u8> {
+    fn encoded(heading: &Heading, ops: &[Op]) -> Vec<u8> {
         let mut out = Vec::new();
-        encode(ops, &mut out);
+        encode(heading, ops, &mut out);
         out
     }
 
     proptest! {
         #[test]
-        fn what_was_encoded_is_decoded(ops in vec(op(), 0..6)) {
-            prop_assert_eq!(decode(&encoded(&ops).into()).unwrap(), ops);
+        fn what_was_encoded_is_decoded(heading in heading(), ops in vec(op(), 0..6)) {
+            prop_assert_eq!(decode(&encoded(&heading, &ops).into()).unwrap(), (heading, ops));
         }
 
         #[test]
-        fn no_damage_panics(ops in vec(op(), 1..4), bit in any::<prop::sample::Index>(), cut in any::<prop::sample::Index>()) {
-            let whole = encoded(&ops);
+        fn no_damage_panics(heading in heading(), ops in vec(op(), 1..4), bit in any::<prop::sample::Index>(), cut in any::<prop::sample::Index>()) {
+            let whole = encoded(&heading, &ops);
             let cut = cut.index(whole.len());
             prop_assert!(decode(&Bytes::copy_from_slice(&whole[..cut])).is_err());
             let mut flipped = whole.clone();
@@ -326,7 +439,7 @@ mod tests {
 
         #[test]
         fn noise_does_not_panic(noise in vec(any::<u8>(), 0..200)) {
-            let mut body = vec![VERSION, 1, 0, 0, 0];
+            let mut body = vec![VERSION, 0, 0, 0, 0, 0, 1, 0, 0, 0];
             body.extend(noise);
             let _ = decode(&body.into());
         }
@@ -334,15 +447,16 @@ mod tests {
 
     #[test]
     fn a_huge_count_is_refused_before_it_is_allocated() {
-        let body = [&[VERSION, 1, 0, 0, 0, DELETE][..], &u32::MAX.to_le_bytes(), &[0; 32]].concat();
+        let body = [&[VERSION, 0, 0, 0, 0, 0, 1, 0, 0, 0, DELETE][..], &u32::MAX.to_le_bytes(), &[0; 32]].concat();
         assert_eq!(decode(&body.into()).unwrap_err().why, "a count is larger than the bytes that are left");
     }
 
     #[test]
     fn payloads_share_the_memory_of_the_batch() {
-        let ops = [Op::Upsert(Point { id: 7.into(), vectors: vec![], payload: Bytes::from_static(b"{\"a\":1}") })];
-        let body = Bytes::from(encoded(&ops));
-        let Op::Upsert(point) = decode(&body).unwrap().remove(0) else { panic!("an upsert") };
+        let payload = Bytes::from_static(b"{\"a\":1}");
+        let ops = [Op::Upsert(Point { payload, ..Point::new(7) })];
+        let body = Bytes::from(encoded(&Heading::default(), &ops));
+        let Op::Upsert(point) = decode(&body).unwrap().1.remove(0) else { panic!("an upsert") };
         assert!(body.as_ptr_range().contains(&point.payload.as_ptr()));
     }
 }

@@ -1,6 +1,7 @@
 //! A part: rows that never change. Live parts stand in memory, segments in mapped files.
 
 use crate::error::Result;
+use crate::expiry::Expiries;
 use bytes::Bytes;
 use nigh_index::filter::field::Fields;
 use nigh_index::id::PointId;
@@ -22,6 +23,14 @@ pub trait Part: Send + Sync {
 
     /// The operation that last wrote a row.
     fn version(&self, row: Row) -> u64;
+
+    /// Which rows expire; `None` where none does.
+    fn expiries(&self) -> Option<&Expiries>;
+
+    /// When a row expires, in Unix milliseconds; `None`: never.
+    fn expires_at_ms(&self, row: Row) -> Option<u64> {
+        self.expiries()?.of(row)
+    }
 
     /// The row of an id, dead or not. An id stands at most once in a part.
     fn find(&self, id: &PointId) -> Option<Row>;

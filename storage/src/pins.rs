@@ -279,9 +279,10 @@ impl Collection {
         pins
     }
 
-    /// The state that a pin keeps. It is opened at its first use, and closed when nobody uses it for a while.
+    /// The state that a pin keeps, without what is expired since. It is opened at its first use, and closed when nobody uses it for a while.
     pub fn at(&self, name: &str) -> Result<Arc<Snapshot>> {
-        self.inner.at(name)
+        let snapshot = self.inner.at(name)?;
+        Ok(snapshot.at(self.inner.now_ms(&snapshot)))
     }
 
     /// Holds the newest state, for whoever copies its files.
@@ -338,7 +339,9 @@ impl Inner {
         };
         let points = self.state.lock().entries.iter().map(sealed).sum();
         // The moment is told after the state was fixed: all of it is older.
-        let version = Version { name, time_ms: self.options.clock.now_ms(), points, manifest: manifest.clone() };
+        // What batches came to is of no use to a version: nobody writes to it again.
+        let manifest_kept = Manifest { outcomes: Vec::new(), ..manifest.clone() };
+        let version = Version { name, time_ms: self.options.clock.now_ms(), points, manifest: manifest_kept };
         Ok((version, manifest))
     }
 

@@ -12,4 +12,13 @@ pub struct Point {
     pub vectors: Vec<(u16, Vec<f32>)>,
     /// The payload: the text of a JSON object, as it was given. Empty stands for `{}`.
     pub payload: Bytes,
+    /// From this time on, in Unix milliseconds, it is not there any more; `None`: it stays.
+    pub expires_at_ms: Option<u64>,
+}
+
+impl Point {
+    /// A point without vectors, with an empty payload, that stays.
+    pub fn new(id: impl Into<PointId>) -> Self {
+        Self { id: id.into(), vectors: Vec::new(), payload: Bytes::new(), expires_at_ms: None }
+    }
 }

@@ -4,10 +4,10 @@
 //! finished pieces together. A replay of the log walks the same way.
 
 use crate::error::{Error, Result};
-use crate::op::{self, Op};
+use crate::op::{self, Heading, Op};
 use crate::point::Point;
 use crate::schema::CollectionSpec;
-use crate::write::{Selector, Write};
+use crate::write::{IfVersion, POSITIONS_MAX, Position, SOURCE_BYTES_MAX, Selector, Write, WriteBatch};
 use bytes::Bytes;
 use nigh_index::filter::live::Extracted;
 use nigh_index::filter::rules::FieldRules;
@@ -73,11 +73,15 @@ pub(crate) enum Step {
     Op(Op),
     /// An operation on what a filter finds.
     Filtered(Write),
+    /// Deletes points that are expired, at most so many.
+    Sweep { points_max: usize },
 }
 
 /// A batch that is ready for the writer.
 pub(crate) struct Batch {
     pub(crate) steps: Vec<Step>,
+    pub(crate) conditions: Vec<IfVersion>,
+    pub(crate) heading: Heading,
     pub(crate) log: LogForm,
     /// What it weighs in the queue.
     pub(crate) bytes: u64,
@@ -101,7 +105,11 @@ impl Schema {
     }
 
     /// Checks a batch and prepares it. An error names the operation and the field in it.
-    pub(crate) fn batch(&self, writes: Vec<Write>) -> Result<Batch> {
+    pub(crate) fn batch(&self, batch: WriteBatch) -> Result<Batch> {
+        let WriteBatch { ops: writes, conditions, op_id, positions } = batch;
+        check_positions(&positions)?;
+        check_conditions(&conditions, &writes)?;
+        let heading = Heading { op_id, positions };
         if writes.is_empty() || writes.len() > OPS_MAX {
             return Err(Error::invalid(
                 "ops",
@@ -116,7 +124,7 @@ impl Schema {
             true => {
                 let mut encoded = Vec::new();
                 let ops: Vec<Op> = writes.iter().filter_map(resolved).collect();
-                op::encode(&ops, &mut encoded);
+                op::encode(&heading, &ops, &mut encoded);
                 LogForm::Encoded(encoded.into())
             }
             false => LogForm::Unresolved(writes.iter().map(resolved).collect()),
@@ -129,7 +137,14 @@ impl Schema {
         for (at, write) in writes.into_iter().enumerate() {
             steps.push(self.step(at, write)?);
         }
-        Ok(Batch { steps, log, bytes })
+        Ok(Batch { steps, conditions, heading, log, bytes })
+    }
+
+    /// The batch of the sweep: which points it deletes is seen when its turn comes.
+    pub(crate) fn sweep(points_max: usize) -> Batch {
+        let steps = vec![Step::Sweep { points_max }];
+        let log = LogForm::Unresolved(vec![None]);
+        Batch { steps, conditions: Vec::new(), heading: Heading::default(), log, bytes: 0 }
     }
 
     /// Prepares a logged operation.
@@ -187,7 +202,8 @@ impl Schema {
                 parse_payload(&format!("ops[{at}].payload"), payload).map(|_| ())
             }
             Write::DeleteVectors(_, fields) => fields.iter().try_for_each(|field| self.check_field(at, *field)),
-            Write::Delete(_) | Write::DeletePayloadKeys(..) | Write::ClearPayload(_) => Ok(()),
+            Write::DropSource(source) => check_source(&format!("ops[{at}].drop_source"), source, 1),
+            Write::Delete(_) | Write::DeletePayloadKeys(..) | Write::ClearPayload(_) | Write::SetExpiry(..) => Ok(()),
         }
     }
 
@@ -244,14 +260,57 @@ fn check_payload_size(at: usize, payload: &Bytes) -> Result<()> {
     Err(Error::invalid(format!("ops[{at}].payload"), format!("{} bytes", payload.len()), limit))
 }
 
+fn check_positions(positions: &[Position]) -> Result<()> {
+    if positions.len() > POSITIONS_MAX {
+        let limit = format!("a batch has at most {POSITIONS_MAX}");
+        return Err(Error::invalid("positions", format!("{} positions", positions.len()), limit));
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    for (at, position) in positions.iter().enumerate() {
+        check_source(&format!("positions[{at}].source"), &position.source, 1)?;
+        check_source(&format!("positions[{at}].partition"), &position.partition, 0)?;
+        if !seen.insert((&position.source, &position.partition)) {
+            let value = format!("partition `{}` of source `{}` twice", position.partition, position.source);
+            return Err(Error::invalid(format!("positions[{at}]"), value, "a partition is given once"));
+        }
+        if position.after.is_some_and(|after| after >= position.offset) {
+            let value = format!("{} after {}", position.offset, position.after.unwrap_or_default());
+            return Err(Error::invalid(format!("positions[{at}].offset"), value, "offsets rise"));
+        }
+    }
+    Ok(())
+}
+
+fn check_source(field: &str, name: &str, bytes_min: usize) -> Result<()> {
+    if (bytes_min..=SOURCE_BYTES_MAX).contains(&name.len()) {
+        return Ok(());
+    }
+    let limit = format!("a name has {bytes_min} to {SOURCE_BYTES_MAX} bytes");
+    Err(Error::invalid(field, format!("{} bytes", name.len()), limit))
+}
+
+/// Conditions stand in the order of their operations, each on an operation on ids.
+fn check_conditions(conditions: &[IfVersion], writes: &[Write]) -> Result<()> {
+    let rising = conditions.is_sorted_by_key(|condition| condition.op);
+    for condition in conditions {
+        let named = writes.get(condition.op).filter(|write| filter_of(write).is_none());
+        if !rising || named.is_none_or(|write| matches!(write, Write::DropSource(_))) {
+            let field = format!("ops[{}].if_version", condition.op);
+            return Err(Error::invalid(field, condition.version, "it stands on an operation on points by id"));
+        }
+    }
+    Ok(())
+}
+
 fn selector_of(write: &Write) -> Option<&Selector> {
     match write {
-        Write::Upsert(_) | Write::UpdateVectors(..) => None,
+        Write::Upsert(_) | Write::UpdateVectors(..) | Write::DropSource(_) => None,
         Write::Delete(selector)
         | Write::SetPayload(selector, _)
         | Write::OverwritePayload(selector, _)
         | Write::DeletePayloadKeys(selector, _)
         | Write::ClearPayload(selector)
+        | Write::SetExpiry(selector, _)
         | Write::DeleteVectors(selector, _) => Some(selector),
     }
 }
@@ -284,5 +343,7 @@ pub(crate) fn with_ids(write: &Write, ids: Vec<PointId>) -> Op {
         Write::DeletePayloadKeys(_, keys) => Op::DeletePayloadKeys(ids, keys.clone()),
         Write::ClearPayload(_) => Op::ClearPayload(ids),
         Write::DeleteVectors(_, fields) => Op::DeleteVectors(ids, fields.clone()),
+        Write::SetExpiry(_, expires_at_ms) => Op::SetExpiry(ids, *expires_at_ms),
+        Write::DropSource(source) => Op::DropSource(source.clone()),
     }
 }

@@ -3,9 +3,11 @@
 use crate::collection::Inner;
 use crate::disk::Disk;
 use crate::error::{Error, Result, doing};
-use crate::fold::Fold;
+use crate::fold::{Fold, Folded};
+use crate::frame::{self, HEADER_BYTES, Kind};
+use crate::ledger::{self, Ledger, Note, Outcome};
 use crate::manifest::{Manifest, SegmentEntry};
-use crate::op;
+use crate::op::{self, Op};
 use crate::pins::Pins;
 use crate::prepare::Schema;
 use crate::schema::CollectionSpec;
@@ -34,7 +36,16 @@ pub(crate) fn create(disk: &dyn Disk, folder: &Path, collection: Uuid, spec: Col
     for path in [folder.to_owned(), log_folder(folder), folder.join("segments")] {
         disk.create_dir(&path).map_err(doing("create", &path))?;
     }
-    let manifest = Manifest { collection, spec, replay_from: 1, time_ms: 0, next_segment: 1, segments: Vec::new() };
+    let manifest = Manifest {
+        collection,
+        spec,
+        replay_from: 1,
+        time_ms: 0,
+        next_segment: 1,
+        segments: Vec::new(),
+        positions: Vec::new(),
+        outcomes: Vec::new(),
+    };
     manifest.save(disk, folder)?;
     disk.sync_dir(folder).map_err(doing("sync", folder))
 }
@@ -52,15 +63,26 @@ pub(crate) fn open(disk: Arc<dyn Disk>, folder: &Path, name: &str, options: Opti
         entries.push(Entry::with_dead(Held::Sealed(Arc::new(segment)), Arc::new(dead)));
     }
     let mut state = State { schema, entries, seq: manifest.replay_from - 1, time_ms: manifest.time_ms };
-    let replayed_to = replay(&*disk, folder, &manifest, &mut state)?;
+    let mut ledger = load_ledger(&*disk, folder, &manifest)?;
+    let replayed_to = replay(&*disk, folder, &manifest, &mut state, &mut ledger)?;
     state.seq = state.seq.max(replayed_to);
     let log = Log::start(disk.clone(), log_folder(folder), state.seq + 1, options.log_file_bytes)?;
     let mut inner = Inner::new(name.to_owned(), folder.to_owned(), disk, options, manifest, state, log);
-    inner.pins = pins;
+    (inner.pins, inner.ledger) = (pins, ledger.into());
     Ok(inner)
 }
 
-fn replay(disk: &dyn Disk, folder: &Path, manifest: &Manifest, state: &mut State) -> Result<u64> {
+fn load_ledger(disk: &dyn Disk, folder: &Path, manifest: &Manifest) -> Result<Ledger> {
+    let mut outcomes = Vec::new();
+    for page in &manifest.outcomes {
+        let path = folder.join(&page.file.name);
+        let body = frame::open_checked(disk, &path, Kind::Outcomes, page.file.checksum)?;
+        outcomes.extend(ledger::decode_page(&body).map_err(|why| Error::corrupt(&path, HEADER_BYTES, why))?);
+    }
+    Ok(Ledger::new(&manifest.positions, outcomes))
+}
+
+fn replay(disk: &dyn Disk, folder: &Path, manifest: &Manifest, state: &mut State, ledger: &mut Ledger) -> Result<u64> {
     let schema = state.schema.clone();
     let log = log_folder(folder);
     let mut group: Vec<Record> = Vec::new();
@@ -70,34 +92,51 @@ fn replay(disk: &dyn Disk, folder: &Path, manifest: &Manifest, state: &mut State
         group.push(record);
         if group.len() >= GROUP_RECORDS_MAX || bytes >= GROUP_BYTES_MAX {
             bytes = 0;
-            return apply(&schema, state, &log, std::mem::take(&mut group));
+            return apply(&schema, state, ledger, &log, std::mem::take(&mut group));
         }
         Ok(())
     })?;
-    apply(&schema, state, &log, group)?;
+    apply(&schema, state, ledger, &log, group)?;
     Ok(replayed.next_seq.saturating_sub(1))
 }
 
-fn apply(schema: &Schema, state: &mut State, log: &Path, group: Vec<Record>) -> Result<()> {
+fn apply(schema: &Schema, state: &mut State, ledger: &mut Ledger, log: &Path, group: Vec<Record>) -> Result<()> {
     let Some(last) = group.last() else { return Ok(()) };
     let (seq, time_ms) = (last.first_seq + u64::from(last.ops) - 1, last.time_ms);
     let base: Snapshot = state.snapshot();
     let mut fold = Fold::new(schema, &base);
     for record in group {
-        let first_seq = record.first_seq;
+        let (first_seq, time_ms) = (record.first_seq, record.time_ms);
+        let last = record.end_seq() - 1;
         let corrupt = |why: String| Error::corrupt(log, 0, format!("the record of operation {first_seq}: {why}"));
-        let ops = op::decode(&record.payload).map_err(|err| corrupt(err.to_string()))?;
+        let (heading, ops) = op::decode(&record.payload).map_err(|err| corrupt(err.to_string()))?;
+        let dropped = dropped_sources(&ops);
         let steps = ops.into_iter().map(|op| schema.replayed(op)).collect::<Result<_>>();
         let steps = steps.map_err(|err| corrupt(err.to_string()))?;
-        fold.batch(first_seq, steps, None).map_err(|err| corrupt(err.to_string()))?;
+        let folded = Folded { first_seq, time_ms, steps, conditions: &[] };
+        let affected = fold.batch(folded, None).map_err(|err| corrupt(err.to_string()))?;
+        ledger.note(Note { heading, dropped, outcome: Outcome { seq: last, affected } });
     }
     state.apply(fold.into_changes(), seq, time_ms);
     Ok(())
 }
 
+/// Sources that operations drop.
+pub(crate) fn dropped_sources<'o>(ops: impl IntoIterator<Item = &'o Op>) -> Vec<String> {
+    let source = |op: &Op| if let Op::DropSource(source) = op { Some(source.clone()) } else { None };
+    ops.into_iter().filter_map(source).collect()
+}
+
 /// Removes what neither the manifest nor a pin names: folders of builds that were never finished, or of
 /// segments whose successors are in the manifest. Names that are not ours are left alone.
 fn remove_rubbish(disk: &dyn Disk, folder: &Path, manifest: &Manifest, pins: &Pins) -> Result<()> {
+    for name in disk.list(folder).map_err(doing("list", folder))? {
+        let named = manifest.outcomes.iter().any(|page| page.file.name == name);
+        if name.starts_with(ledger::PAGE_PREFIX) && !named {
+            let path = folder.join(&name);
+            disk.remove(&path).map_err(doing("remove", &path))?;
+        }
+    }
     let segments = folder.join("segments");
     for name in disk.list(&segments).map_err(doing("list", &segments))? {
         let Ok(number) = name.parse::<u64>() else {

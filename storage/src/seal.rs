@@ -10,7 +10,8 @@
 use crate::collection::Inner;
 use crate::error::{Result, doing};
 use crate::frame::{self, Kind};
-use crate::manifest::{FileEntry, Manifest, SegmentEntry};
+use crate::ledger::{self, OUTCOMES_MAX, Outcome, PAGE_PREFIX, PAGES_MAX, SourcePosition};
+use crate::manifest::{FileEntry, Manifest, OutcomesEntry, SegmentEntry};
 use crate::part::Part;
 use crate::segment::build::{Builder, Rows};
 use crate::segment::{Segment, folder};
@@ -18,14 +19,19 @@ use crate::state::{Entry, Held};
 use crate::upkeep::{Lane, Task};
 use nigh_index::bitmap::Bitmap;
 use nigh_index::row::{Kept, Row};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use uuid::Uuid;
 
 /// The moment that a seal speaks of.
 struct Frozen {
     seq: u64,
     time_ms: u64,
+    positions: Vec<SourcePosition>,
+    /// Outcomes since the checkpoint before, or all where the pages become one.
+    outcomes: Vec<(Uuid, Outcome)>,
+    one_page: bool,
     /// The live parts, each with its dead rows at that moment.
     parts: Vec<(Held, Arc<Bitmap>)>,
 }
@@ -49,7 +55,10 @@ pub(crate) fn seal(inner: &Inner, reason: &str) -> Result<bool> {
 }
 
 fn freeze(inner: &Inner) -> Option<Frozen> {
-    let replay_from = inner.manifest.lock().replay_from;
+    let (replay_from, pages) = {
+        let manifest = inner.manifest.lock();
+        (manifest.replay_from, manifest.outcomes.len())
+    };
     let mut state = inner.state.lock();
     if state.seq < replay_from {
         return None;
@@ -62,7 +71,16 @@ fn freeze(inner: &Inner) -> Option<Frozen> {
             parts.push((entry.held.clone(), entry.dead.clone()));
         }
     }
-    Some(Frozen { seq: state.seq, time_ms: state.time_ms, parts })
+    let one_page = pages >= PAGES_MAX;
+    let ledger = inner.ledger.lock();
+    Some(Frozen {
+        seq: state.seq,
+        time_ms: state.time_ms,
+        positions: ledger.positions(None),
+        outcomes: ledger.outcomes_from(if one_page { 0 } else { replay_from }),
+        one_page,
+        parts,
+    })
 }
 
 fn build_and_install(inner: &Inner, frozen: &Frozen, task: &Task) -> Result<bool> {
@@ -93,6 +111,8 @@ fn build_and_install(inner: &Inner, frozen: &Frozen, task: &Task) -> Result<bool
     next.segments.extend(built.as_ref().map(|(entry, _)| entry.clone()));
     next.replay_from = frozen.seq + 1;
     next.time_ms = frozen.time_ms;
+    next.positions.clone_from(&frozen.positions);
+    stale.extend(save_outcomes(inner, frozen, &mut next)?);
     inner.save_manifest(&mut manifest, next)?;
     install(inner, frozen, &rows, built.map(|(_, segment)| segment));
     drop(manifest);
@@ -100,11 +120,29 @@ fn build_and_install(inner: &Inner, frozen: &Frozen, task: &Task) -> Result<bool
     // From here on nothing can be lost: what fails now leaves rubbish that the next open removes.
     for path in stale {
         if let Err(err) = inner.disk.remove(&path) {
-            tracing::warn!(collection = inner.name, %err, "an old file of dead rows could not be removed");
+            tracing::warn!(collection = inner.name, %err, "a file that was replaced could not be removed");
         }
     }
     inner.cut_log(frozen.seq + 1);
     Ok(true)
+}
+
+/// Writes the outcomes that no page holds yet; gives the pages that are of no use any more.
+fn save_outcomes(inner: &Inner, frozen: &Frozen, next: &mut Manifest) -> Result<Vec<PathBuf>> {
+    if frozen.outcomes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut old: Vec<OutcomesEntry> = if frozen.one_page { std::mem::take(&mut next.outcomes) } else { Vec::new() };
+    let body = ledger::encode_page(&frozen.outcomes);
+    let name = format!("{PAGE_PREFIX}{:020}", frozen.seq);
+    let file = save_file(inner, &inner.folder, &name, Kind::Outcomes, &body)?;
+    next.outcomes.push(OutcomesEntry { count: frozen.outcomes.len() as u64, file });
+    // A page goes once those behind it hold as many outcomes as are kept.
+    let behind = |pages: &[OutcomesEntry]| pages.iter().skip(1).map(|page| page.count).sum::<u64>();
+    while behind(&next.outcomes) >= OUTCOMES_MAX as u64 {
+        old.push(next.outcomes.remove(0));
+    }
+    Ok(old.into_iter().map(|page| inner.folder.join(page.file.name)).collect())
 }
 
 /// Segments whose dead rows of the frozen moment are not what the manifest has.
@@ -154,15 +192,19 @@ pub(crate) fn rows_without(part: &dyn Part, dead: &Bitmap) -> Vec<Row> {
 /// Writes the dead rows of a segment as of a checkpoint.
 pub(crate) fn save_dead(inner: &Inner, number: u64, seq: u64, dead: &Bitmap) -> Result<FileEntry> {
     let folder = folder(&inner.folder, number);
-    let name = format!("dead.{seq:020}");
-    let path = folder.join(&name);
+    save_file(inner, &folder, &format!("dead.{seq:020}"), Kind::Dead, &dead.to_bytes())
+}
+
+/// Writes a file that the next manifest will name; it is durable with its name.
+fn save_file(inner: &Inner, folder: &Path, name: &str, kind: Kind, body: &[u8]) -> Result<FileEntry> {
+    let path = folder.join(name);
     // A try that failed before its manifest was saved may have left one of this name.
     if inner.disk.length(&path).is_ok() {
         inner.disk.remove(&path).map_err(doing("remove", &path))?;
     }
-    let info = frame::write_small(&*inner.disk, &path, Kind::Dead, &dead.to_bytes())?;
-    inner.disk.sync_dir(&folder).map_err(doing("sync", &folder))?;
-    Ok(FileEntry { name, bytes: info.bytes, checksum: info.checksum })
+    let info = frame::write_small(&*inner.disk, &path, kind, body)?;
+    inner.disk.sync_dir(folder).map_err(doing("sync", folder))?;
+    Ok(FileEntry { name: name.to_owned(), bytes: info.bytes, checksum: info.checksum })
 }
 
 /// Reads the dead rows that the manifest names.

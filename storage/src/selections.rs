@@ -38,6 +38,14 @@ pub struct Selections {
     alive: OnceLock<Arc<Selection>>,
     filters: Mutex<Filters>,
     terms: Mutex<Terms>,
+    expired: Mutex<Option<WithExpired>>,
+}
+
+/// What the part is once so many of its rows are expired; nothing where all of those are dead.
+#[derive(Debug)]
+struct WithExpired {
+    count: u64,
+    view: Option<(Arc<Bitmap>, Arc<Selections>)>,
 }
 
 /// Filters, the one asked for last at the end.
@@ -75,6 +83,23 @@ impl Filters {
             let oldest = self.kept.remove(0);
             self.bytes -= bytes(&oldest);
         }
+    }
+}
+
+impl Selections {
+    /// The dead rows together with these, and what is known of the others then; `None` where these are all
+    /// dead. Made once for as many expired rows: time only adds some.
+    pub(crate) fn with_expired(&self, dead: &Arc<Bitmap>, expired: &Bitmap) -> Option<(Arc<Bitmap>, Arc<Selections>)> {
+        let mut known = self.expired.lock();
+        let count = expired.len();
+        if let Some(known) = known.as_ref().filter(|known| known.count == count) {
+            return known.view.clone();
+        }
+        let mut union = (**dead).clone();
+        union.or(expired);
+        let view = (union.len() > dead.len()).then(|| (Arc::new(union), Arc::default()));
+        *known = Some(WithExpired { count, view: view.clone() });
+        view
     }
 }
 

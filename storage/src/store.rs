@@ -44,7 +44,9 @@ pub struct Options {
     pub log_file_bytes: u64,
     /// Whether collections seal and merge by themselves. Off in tests that say when.
     pub background: bool,
-    /// Says when a write is committed.
+    /// A batch takes at most this many bytes in the log.
+    pub record_bytes_max: u64,
+    /// Says when a write is committed, and what is expired.
     pub clock: Clock,
 }
 
@@ -59,6 +61,7 @@ impl Default for Options {
             upkeep_bytes_per_second: None,
             log_file_bytes: 64 << 20,
             background: true,
+            record_bytes_max: crate::wal::PAYLOAD_BYTES_MAX as u64,
             clock: Clock::System,
         }
     }
@@ -354,8 +357,7 @@ mod tests {
         assert!(store.drop_collection("c").is_err());
         disk.heal();
         assert!(matches!(store.collection("c"), Err(Error::Quarantined { .. })));
-        let point = Point { id: 1.into(), vectors: Vec::new(), payload: bytes::Bytes::new() };
-        let written = collection.write(vec![Write::Upsert(point)], Durability::Durable);
+        let written = collection.write(vec![Write::Upsert(Point::new(1))], Durability::Durable);
         assert!(matches!(written, Err(Error::Closed { .. })), "{written:?}");
     }
 }

@@ -4,6 +4,56 @@ use crate::point::Point;
 use bytes::Bytes;
 use nigh_index::filter::condition::Condition;
 use nigh_index::id::PointId;
+use uuid::Uuid;
+
+/// A batch has at most this many positions.
+pub const POSITIONS_MAX: usize = 64;
+/// The name of a source or of a partition has at most this many bytes.
+pub const SOURCE_BYTES_MAX: usize = 256;
+
+/// Operations that are applied together or not at all, and what goes with them.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct WriteBatch {
+    /// At least one.
+    pub ops: Vec<Write>,
+    /// What has to hold of points, rising by operation. One that does not refuses the batch.
+    pub conditions: Vec<IfVersion>,
+    /// A name for the batch. One that comes again under its name, before many others have come, is
+    /// answered as it was the first time, and not applied again.
+    pub op_id: Option<Uuid>,
+    /// How far its sources have come with it.
+    pub positions: Vec<Position>,
+}
+
+impl From<Vec<Write>> for WriteBatch {
+    fn from(ops: Vec<Write>) -> Self {
+        Self { ops, ..Self::default() }
+    }
+}
+
+/// Every point of an operation on ids has to have this version when the operation's turn comes.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct IfVersion {
+    /// The operation's place in the batch, from 0.
+    pub op: usize,
+    /// The operation that last wrote the point; 0: the point must not be there.
+    pub version: u64,
+}
+
+/// A place in what a batch was read from. It lands with the batch or not at all; a batch whose offset
+/// is at or below that of its partition was applied before, and is not applied again.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Position {
+    /// What it was read from.
+    pub source: String,
+    /// Which part of it; may be empty.
+    pub partition: String,
+    /// How far; rising from batch to batch.
+    pub offset: u64,
+    /// Where the partition has to stand before (0 where nothing is known of it): a batch behind a gap is
+    /// refused. `None`: any place will do.
+    pub after: Option<u64>,
+}
 
 /// One operation of a batch, as a caller asks for it.
 #[derive(Clone, PartialEq, Debug)]
@@ -24,6 +74,10 @@ pub enum Write {
     UpdateVectors(PointId, Vec<(u16, Vec<f32>)>),
     /// Takes the vectors of these fields out.
     DeleteVectors(Selector, Vec<u16>),
+    /// Sets when points expire, in Unix milliseconds; `None`: never.
+    SetExpiry(Selector, Option<u64>),
+    /// Forgets how far this source has come.
+    DropSource(String),
 }
 
 /// The points that an operation speaks of. A filter is resolved to ids before the write is logged;
@@ -39,7 +93,7 @@ pub enum Selector {
 /// How far a write has to get, or got.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum Durability {
-    /// Visible to reads; not yet handed to the operating system.
+    /// Visible to reads. What is visible was logged before, so it comes to the same as `Logged`.
     Applied,
     /// Handed to the operating system: survives the end of the process.
     Logged,
@@ -57,4 +111,7 @@ pub struct Written {
     pub reached: Durability,
     /// Points written, changed or deleted.
     pub affected: u64,
+    /// Whether it had been applied before, by its name or its positions, and was not applied again.
+    /// `seq` and `affected` are those of the first time, or `seq` of the last batch of the source.
+    pub duplicate: bool,
 }

@@ -121,7 +121,7 @@ fn write(change: &Change, seq: u64, model: &mut Model) -> Write {
             let point = Modelled { payload: payload(*kind), vectors, version: seq };
             model.insert(id(*number), point.clone());
             let vectors = point.vectors.into_iter().collect();
-            Write::Upsert(Point { id: id(*number), vectors, payload: text_of(&point.payload) })
+            Write::Upsert(Point { vectors, payload: text_of(&point.payload), ..Point::new(id(*number)) })
         }
         Change::Delete(number) => {
             model.remove(&id(*number));
@@ -259,13 +259,13 @@ proptest! {
 fn a_batch_is_all_or_nothing() {
     let root = tempfile::tempdir().unwrap();
     let (_store, collection) = open(root.path());
-    let good = Write::Upsert(Point { id: id(1), vectors: vec![(0, a(1))], payload: Bytes::new() });
+    let good = Write::Upsert(Point { vectors: vec![(0, a(1))], payload: Bytes::new(), ..Point::new(id(1)) });
     let bad = [
-        Point { id: id(2), vectors: vec![(0, vec![1.0])], payload: Bytes::new() },
-        Point { id: id(2), vectors: vec![(0, vec![1.0, f32::NAN, 0.0, 0.0])], payload: Bytes::new() },
-        Point { id: id(2), vectors: vec![(7, vec![1.0])], payload: Bytes::new() },
-        Point { id: id(2), vectors: vec![], payload: Bytes::from_static(b"[1]") },
-        Point { id: id(2), vectors: vec![], payload: Bytes::from_static(b"{\"a\":") },
+        Point { vectors: vec![(0, vec![1.0])], payload: Bytes::new(), ..Point::new(id(2)) },
+        Point { vectors: vec![(0, vec![1.0, f32::NAN, 0.0, 0.0])], payload: Bytes::new(), ..Point::new(id(2)) },
+        Point { vectors: vec![(7, vec![1.0])], payload: Bytes::new(), ..Point::new(id(2)) },
+        Point { vectors: vec![], payload: Bytes::from_static(b"[1]"), ..Point::new(id(2)) },
+        Point { payload: Bytes::from_static(b"{\"a\":"), ..Point::new(id(2)) },
     ];
     for point in bad {
         let refused = collection.write(vec![good.clone(), Write::Upsert(point)], Durability::Durable);

@@ -19,7 +19,7 @@ const ROWS: u64 = 1000;
 
 fn upsert(id: u64) -> Write {
     let payload = format!("{{\"n\":{id}}}").into();
-    Write::Upsert(Point { id: id.into(), vectors: Vec::new(), payload })
+    Write::Upsert(Point { payload, ..Point::new(id) })
 }
 
 fn fill(collection: &Collection) {

@@ -19,6 +19,16 @@ pub enum Error {
         /// What would have been right.
         limit: String,
     },
+    /// What was asked for does not fit to what is there: nothing was done.
+    #[error("{field}: {found}; {wanted}")]
+    Condition {
+        /// The field that asks for it, as the caller named it.
+        field: String,
+        /// How it is.
+        found: String,
+        /// How it would have to be.
+        wanted: String,
+    },
     /// There is nothing of this name.
     #[error("there is no {what} `{name}`")]
     Missing {
@@ -93,6 +103,7 @@ impl From<nigh_storage::error::Error> for Error {
         use nigh_storage::error::Error as Storage;
         match err {
             Storage::Invalid { field, value, limit } => Self::Invalid { field, value, limit },
+            Storage::Condition { field, found, wanted } => Self::Condition { field, found, wanted },
             Storage::Missing { what, name } => Self::Missing { what, name },
             Storage::Exists { .. } | Storage::Taken { .. } => Self::Exists(err.to_string()),
             Storage::Full { what, got, limit, retry_ms } => Self::Full { what, got, limit, retry_ms },

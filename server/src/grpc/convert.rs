@@ -57,7 +57,7 @@ fn point(point: v1::Point, spec: &CollectionSpec) -> Result<Point> {
     let vectors: Result<Vec<(u16, Vec<f32>)>> = point.vectors.into_iter().map(place).collect();
     let mut vectors = vectors.map_err(|err| err.inside("vectors"))?;
     vectors.sort_unstable_by_key(|(field, _)| *field);
-    Ok(Point { id, vectors, payload: Bytes::from(point.payload) })
+    Ok(Point { vectors, payload: Bytes::from(point.payload), ..Point::new(id) })
 }
 
 /// The place of a vector field, by its name.
@@ -185,7 +185,7 @@ mod tests {
         let op = v1::Op { op: Some(op::Op::Upsert(point(&["b", "a"]))) };
         let written = ops(vec![op], &spec()).unwrap();
         let vectors = vec![(0, vec![1.0, 2.0]), (1, vec![1.0, 2.0])];
-        let expected = Point { id: PointId::Num(7), vectors, payload: Bytes::new() };
+        let expected = Point { vectors, ..Point::new(7) };
         assert_eq!(written, [Write::Upsert(expected)]);
     }
 

@@ -27,7 +27,7 @@ pub(super) fn code(err: &Error) -> Code {
         Error::Missing { .. } => Code::NotFound,
         Error::Exists(_) => Code::AlreadyExists,
         Error::Full { .. } | Error::DiskFull => Code::ResourceExhausted,
-        Error::Poisoned(_) => Code::FailedPrecondition,
+        Error::Condition { .. } | Error::Poisoned(_) => Code::FailedPrecondition,
         Error::Quarantined(_) | Error::Corrupt => Code::DataLoss,
         Error::Unavailable(_) => Code::Unavailable,
         Error::Late(_) => Code::DeadlineExceeded,

@@ -40,7 +40,7 @@ impl Home {
     }
 
     fn put(&self, ids: std::ops::Range<u64>, payload: &'static str) {
-        let point = |id: u64| Point { id: id.into(), vectors: vec![(0, vec![1.0, 2.0])], payload: payload.into() };
+        let point = |id: u64| Point { vectors: vec![(0, vec![1.0, 2.0])], payload: payload.into(), ..Point::new(id) };
         self.collection.write(ids.map(point).map(Write::Upsert).collect(), Durability::Durable).unwrap();
     }
 

@@ -6,6 +6,7 @@ use crate::frame::{FrameWriter, Kind};
 use crate::manifest::{FileEntry, SegmentEntry};
 use crate::part::Part;
 use crate::prepare::{Schema, parse_payload};
+use crate::segment::ids::Known;
 use crate::segment::payload::WriteError;
 use crate::segment::{folder, ids, payload, text_file, vector_file};
 use crate::upkeep::Task;
@@ -108,12 +109,19 @@ impl Builder<'_> {
 
     fn other_files(&self, folder: &Path, rows: &Rows<'_>) -> Result<Vec<FileEntry>> {
         let mut files = Vec::new();
-        let all_ids: Vec<_> = rows.all().map(|(part, row)| part.id(row)).collect();
-        let versions: Vec<_> = rows.all().map(|(part, row)| part.version(row)).collect();
-        files.push(self.sections(folder, "ids", Kind::Ids, |out, path| {
-            ids::write(&all_ids, &versions, out).map_err(doing("write", path))
-        })?);
-        drop((all_ids, versions));
+        let known = Known {
+            ids: rows.all().map(|(part, row)| part.id(row)).collect(),
+            versions: rows.all().map(|(part, row)| part.version(row)).collect(),
+            expiring: rows
+                .all()
+                .zip(0..)
+                .filter_map(|((part, row), at)| Some((at, part.expires_at_ms(row)?)))
+                .collect(),
+        };
+        files.push(
+            self.sections(folder, "ids", Kind::Ids, |out, path| ids::write(&known, out).map_err(doing("write", path)))?,
+        );
+        drop(known);
         files.push(self.sections(folder, "payload", Kind::Payload, |out, path| {
             payload::write(rows.all().map(|(part, row)| part.payload(row)), out).map_err(|err| match err {
                 WriteError::Read(err) => err,

@@ -1,12 +1,14 @@
-//! Which id is which row, both ways, and which operation last wrote the row.
+//! Which id is which row, both ways; which operation last wrote the row, and when it expires.
 //!
 //! ```text
 //! nums      u64 x n   numbers, rising          num_rows   u32 x n   the row of each
 //! uuids     [u8;16]   UUIDs, rising            uuid_rows  u32       the row of each
 //! places    u32 x rows   a row's place in nums followed by uuids
 //! versions  see packed   the operation that last wrote the row
+//! expiring  see expiry   rows that expire, where there are some
 //! ```
 
+use crate::expiry::Expiries;
 use crate::segment::packed::{self, Packed};
 use bytes::Bytes;
 use nigh_index::error::{Error, Result};
@@ -24,10 +26,21 @@ pub(crate) struct Ids {
     uuid_rows: Array<u32>,
     places: Array<u32>,
     versions: Packed,
+    expiries: Option<Expiries>,
 }
 
-/// Lays the ids and versions down; they stand in the order of their rows, no id twice.
-pub(crate) fn write<W: io::Write>(ids: &[PointId], versions: &[u64], out: &mut SectionsWriter<W>) -> io::Result<()> {
+/// What is laid down, in the order of the rows; no id twice.
+#[derive(Default)]
+pub(crate) struct Known {
+    pub(crate) ids: Vec<PointId>,
+    pub(crate) versions: Vec<u64>,
+    /// Rows that expire, rising, each with its time.
+    pub(crate) expiring: Vec<(u32, u64)>,
+}
+
+/// Lays it down.
+pub(crate) fn write<W: io::Write>(known: &Known, out: &mut SectionsWriter<W>) -> io::Result<()> {
+    let Known { ids, versions, expiring } = known;
     let mut sorted: Vec<(PointId, u32)> = ids.iter().copied().zip(0..).collect();
     sorted.sort_unstable();
     let mut places = vec![0u32; ids.len()];
@@ -44,7 +57,8 @@ pub(crate) fn write<W: io::Write>(ids: &[PointId], versions: &[u64], out: &mut S
     out.put("uuids", &uuids.iter().map(|(id, _)| uuid_bytes(id)).collect::<Vec<_>>())?;
     out.put("uuid_rows", &rows(uuids))?;
     out.put("places", &places)?;
-    packed::write("versions", versions, out)
+    packed::write("versions", versions, out)?;
+    Expiries::build(expiring).map_or(Ok(()), |expiries| expiries.write(out))
 }
 
 impl Ids {
@@ -58,6 +72,7 @@ impl Ids {
             uuid_rows: sections.array_of("uuid_rows", uuids.len())?,
             places: sections.array_of("places", rows as usize)?,
             versions: Packed::open(&sections, "versions", rows as usize)?,
+            expiries: Expiries::open(&sections, rows)?,
             nums,
             uuids,
         };
@@ -88,6 +103,10 @@ impl Ids {
         self.versions.of(row)
     }
 
+    pub(crate) fn expiries(&self) -> Option<&Expiries> {
+        self.expiries.as_ref()
+    }
+
     pub(crate) fn find(&self, id: &PointId) -> Option<Row> {
         Some(Row(match id {
             PointId::Num(num) => self.num_rows[self.nums.binary_search(num).ok()?],
@@ -116,7 +135,8 @@ mod tests {
         let uuid = |n: u128| PointId::Uuid(Uuid::from_u128(n));
         let ids = vec![PointId::Num(9), uuid(7), PointId::Num(0), uuid(1), PointId::Num(u64::MAX)];
         let mut out = SectionsWriter::new(Vec::new());
-        write(&ids, &[30, 10, 20, 50, 40], &mut out).unwrap();
+        let known = Known { ids: ids.clone(), versions: vec![30, 10, 20, 50, 40], expiring: vec![(1, 99), (4, 50)] };
+        write(&known, &mut out).unwrap();
         (ids, out.finish().unwrap())
     }
 
@@ -129,6 +149,8 @@ mod tests {
             assert_eq!(opened.find(id), Some(Row(row as u32)));
         }
         assert_eq!((0..5).map(|row| opened.version(Row(row))).collect::<Vec<_>>(), [30, 10, 20, 50, 40]);
+        let expiries = opened.expiries().unwrap();
+        assert_eq!((0..5).map(|row| expiries.of(Row(row))).collect::<Vec<_>>(), [None, Some(99), None, None, Some(50)]);
         assert_eq!(opened.find(&PointId::Num(1)), None);
         let mut sorted = ids.clone();
         sorted.sort();

@@ -14,6 +14,7 @@ mod payload;
 
 use crate::disk::Disk;
 use crate::error::{Error, Result};
+use crate::expiry::Expiries;
 use crate::frame::{self, Kind};
 use crate::manifest::SegmentEntry;
 use crate::part::Part;
@@ -133,6 +134,10 @@ impl Part for Segment {
 
     fn version(&self, row: Row) -> u64 {
         self.ids.version(row)
+    }
+
+    fn expiries(&self) -> Option<&Expiries> {
+        self.ids.expiries()
     }
 
     fn find(&self, id: &PointId) -> Option<Row> {

@@ -37,5 +37,5 @@ mod tests;
 mod writer;
 
 pub use reader::{Replayed, replay};
-pub use record::Record;
+pub use record::{PAYLOAD_BYTES_MAX, Record};
 pub use writer::Log;

@@ -7,7 +7,7 @@ pub(crate) const HEAD_BYTES: usize = 40;
 /// Records begin at multiples of this many bytes.
 pub(crate) const ALIGN: usize = 8;
 /// A payload has at most this many bytes.
-pub(crate) const PAYLOAD_BYTES_MAX: usize = 1 << 30;
+pub const PAYLOAD_BYTES_MAX: usize = 1 << 30;
 
 /// A batch of operations, as it stands in the log; one of no operations is a mark (see [`crate::wal`]).
 #[derive(Clone, PartialEq, Eq, Debug)]

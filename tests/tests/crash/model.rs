@@ -23,6 +23,7 @@ pub struct Stored {
     payload: Map<String, Value>,
     vectors: BTreeMap<u16, Vec<f32>>,
     version: u64,
+    expires_at_ms: Option<u64>,
 }
 
 /// All points of a collection.
@@ -54,7 +55,8 @@ pub fn apply(model: &mut Model, write: &Write, seq: u64) {
     match write {
         Write::Upsert(point) => {
             let vectors = point.vectors.iter().cloned().collect();
-            model.insert(point.id, Stored { payload: object(&point.payload), vectors, version: seq });
+            let (payload, expires_at_ms) = (object(&point.payload), point.expires_at_ms);
+            model.insert(point.id, Stored { payload, vectors, version: seq, expires_at_ms });
         }
         Write::Delete(selector) => ids(model, selector).iter().for_each(|id| drop(model.remove(id))),
         Write::SetPayload(selector, payload) => each(selector, &|stored| stored.payload.extend(object(payload))),
@@ -69,6 +71,8 @@ pub fn apply(model: &mut Model, write: &Write, seq: u64) {
         Write::DeleteVectors(selector, fields) => {
             each(selector, &|stored| stored.vectors.retain(|field, _| !fields.contains(field)));
         }
+        Write::SetExpiry(selector, expires_at_ms) => each(selector, &|stored| stored.expires_at_ms = *expires_at_ms),
+        Write::DropSource(_) => {}
     }
 }
 
@@ -83,8 +87,8 @@ pub fn difference(snapshot: &Snapshot, model: &Model) -> Option<String> {
             };
             let vector = |at: u16| Some((at, view.part.nearest(usize::from(at)).vector(row)?.into_owned()));
             let vectors = (0..SIZES.len() as u16).filter_map(vector).collect();
-            let version = view.part.version(row);
-            if found.insert(view.part.id(row), Stored { payload, vectors, version }).is_some() {
+            let (version, expires_at_ms) = (view.part.version(row), view.part.expires_at_ms(row));
+            if found.insert(view.part.id(row), Stored { payload, vectors, version, expires_at_ms }).is_some() {
                 return Some(format!("{} is there twice", view.part.id(row)));
             }
         }
@@ -177,6 +181,11 @@ impl Dice {
         }
     }
 
+    /// Now and then a time that is not to come in this test.
+    fn expires_at_ms(&mut self) -> Option<u64> {
+        (self.below(4) == 0).then(|| (1 << 62) + self.below(100))
+    }
+
     fn payload(&mut self) -> Map<String, Value> {
         let number = self.below(20);
         let mut text = format!("number {number}");
@@ -213,7 +222,11 @@ impl Dice {
             5 => Write::ClearPayload(self.selector()),
             6 => Write::UpdateVectors(self.id(), self.vectors()),
             7 => Write::DeleteVectors(self.selector(), vec![self.below(2) as u16]),
-            _ => Write::Upsert(Point { id: self.id(), vectors: self.vectors(), payload: text(self.payload()) }),
+            8 => Write::SetExpiry(self.selector(), self.expires_at_ms()),
+            _ => {
+                let (id, vectors, payload) = (self.id(), self.vectors(), text(self.payload()));
+                Write::Upsert(Point { id, vectors, payload, expires_at_ms: self.expires_at_ms() })
+            }
         }
     }
 }
