@@ -46,7 +46,7 @@ impl Engine {
     pub fn new(store: Arc<nigh_storage::store::Store>, root: PathBuf, limits: Limits) -> Self {
         Self {
             reads: Pool::new("the queue of reads", limits.reads_running, limits.reads_queued),
-            writes: Pool::new("the queue of writes", limits.writes_running, limits.writes_queued),
+            writes: Pool::behind("the queue of writes", limits.writes_running, limits.writes_queued),
             chores: Pool::new("the queue of upkeep that was asked for", 1, CHORES_QUEUED),
             recalls: Arc::default(),
             opened: AtomicBool::new(false),

@@ -9,13 +9,19 @@
 //! passes or its caller goes away.
 
 use crate::engine::error::{Error, Result};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Waiting callers should be through after about this time.
 const RETRY_MS: u64 = 100;
+
+/// How much less urgent to the system writes are than reads (the "nice" value that is added).
+#[cfg(target_os = "linux")]
+const NICE: i32 = 5;
 
 /// Until when an answer is of use.
 #[derive(Clone, Debug, Default)]
@@ -74,6 +80,8 @@ pub struct Pool {
     running: Arc<Semaphore>,
     places: Arc<Semaphore>,
     places_max: usize,
+    /// Threads of its own, less urgent than others; else those that block for the runtime.
+    threads: Option<Arc<ThreadPool>>,
 }
 
 impl Pool {
@@ -86,7 +94,18 @@ impl Pool {
             running: Arc::new(Semaphore::new(running)),
             places: Arc::new(Semaphore::new(places_max)),
             places_max,
+            threads: None,
         }
+    }
+
+    /// As [`Self::new`], on threads that wait for the core behind those of other pools.
+    pub fn behind(name: &'static str, running: usize, queued: usize) -> Self {
+        let pool = Self::new(name, running, queued);
+        let threads = ThreadPoolBuilder::new().num_threads(running).thread_name(|_| "nigh write".into());
+        let threads = threads.start_handler(|_| step_back()).build();
+        // Without threads of its own the work is done as urgently as any other.
+        let threads = threads.inspect_err(|err| tracing::warn!(%err, "{name} has no threads of its own")).ok();
+        Self { threads: threads.map(Arc::new), ..pool }
     }
 
     /// Callers that run or wait.
@@ -114,18 +133,42 @@ impl Pool {
         let permit = deadline.within("before the request was begun", self.running.clone().acquire_owned()).await?;
         let mut waiting = Waiting { gone: deadline.gone.clone(), ended: false };
         let begin = deadline.clone();
-        let job = tokio::task::spawn_blocking(move || {
+        let job = move || {
             // Both are given back when the work has ended, also where its caller left before.
             let _held = (place, permit);
             begin.check()?;
             work()
-        });
-        let outcome = job.await;
+        };
+        let outcome = match &self.threads {
+            None => tokio::task::spawn_blocking(job).await.map_err(|err| err.to_string()),
+            Some(threads) => {
+                let (sender, receiver) = oneshot::channel();
+                threads.spawn(move || {
+                    // A panic is told to the caller; the thread goes on.
+                    let done = std::panic::catch_unwind(AssertUnwindSafe(job));
+                    drop(sender.send(done));
+                });
+                match receiver.await {
+                    Ok(Ok(done)) => Ok(done),
+                    Ok(Err(_)) => Err("it panicked".to_owned()),
+                    Err(err) => Err(err.to_string()),
+                }
+            }
+        };
         waiting.ended = true;
         outcome.unwrap_or_else(|err| {
             tracing::error!(%err, "a request did not come to its end");
             Err(Error::Internal("the request failed within the server"))
         })
+    }
+}
+
+/// Makes this thread less urgent than those that answer queries.
+fn step_back() {
+    // On Linux the value belongs to the thread; elsewhere it would be the whole process.
+    #[cfg(target_os = "linux")]
+    if let Err(err) = rustix::process::nice(NICE) {
+        tracing::debug!(%err, "writes are as urgent as reads");
     }
 }
 
