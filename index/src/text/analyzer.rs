@@ -1,73 +1,146 @@
 //! From a text to its terms.
 //!
-//! A term is a run of letters and digits in lower case; a language's analyzer then takes it to its
+//! ```text
+//! text -> words (lower case) -> stop words out -> stem -> accents off -> the term, and its parts
+//! ```
+//!
+//! A word is a run of letters and digits in lower case; a language's analyzer then takes it to its
 //! stem. Scripts that are written without spaces have no such runs: there every pair of neighbouring
 //! characters is a term, so that a sentence is found by any of its parts.
+//!
+//! An analyzer is named by its language, or "standard" for none, and what else it does, joined by
+//! plus signs: `german+parts`, `french+stop+fold`.
 
 use crate::error::{Error, Result};
+use crate::text::words::Words;
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
-use tantivy::tokenizer::{Language, Stemmer, Token, TokenFilter, TokenStream, Tokenizer};
+use std::sync::{Arc, OnceLock};
+use tantivy::tokenizer::{Language, Stemmer, TokenFilter, TokenStream, Tokenizer};
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
-/// A word of this many characters, or more, is dropped: it is a key, a hash or an address, and
-/// would only make the dictionary grow.
-const TERM_CHARS: usize = 40;
+/// A language that is known: its name, the code under which its stop words are, and its stemmer.
+struct Known {
+    name: &'static str,
+    code: &'static str,
+    stem: Option<Language>,
+}
 
-/// The analyzers that stem, by name.
-const LANGUAGES: &[(&str, Language)] = &[
-    ("arabic", Language::Arabic),
-    ("danish", Language::Danish),
-    ("dutch", Language::Dutch),
-    ("english", Language::English),
-    ("finnish", Language::Finnish),
-    ("french", Language::French),
-    ("german", Language::German),
-    ("greek", Language::Greek),
-    ("hungarian", Language::Hungarian),
-    ("italian", Language::Italian),
-    ("norwegian", Language::Norwegian),
-    ("portuguese", Language::Portuguese),
-    ("romanian", Language::Romanian),
-    ("russian", Language::Russian),
-    ("spanish", Language::Spanish),
-    ("swedish", Language::Swedish),
-    ("tamil", Language::Tamil),
-    ("turkish", Language::Turkish),
+/// The languages, by name.
+const LANGUAGES: &[Known] = &[
+    Known { name: "arabic", code: "ar", stem: Some(Language::Arabic) },
+    Known { name: "danish", code: "da", stem: Some(Language::Danish) },
+    Known { name: "dutch", code: "nl", stem: Some(Language::Dutch) },
+    Known { name: "english", code: "en", stem: Some(Language::English) },
+    Known { name: "finnish", code: "fi", stem: Some(Language::Finnish) },
+    Known { name: "french", code: "fr", stem: Some(Language::French) },
+    Known { name: "german", code: "de", stem: Some(Language::German) },
+    Known { name: "greek", code: "el", stem: Some(Language::Greek) },
+    Known { name: "hungarian", code: "hu", stem: Some(Language::Hungarian) },
+    Known { name: "italian", code: "it", stem: Some(Language::Italian) },
+    Known { name: "norwegian", code: "no", stem: Some(Language::Norwegian) },
+    Known { name: "polish", code: "pl", stem: None },
+    Known { name: "portuguese", code: "pt", stem: Some(Language::Portuguese) },
+    Known { name: "romanian", code: "ro", stem: Some(Language::Romanian) },
+    Known { name: "russian", code: "ru", stem: Some(Language::Russian) },
+    Known { name: "spanish", code: "es", stem: Some(Language::Spanish) },
+    Known { name: "swedish", code: "sv", stem: Some(Language::Swedish) },
+    Known { name: "tamil", code: "ta", stem: Some(Language::Tamil) },
+    Known { name: "turkish", code: "tr", stem: Some(Language::Turkish) },
+];
+
+/// What an analyzer may do beside.
+const OPTIONS: [&str; 4] = ["stop", "nostem", "fold", "parts"];
+
+/// A part of a word has this many characters; words that are not longer have none.
+const PART_CHARS: usize = 4;
+
+/// Letters that are not a plain letter with a mark.
+const FOLDED: [(char, &str); 14] = [
+    ('ł', "l"),
+    ('ø', "o"),
+    ('đ', "d"),
+    ('ð', "d"),
+    ('ħ', "h"),
+    ('ŧ', "t"),
+    ('ı', "i"),
+    ('æ', "ae"),
+    ('œ', "oe"),
+    ('ß', "ss"),
+    ('þ', "th"),
+    ('ŋ', "n"),
+    ('ĳ', "ij"),
+    ('ſ', "s"),
 ];
 
 /// Reads texts of one field. It holds no buffer, so any number of threads may share one.
 #[derive(Clone)]
 pub struct Analyzer {
-    name: &'static str,
-    stemmer: Option<Stemmer>,
+    name: Arc<str>,
+    words: Words,
+    stem: Stem,
+    fold: bool,
+    parts: bool,
+}
+
+#[derive(Clone)]
+enum Stem {
+    None,
+    Snowball(Stemmer),
+    Polish,
 }
 
 impl Analyzer {
-    /// By name: "standard", or a language for stemming.
+    /// By name: "standard" or a language, and options behind plus signs: `stop` leaves the common words of
+    /// the language out, `nostem` leaves words as they are, `fold` takes accents off, `parts` also finds
+    /// words by what is inside them, as the parts of a compound.
     pub fn new(name: &str) -> Result<Self> {
-        if name == "standard" {
-            return Ok(Self { name: "standard", stemmer: None });
+        let mut pieces = name.split('+');
+        let language = pieces.next().unwrap_or_default();
+        let options: Vec<&str> = pieces.collect();
+        let at = LANGUAGES.iter().position(|known| known.name == language);
+        if at.is_none() && language != "standard" {
+            let known: Vec<_> = LANGUAGES.iter().map(|known| known.name).collect();
+            let limit = format!("it is standard or one of the languages {}", known.join(", "));
+            return Err(Error::invalid("analyzer", format!("`{}`", shortened(language)), limit));
         }
-        match LANGUAGES.iter().find(|(known, _)| *known == name) {
-            Some((name, language)) => Ok(Self { name, stemmer: Some(Stemmer::new(*language)) }),
-            None => {
-                let known: Vec<_> = LANGUAGES.iter().map(|(known, _)| *known).collect();
-                let limit = format!("it is standard or one of the languages {}", known.join(", "));
-                let shown: String = name.chars().take(64).collect();
-                Err(Error::invalid("analyzer", format!("`{shown}`"), limit))
-            }
+        if let Some(option) = options.iter().find(|option| !OPTIONS.contains(option)) {
+            let limit = format!("what it does beside is {}", OPTIONS.join(", "));
+            return Err(Error::invalid("analyzer", format!("`{}`", shortened(option)), limit));
         }
+        let with = |option: &str| options.contains(&option);
+        let known = at.map(|at| &LANGUAGES[at]);
+        let stem = match known.filter(|_| !with("nostem")) {
+            None => Stem::None,
+            Some(Known { stem: Some(language), .. }) => Stem::Snowball(Stemmer::new(*language)),
+            Some(_) => Stem::Polish,
+        };
+        let stop = at.filter(|_| with("stop")).map(stop_words).filter(|words| !words.is_empty());
+        if with("stop") && stop.is_none() {
+            let limit = "there is no list of stop words for this language";
+            return Err(Error::invalid("analyzer", format!("`{}`", shortened(name)), limit));
+        }
+        let words = Words { turkish: language == "turkish", stop };
+        Ok(Self { name: name.into(), words, stem, fold: with("fold"), parts: with("parts") })
     }
 
     /// The name it was made by.
-    pub fn name(&self) -> &'static str {
-        self.name
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Calls `see` with every term of the text, in order.
     pub fn each(&self, text: &str, see: &mut dyn FnMut(&str)) {
-        match &self.stemmer {
-            None => see_all(Words.token_stream(text), see),
-            Some(stemmer) => see_all(stemmer.clone().transform(Words).token_stream(text), see),
+        let mut words = self.words.clone();
+        match &self.stem {
+            Stem::None => self.see_all(words.token_stream(text), see),
+            Stem::Snowball(stemmer) => self.see_all(stemmer.clone().transform(words).token_stream(text), see),
+            Stem::Polish => self.see_all(words.token_stream(text), &mut |word| {
+                let stem = tantivy_stemmers::algorithms::polish_yarovoy(word);
+                see(if stem.is_empty() { word } else { &stem });
+            }),
         }
     }
 
@@ -77,118 +150,68 @@ impl Analyzer {
         self.each(text, &mut |term| terms.push(term.to_owned()));
         terms
     }
+
+    fn see_all(&self, mut stream: impl TokenStream, see: &mut dyn FnMut(&str)) {
+        while stream.advance() {
+            let term = &stream.token().text;
+            if term.is_empty() {
+                continue;
+            }
+            if !self.fold && !self.parts {
+                see(term);
+                continue;
+            }
+            let term = if self.fold { folded(term) } else { Cow::Borrowed(term.as_str()) };
+            see(&term);
+            if self.parts {
+                each_part(&term, see);
+            }
+        }
+    }
+}
+
+/// The stop words of a language, put in order once.
+fn stop_words(language: usize) -> &'static HashSet<&'static str> {
+    static SETS: [OnceLock<HashSet<&'static str>>; LANGUAGES.len()] = [const { OnceLock::new() }; LANGUAGES.len()];
+    SETS[language].get_or_init(|| {
+        let words = stop_words::lookup(LANGUAGES[language].code).unwrap_or_default();
+        // A contraction is two words by the time it is asked for.
+        words.iter().copied().filter(|word| word.chars().all(char::is_alphanumeric)).collect()
+    })
+}
+
+/// The word without accents.
+fn folded(word: &str) -> Cow<'_, str> {
+    if word.is_ascii() {
+        return Cow::Borrowed(word);
+    }
+    let mut plain = String::with_capacity(word.len());
+    for c in word.nfd().filter(|c| !is_combining_mark(*c)) {
+        match FOLDED.iter().find(|(accented, _)| *accented == c) {
+            Some((_, letters)) => plain.push_str(letters),
+            None => plain.push(c),
+        }
+    }
+    Cow::Owned(plain)
+}
+
+/// Every run of [`PART_CHARS`] characters of a longer word.
+fn each_part(word: &str, see: &mut dyn FnMut(&str)) {
+    let starts = || word.char_indices().map(|(at, _)| at);
+    let ends = starts().skip(PART_CHARS).chain(std::iter::once(word.len()));
+    if starts().nth(PART_CHARS).is_some() {
+        starts().zip(ends).for_each(|(from, to)| see(&word[from..to]));
+    }
+}
+
+fn shortened(name: &str) -> String {
+    name.chars().take(64).collect()
 }
 
 impl fmt::Debug for Analyzer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Analyzer").field(&self.name).finish()
     }
-}
-
-fn see_all(mut stream: impl TokenStream, see: &mut dyn FnMut(&str)) {
-    while stream.advance() {
-        let term = &stream.token().text;
-        if !term.is_empty() {
-            see(term);
-        }
-    }
-}
-
-/// Cuts a text into words and pairs, in lower case.
-#[derive(Clone)]
-struct Words;
-
-impl Tokenizer for Words {
-    type TokenStream<'a> = WordStream<'a>;
-
-    fn token_stream<'a>(&'a mut self, text: &'a str) -> WordStream<'a> {
-        WordStream { text, at: 0, paired: false, token: Token::default() }
-    }
-}
-
-struct WordStream<'a> {
-    text: &'a str,
-    /// Where to read on.
-    at: usize,
-    /// The character at `at` was the second of a pair.
-    paired: bool,
-    token: Token,
-}
-
-impl WordStream<'_> {
-    fn set(&mut self, from: usize, to: usize) -> bool {
-        let word = &self.text[from..to];
-        self.token.text.clear();
-        if word.is_ascii() {
-            self.token.text.push_str(word);
-            self.token.text.make_ascii_lowercase();
-        } else {
-            self.token.text.extend(word.chars().flat_map(char::to_lowercase));
-        }
-        self.token.offset_from = from;
-        self.token.offset_to = to;
-        self.token.position = self.token.position.wrapping_add(1);
-        true
-    }
-}
-
-impl TokenStream for WordStream<'_> {
-    fn advance(&mut self) -> bool {
-        while let Some(first) = self.text[self.at..].chars().next() {
-            let from = self.at;
-            self.at += first.len_utf8();
-            if unspaced(first) {
-                let second = self.text[self.at..].chars().next().filter(|c| unspaced(*c));
-                let paired = std::mem::replace(&mut self.paired, second.is_some());
-                match second {
-                    Some(second) => return self.set(from, self.at + second.len_utf8()),
-                    None if !paired => return self.set(from, self.at),
-                    None => continue,
-                }
-            }
-            if !first.is_alphanumeric() {
-                continue;
-            }
-            let mut chars = 1;
-            for c in self.text[self.at..].chars() {
-                if !c.is_alphanumeric() || unspaced(c) {
-                    break;
-                }
-                chars += 1;
-                self.at += c.len_utf8();
-            }
-            if chars < TERM_CHARS {
-                return self.set(from, self.at);
-            }
-        }
-        false
-    }
-
-    fn token(&self) -> &Token {
-        &self.token
-    }
-
-    fn token_mut(&mut self) -> &mut Token {
-        &mut self.token
-    }
-}
-
-/// Whether the character belongs to a script that puts no space between words (or, as Hangul, one
-/// whose words are too long to be searched whole).
-fn unspaced(c: char) -> bool {
-    // Everything below Thai is spaced; this is the only test that most texts ever pay for.
-    c >= '\u{e01}'
-        && matches!(c,
-            '\u{e01}'..='\u{e3a}' | '\u{e40}'..='\u{e4e}' // Thai
-            | '\u{1100}'..='\u{11ff}' // Hangul, by letter
-            | '\u{3005}'..='\u{3007}' // marks that stand for an ideograph
-            | '\u{3041}'..='\u{309f}' // Hiragana
-            | '\u{30a1}'..='\u{30fa}' | '\u{30fc}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' // Katakana
-            | '\u{3130}'..='\u{318f}' // Hangul, by letter
-            | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' // Han
-            | '\u{ac00}'..='\u{d7af}' // Hangul, by syllable
-            | '\u{ff66}'..='\u{ff9f}' // Katakana, half as wide
-            | '\u{20000}'..='\u{323af}') // Han, the rare ones
 }
 
 #[cfg(test)]
@@ -222,8 +245,8 @@ mod tests {
         check("english", "Dogs are running happily", &["dog", "are", "run", "happili"]);
         check("german", "Häuser und Bücher", &["haus", "und", "buch"]);
         check("french", "continuellement", &["continuel"]);
-        for (name, _) in LANGUAGES {
-            assert_eq!(Analyzer::new(name).unwrap().name(), *name);
+        for known in LANGUAGES {
+            assert_eq!(Analyzer::new(known.name).unwrap().name(), known.name);
         }
     }
 
@@ -247,10 +270,58 @@ mod tests {
         }
     }
 
+    /// Every term of the part is one of the whole.
+    fn finds(name: &str, part: &str, whole: &str) {
+        let analyzer = Analyzer::new(name).unwrap();
+        let terms = analyzer.terms(whole);
+        assert!(analyzer.terms(part).iter().all(|term| terms.contains(term)), "{name}: {part} in {whole}: {terms:?}");
+    }
+
+    #[test]
+    fn words_of_many_languages_are_found_by_their_parts() {
+        finds("standard", "ภาษาไทย", "ฉันกำลังเรียนภาษาไทยอยู่");
+        finds("standard", "数据库", "这是一个很快的向量数据库。");
+        for part in ["Schifffahrt", "Dampf", "Gesellschaft"] {
+            // The word itself is not there, what is inside it is.
+            let analyzer = Analyzer::new("german+parts").unwrap();
+            let terms = analyzer.terms("Die Donaudampfschifffahrtsgesellschaft");
+            let asked = analyzer.terms(part);
+            assert!(asked.len() > 1 && asked[1..].iter().all(|term| terms.contains(term)), "{part}: {terms:?}");
+        }
+        finds("german+fold", "strasse", "Straße");
+        finds("turkish", "istanbul", "İSTANBUL'DA");
+        finds("turkish", "ışık", "IŞIK");
+        finds("turkish", "kitap", "Kitaplar");
+        finds("turkish+fold", "isik", "IŞIK");
+        finds("polish", "książka", "książkami");
+        finds("polish", "dom", "domów");
+        finds("polish+fold", "zolty", "żółty");
+        finds("french+fold", "ecole", "écoles");
+    }
+
+    #[test]
+    fn common_words_are_left_out_where_that_is_asked() {
+        check("english+stop", "The dogs of the house", &["dog", "hous"]);
+        check("english+stop+nostem", "The dogs of the house", &["dogs", "house"]);
+        check("german+stop", "Der Hund und die Katze", &["hund", "katz"]);
+        for known in LANGUAGES {
+            let name = format!("{}+stop", known.name);
+            assert_eq!(Analyzer::new(&name).is_ok(), known.name != "tamil", "{name}");
+        }
+        assert!(Analyzer::new("standard+stop").is_err(), "it has no language");
+    }
+
+    #[test]
+    fn parts_are_runs_of_four() {
+        check("standard+parts", "Tür haus Häuser", &["tür", "haus", "häuser", "häus", "äuse", "user"]);
+    }
+
     #[test]
     fn an_unknown_name_says_which_are_known() {
         let error = Analyzer::new("klingon").unwrap_err().to_string();
         assert!(error.contains("`klingon`") && error.contains("standard") && error.contains("turkish"), "{error}");
+        let error = Analyzer::new("german+swim").unwrap_err().to_string();
+        assert!(error.contains("`swim`") && error.contains("stop, nostem, fold, parts"), "{error}");
     }
 
     #[test]

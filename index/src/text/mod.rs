@@ -7,6 +7,7 @@ pub mod live;
 pub mod sealed;
 mod search;
 pub mod spec;
+mod words;
 
 #[cfg(test)]
 mod tests;

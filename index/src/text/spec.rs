@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// A text field.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct TextSpec {
-    /// The name of the analyzer: "standard", or a language for stemming.
+    /// The name of the analyzer: "standard", or a language for stemming, with what else it does: "german+parts".
     pub analyzer: String,
     /// How soon a repeated word stops to count (Robertson & Zaragoza 2009, section 3).
     pub k1: f32,
