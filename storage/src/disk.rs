@@ -5,7 +5,7 @@ pub mod cruel;
 
 use bytes::Bytes;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -32,13 +32,30 @@ pub trait Disk: Send + Sync {
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
     /// Makes the entries of a folder durable: what was created, renamed or removed in it.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// The room on the file system that holds this path.
+    fn space(&self, path: &Path) -> io::Result<Space>;
     /// Takes the lock file for this process until the value is dropped; an error of kind
     /// `WouldBlock` where somebody else has it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>>;
 }
 
+/// The room on a file system.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Space {
+    /// Bytes that this process may still write.
+    pub free: u64,
+    /// Bytes that it has in all.
+    pub total: u64,
+}
+
 /// A file that grows at its end.
 pub trait Appender: Send {
+    /// Makes sure that there is room for the file to grow to this many bytes; its length stays as
+    /// it is. Where this fails nothing has changed. A file system that cannot promise it says
+    /// nothing.
+    fn reserve(&mut self, bytes: u64) -> io::Result<()>;
+    /// Cuts the file to this length, and gives back what was reserved behind it.
+    fn cut(&mut self, bytes: u64) -> io::Result<()>;
     /// Appends all of it.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
     /// Writes over bytes that were appended before.
@@ -114,6 +131,12 @@ impl Disk for FsDisk {
         File::open(path)?.sync_all()
     }
 
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        let found = rustix::fs::statvfs(path)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        Ok(Space { free: bytes(found.f_bavail), total: bytes(found.f_blocks) })
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
         file.try_lock()?;
@@ -126,6 +149,27 @@ struct FsAppender {
 }
 
 impl Appender for FsAppender {
+    #[cfg(target_os = "linux")]
+    fn reserve(&mut self, bytes: u64) -> io::Result<()> {
+        use rustix::fs::FallocateFlags;
+        use rustix::io::Errno;
+        match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, bytes) {
+            // Some file systems reserve nothing.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
+            done => Ok(done?),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn reserve(&mut self, _bytes: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn cut(&mut self, bytes: u64) -> io::Result<()> {
+        self.file.set_len(bytes)?;
+        self.file.seek(SeekFrom::Start(bytes)).map(|_| ())
+    }
+
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)
     }
@@ -171,6 +215,21 @@ mod tests {
         disk.remove(&root.join("y")).unwrap();
         disk.remove_dir(&root).unwrap();
         assert!(disk.list(&root).is_err());
+    }
+
+    #[test]
+    fn what_is_reserved_is_no_length_and_what_is_cut_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        let mut file = FsDisk.create(&path).unwrap();
+        file.reserve(1 << 20).unwrap();
+        assert_eq!(FsDisk.length(&path).unwrap(), 0);
+        file.append(b"kept, cut").unwrap();
+        file.cut(4).unwrap();
+        file.append(b"!").unwrap();
+        assert_eq!(FsDisk.read(&path).unwrap(), b"kept!");
+        let space = FsDisk.space(folder.path()).unwrap();
+        assert!(space.free <= space.total && space.total > 0, "{space:?}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use crate::clock::Clock;
 use crate::collection::{Collection, Done};
 use crate::disk::cruel::CruelDisk;
-use crate::disk::{Appender, Disk};
+use crate::disk::{Appender, Disk, Space};
 use crate::error::{Error, Result};
 use crate::ledger::SourcePosition;
 use crate::point::Point;
@@ -327,6 +327,12 @@ struct GatedFile {
 }
 
 impl Appender for GatedFile {
+    fn reserve(&mut self, bytes: u64) -> io::Result<()> {
+        self.file.reserve(bytes)
+    }
+    fn cut(&mut self, bytes: u64) -> io::Result<()> {
+        self.file.cut(bytes)
+    }
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.append(bytes)
     }
@@ -360,6 +366,9 @@ impl Disk for Gated {
     }
     fn length(&self, path: &Path) -> io::Result<u64> {
         self.disk.length(path)
+    }
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        self.disk.space(path)
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.disk.rename(from, to)

@@ -12,10 +12,12 @@
 //! Any call that changes something can be made to fail, or to be the one at which the power goes. A
 //! sync that failed drops what it was to sync, as Linux does: a second one succeeds and means nothing.
 
+mod file;
 mod medium;
 
-use self::medium::{Change, Dice, FileNode, FolderNode, Mood, put};
-use super::{Appender, Disk};
+use self::file::CruelAppender;
+use self::medium::{Change, Dice, FileNode, FolderNode, Mood};
+use super::{Appender, Disk, Space};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -39,6 +41,10 @@ pub enum Call {
     CreateDir,
     /// [`Disk::create`].
     Create,
+    /// [`Appender::reserve`].
+    Reserve,
+    /// [`Appender::cut`].
+    Cut,
     /// [`Appender::append`].
     Append,
     /// [`Appender::overwrite`].
@@ -85,6 +91,8 @@ struct State {
     faults: BTreeMap<u64, Fault>,
     fails_from: Option<(u64, Fault)>,
     lies: Vec<Lie>,
+    /// How many bytes fit, where that is bounded.
+    capacity: Option<u64>,
     locks: HashSet<PathBuf>,
     dice: Dice,
 }
@@ -125,6 +133,7 @@ impl CruelDisk {
             faults: BTreeMap::new(),
             fails_from: None,
             lies: Vec::new(),
+            capacity: None,
             locks: HashSet::new(),
             dice: Dice(seed),
         };
@@ -181,6 +190,16 @@ impl CruelDisk {
     /// From now on this promise is not kept.
     pub fn lie(&self, lie: Lie) {
         self.state.lock().lies.push(lie);
+    }
+
+    /// From now on so many bytes fit, of files that have a name; `None`: as many as there are.
+    pub fn bound(&self, capacity: Option<u64>) {
+        self.state.lock().capacity = capacity;
+    }
+
+    /// Bytes of the files that have a name, with what they reserved.
+    pub fn used(&self) -> u64 {
+        self.state.lock().used(ROOT)
     }
 
     /// Flips a bit of a file, on the medium.
@@ -369,6 +388,14 @@ impl Disk for CruelDisk {
         Ok(())
     }
 
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        let mut state = self.state.lock();
+        state.powered()?;
+        state.find(path)?;
+        let total = state.capacity.unwrap_or(u64::MAX);
+        Ok(Space { free: state.room(), total })
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
         let mut state = self.state.lock();
         state.powered()?;
@@ -391,79 +418,6 @@ struct Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.disk.state.lock().locks.remove(&self.path);
-    }
-}
-
-struct CruelAppender {
-    disk: CruelDisk,
-    node: u64,
-}
-
-impl CruelAppender {
-    fn write(&self, call: Call, at: Option<u64>, bytes: &[u8]) -> io::Result<()> {
-        let (mut state, fate) = self.disk.call(call)?;
-        let short = state.dice.below(bytes.len() as u64 + 1) as usize;
-        let file = state.file(self.node)?;
-        if file.frozen {
-            return Err(io::ErrorKind::PermissionDenied.into());
-        }
-        let at = at.map_or(file.live.len(), |at| at as usize);
-        match fate {
-            Fate::Done => file.write(at, bytes),
-            Fate::Cut => {
-                file.write(at, bytes);
-                return Err(cut());
-            }
-            Fate::Failed(fault) => {
-                file.write(at, &bytes[..short]);
-                return Err(fault.into());
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Appender for CruelAppender {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write(Call::Append, None, bytes)
-    }
-
-    fn overwrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        self.write(Call::Overwrite, Some(at), bytes)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        let (mut state, fate) = self.disk.call(Call::Sync)?;
-        if state.lies.contains(&Lie::Sync) {
-            return Ok(());
-        }
-        let mut dice = Dice(state.dice.next());
-        let file = state.file(self.node)?;
-        match fate {
-            Fate::Cut => return Err(cut()),
-            Fate::Failed(fault) => {
-                // What did not reach the disk now never will: its pages count as clean.
-                file.durable = file.found(Mood::Sectors, &mut dice).live;
-                file.pending.clear();
-                return Err(fault.into());
-            }
-            Fate::Done => {
-                for (at, bytes) in std::mem::take(&mut file.pending) {
-                    put(&mut file.durable, at, &bytes);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn freeze(&mut self) -> io::Result<()> {
-        let (mut state, fate) = self.disk.call(Call::Freeze)?;
-        match fate {
-            Fate::Failed(fault) => return Err(fault.into()),
-            Fate::Cut => return Err(cut()),
-            Fate::Done => state.file(self.node)?.frozen = true,
-        }
-        Ok(())
     }
 }
 
@@ -515,6 +469,20 @@ impl State {
         change.apply(&mut folder.live);
         folder.pending.push(change);
         Ok(())
+    }
+
+    /// Bytes under this node.
+    fn used(&self, node: u64) -> u64 {
+        match self.nodes.get(&node) {
+            Some(Node::File(file)) => file.room(),
+            Some(Node::Folder(folder)) => folder.live.values().map(|node| self.used(*node)).sum(),
+            None => 0,
+        }
+    }
+
+    /// Bytes that still fit.
+    fn room(&self) -> u64 {
+        self.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(self.used(ROOT)))
     }
 
     /// Removes all that is in a folder, one by one: a cut may find a part of it.

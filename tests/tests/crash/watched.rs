@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use nigh_storage::disk::cruel::CruelDisk;
-use nigh_storage::disk::{Appender, Disk};
+use nigh_storage::disk::{Appender, Disk, Space};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -69,6 +69,10 @@ impl Disk for Watched {
         self.looked().sync_dir(path)
     }
 
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        self.disk.space(path)
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
         self.disk.lock(path)
     }
@@ -80,6 +84,16 @@ struct WatchedFile {
 }
 
 impl Appender for WatchedFile {
+    fn reserve(&mut self, bytes: u64) -> io::Result<()> {
+        self.watched.looked();
+        self.file.reserve(bytes)
+    }
+
+    fn cut(&mut self, bytes: u64) -> io::Result<()> {
+        self.watched.looked();
+        self.file.cut(bytes)
+    }
+
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.watched.looked();
         self.file.append(bytes)

@@ -10,9 +10,27 @@ const SECTOR: usize = 512;
 pub(super) struct FileNode {
     pub(super) live: Vec<u8>,
     pub(super) durable: Vec<u8>,
-    pub(super) pending: Vec<(usize, Vec<u8>)>,
+    pub(super) pending: Vec<Deed>,
+    /// Room that the file has, whatever its length.
+    pub(super) reserved: u64,
     pub(super) frozen: bool,
     pub(super) mapped: Option<Bytes>,
+}
+
+/// What was done to a file since it was synced.
+#[derive(Clone)]
+pub(super) enum Deed {
+    Write(usize, Vec<u8>),
+    Cut(usize),
+}
+
+impl Deed {
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::Write(at, piece) => put(bytes, *at, piece),
+            Self::Cut(length) => bytes.truncate(*length),
+        }
+    }
 }
 
 #[derive(Clone, Default)]
@@ -66,14 +84,33 @@ impl FileNode {
     pub(super) fn write(&mut self, at: usize, bytes: &[u8]) {
         self.mapped = None;
         put(&mut self.live, at, bytes);
-        self.pending.push((at, bytes.to_vec()));
+        self.pending.push(Deed::Write(at, bytes.to_vec()));
+    }
+
+    pub(super) fn cut(&mut self, length: usize) {
+        self.mapped = None;
+        self.live.truncate(length);
+        self.reserved = length as u64;
+        self.pending.push(Deed::Cut(length));
+    }
+
+    /// What was done since the last sync is found from now on.
+    pub(super) fn sync(&mut self) {
+        for deed in std::mem::take(&mut self.pending) {
+            deed.apply(&mut self.durable);
+        }
+    }
+
+    /// Bytes that it takes of the disk.
+    pub(super) fn room(&self) -> u64 {
+        self.reserved.max(self.live.len() as u64)
     }
 
     pub(super) fn found(&self, mood: Mood, dice: &mut Dice) -> Self {
         let mut bytes = self.durable.clone();
         match mood {
             Mood::Nothing => {}
-            Mood::All => self.pending.iter().for_each(|(at, piece)| put(&mut bytes, *at, piece)),
+            Mood::All => self.pending.iter().for_each(|deed| deed.apply(&mut bytes)),
             Mood::Prefix => self.find_prefix(&mut bytes, dice),
             Mood::Sectors | Mood::Mixed => self.find_sectors(&mut bytes, dice),
         }
@@ -83,8 +120,9 @@ impl FileNode {
     /// Some writes, and the next one up to some byte.
     fn find_prefix(&self, bytes: &mut Vec<u8>, dice: &mut Dice) {
         let whole = dice.below(self.pending.len() as u64 + 1) as usize;
-        for (number, (at, piece)) in self.pending.iter().enumerate().take(whole + 1) {
-            let length = if number < whole { piece.len() } else { dice.below(piece.len() as u64) as usize };
+        self.pending[..whole].iter().for_each(|deed| deed.apply(bytes));
+        if let Some(Deed::Write(at, piece)) = self.pending.get(whole) {
+            let length = dice.below(piece.len() as u64) as usize;
             put(bytes, *at, &piece[..length]);
         }
     }
@@ -92,7 +130,11 @@ impl FileNode {
     /// Each sector as it was after some of the writes to it.
     fn find_sectors(&self, bytes: &mut Vec<u8>, dice: &mut Dice) {
         let mut writes: BTreeMap<usize, u64> = BTreeMap::new();
-        for (at, piece) in &self.pending {
+        let written = self.pending.iter().filter_map(|deed| match deed {
+            Deed::Write(at, piece) => Some((at, piece)),
+            Deed::Cut(_) => None,
+        });
+        for (at, piece) in written.clone() {
             sectors(*at, piece.len()).for_each(|sector| *writes.entry(sector).or_default() += 1);
         }
         // A file may have got its new length before its new data.
@@ -104,7 +146,7 @@ impl FileNode {
             }
         }
         writes.values_mut().for_each(|count| *count = dice.below(*count + 1));
-        for (at, piece) in &self.pending {
+        for (at, piece) in written {
             for sector in sectors(*at, piece.len()) {
                 let left = writes.get_mut(&sector).expect("every sector of a write was counted");
                 if *left > 0 {
@@ -113,6 +155,10 @@ impl FileNode {
                     put(bytes, from, &piece[from - at..to - at]);
                 }
             }
+        }
+        let was_cut = self.pending.iter().any(|deed| matches!(deed, Deed::Cut(_)));
+        if was_cut && dice.below(2) == 0 {
+            bytes.truncate(self.live.len());
         }
     }
 }

@@ -76,6 +76,39 @@ fn a_full_disk_writes_a_part() {
 }
 
 #[test]
+fn a_bounded_disk_fills_and_gives_room_back() {
+    let disk = CruelDisk::new();
+    disk.bound(Some(1000));
+    let mut file = disk.create(path("f")).unwrap();
+    file.append(&[1; 300]).unwrap();
+    file.reserve(600).unwrap();
+    assert_eq!(disk.space(path("")).unwrap(), Space { free: 400, total: 1000 });
+    assert_eq!(file.reserve(1001).unwrap_err().kind(), io::ErrorKind::StorageFull);
+    let mut other = disk.create(path("g")).unwrap();
+    assert_eq!(other.append(&[2; 500]).unwrap_err().kind(), io::ErrorKind::StorageFull);
+    assert_eq!((disk.length(path("g")).unwrap(), disk.used()), (400, 1000));
+    file.append(&[1; 300]).unwrap();
+    file.append(&[1; 1]).unwrap_err();
+    file.cut(100).unwrap();
+    disk.remove(path("g")).unwrap();
+    assert_eq!(disk.space(path("")).unwrap().free, 900);
+}
+
+#[test]
+fn a_cut_is_found_or_not_until_it_is_synced() {
+    let disk = CruelDisk::new();
+    let mut file = disk.create(path("f")).unwrap();
+    file.append(&[1; 1024]).unwrap();
+    file.sync().unwrap();
+    disk.sync_dir(path("")).unwrap();
+    file.cut(10).unwrap();
+    let lengths = || (0..100).map(|seed| disk.crash(seed).length(path("f")).unwrap()).collect::<HashSet<_>>();
+    assert_eq!(lengths(), HashSet::from([10, 1024]));
+    file.sync().unwrap();
+    assert_eq!(lengths(), HashSet::from([10]));
+}
+
+#[test]
 fn nothing_works_after_the_power_went() {
     let disk = CruelDisk::new();
     disk.cut_power_at(1);
