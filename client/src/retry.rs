@@ -32,7 +32,7 @@ impl Default for RetryPolicy {
         Self {
             attempts_max: 5,
             first_delay: Duration::from_millis(50),
-            delay_max: Duration::from_secs(5),
+            delay_max: Duration::from_secs(1),
             budget: 10.0,
             budget_per_success: 0.1,
         }
@@ -232,7 +232,7 @@ mod tests {
         let longest = |retry| policy.delay(retry, None, 1.0);
         assert_eq!(longest(0), Duration::from_millis(50));
         assert_eq!(longest(3), Duration::from_millis(400));
-        assert_eq!(longest(40), Duration::from_secs(5));
+        assert_eq!(longest(40), Duration::from_secs(1));
         assert_eq!(policy.delay(3, None, 0.0), Duration::ZERO);
         let mean: Duration = (0..1000).map(|_| policy.delay(3, None, fastrand::f64())).sum::<Duration>() / 1000;
         assert!((150..250).contains(&mean.as_millis()), "drawn evenly: {mean:?}");
