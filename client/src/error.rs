@@ -184,6 +184,7 @@ mod tests {
             (Code::Internal, false),
             (Code::DeadlineExceeded, false),
             (Code::FailedPrecondition, false),
+            (Code::Unknown, false),
         ] {
             assert_eq!(Error::from_status("here", &Status::new(code, "no")).is_retryable(), again, "{code:?}");
         }

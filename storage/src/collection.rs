@@ -7,6 +7,7 @@
 use crate::committer::{self, Pending, Queue};
 use crate::disk::Disk;
 use crate::error::{Error, Result, doing};
+use crate::heal::Health;
 use crate::ledger::{Ledger, Note, SourcePosition};
 use crate::manifest::Manifest;
 use crate::merge;
@@ -16,11 +17,12 @@ use crate::prepare::{LogForm, NewRow, Schema};
 use crate::schema::CollectionSpec;
 use crate::seal;
 use crate::snapshot::Snapshot;
+use crate::space::Watch;
 use crate::state::{Held, State};
 use crate::status::{SegmentStatus, Status};
 use crate::store::Options;
 use crate::upkeep::{Chores, Upkeep};
-use crate::wal::{Log, Record};
+use crate::wal::Log;
 use crate::write::{Durability, Write, WriteBatch, Written};
 use arc_swap::ArcSwap;
 use nigh_index::id::PointId;
@@ -53,6 +55,7 @@ pub(crate) struct Inner {
     pub(crate) folder: PathBuf,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) options: Options,
+    pub(crate) space: Arc<Watch>,
     pub(crate) schema: Arc<Schema>,
     pub(crate) queue: Queue,
     pub(crate) manifest: Mutex<Manifest>,
@@ -68,9 +71,9 @@ pub(crate) struct Inner {
     /// Versions that are kept.
     pub(crate) pins: Pins,
     published: ArcSwap<Snapshot>,
-    log: Mutex<Log>,
-    next_segment: AtomicU64,
-    poison: Mutex<Option<String>>,
+    pub(crate) log: Mutex<Log>,
+    pub(crate) next_segment: AtomicU64,
+    pub(crate) health: Health,
     pub(crate) chores: Chores,
     born: Instant,
     /// Milliseconds after `born` of the last write.
@@ -89,8 +92,8 @@ impl Inner {
     pub(crate) fn new(
         name: String,
         folder: PathBuf,
-        disk: Arc<dyn Disk>,
         options: Options,
+        space: Arc<Watch>,
         manifest: Manifest,
         state: State,
         log: Log,
@@ -98,8 +101,9 @@ impl Inner {
         Self {
             name,
             folder,
-            disk,
+            disk: space.disk().clone(),
             options,
+            space,
             schema: state.schema.clone(),
             queue: Queue::default(),
             next_segment: AtomicU64::new(manifest.next_segment),
@@ -113,7 +117,7 @@ impl Inner {
             merging: Mutex::new(()),
             pins: Pins::default(),
             log: Mutex::new(log),
-            poison: Mutex::new(None),
+            health: Health::default(),
             chores: Chores::default(),
             born: Instant::now(),
             written: AtomicU64::new(0),
@@ -149,78 +153,19 @@ impl Inner {
         }
     }
 
-    /// Appends a group, and syncs it where that was asked for.
-    pub(crate) fn log_group(&self, records: &[Record], sync: bool) -> Result<()> {
-        let mut log = self.log.lock();
-        log.append(records)?;
-        if sync {
-            log.sync()?;
-            self.counters.syncs.fetch_add(1, Ordering::Relaxed);
-            if let Some(last) = records.last() {
-                let seq = last.first_seq + u64::from(last.ops) - 1;
-                self.counters.durable_seq.fetch_max(seq, Ordering::Relaxed);
-            }
-        }
-        Ok(())
-    }
-
-    /// Syncs what was logged without a sync; a failure poisons the collection.
-    pub(crate) fn sync_log(&self) -> Result<()> {
-        let seq = self.snapshot().seq;
-        let synced = self.log.lock().sync();
-        match &synced {
-            Ok(()) => {
-                self.counters.syncs.fetch_add(1, Ordering::Relaxed);
-                self.counters.durable_seq.fetch_max(seq, Ordering::Relaxed);
-            }
-            Err(err) => {
-                self.poison(err);
-            }
-        }
-        synced
-    }
-
-    /// Marks what was synced (see [`crate::wal`]).
-    pub(crate) fn mark_log(&self) {
-        if self.poisoned().is_none()
-            && let Err(err) = self.log.lock().mark()
-        {
-            self.poison(&err);
-        }
-    }
-
     pub(crate) fn cut_log(&self, seq: u64) {
         if let Err(err) = self.log.lock().cut_before(seq) {
             tracing::warn!(collection = self.name, %err, "the log could not be cut");
         }
     }
 
-    /// Saves the manifest. When that fails nobody knows which one a crash would find: the collection
-    /// is poisoned, and both the old and the new files stay.
-    pub(crate) fn save_manifest(&self, current: &mut Manifest, mut next: Manifest) -> Result<()> {
-        next.next_segment = self.next_segment.load(Ordering::Relaxed);
-        if let Err(err) = next.save(&*self.disk, &self.folder) {
-            self.poison(&err);
-            return Err(err);
-        }
-        *current = next;
-        Ok(())
-    }
-
     pub(crate) fn new_segment_number(&self) -> u64 {
         self.next_segment.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// From now on no write is taken; gives the reason that callers hear.
-    pub(crate) fn poison(&self, err: &Error) -> String {
-        tracing::error!(collection = self.name, %err, "a write failed: no more writes until the collection is reopened");
-        let mut poison = self.poison.lock();
-        poison.get_or_insert_with(|| format!("{err}; whether the write is kept is not known")).clone()
-    }
-
-    pub(crate) fn poisoned(&self) -> Option<Error> {
-        let why = self.poison.lock().clone()?;
-        Some(Error::Poisoned { name: self.name.clone(), why })
+    /// Why writes are refused, where they are.
+    fn refuses(&self) -> Option<Error> {
+        self.poisoned().or_else(|| self.space.admit_write().err())
     }
 
     /// For how long nobody has written.
@@ -267,22 +212,20 @@ impl Collection {
     }
 
     /// As [`Self::write`], without waiting: `done` is called from the writer's thread, so it must
-    /// not block. A full queue, a poisoned collection and a malformed batch are told at once.
+    /// not block. A full queue and a malformed batch are told at once.
     pub fn submit(&self, ops: Vec<Write>, durability: Durability, done: Done) -> Result<()> {
         self.submit_batch(ops.into(), durability, done)
     }
 
     /// As [`Self::submit`], with what goes beside the operations.
     pub fn submit_batch(&self, batch: WriteBatch, durability: Durability, done: Done) -> Result<()> {
-        if let Some(err) = self.inner.poisoned() {
-            return Err(err);
-        }
         self.leave_room()?;
+        let gives_back = batch.ops.iter().all(|op| matches!(op, Write::Delete(_)));
         let batch = self.inner.schema.batch(batch)?;
         if let LogForm::Encoded(payload) = &batch.log {
             committer::check_record(payload.len(), self.inner.options.record_bytes_max)?;
         }
-        self.push(Pending { batch, durability, done })
+        self.push(Pending { batch, durability, gives_back, done })
     }
 
     fn push(&self, pending: Pending) -> Result<()> {
@@ -359,7 +302,7 @@ impl Collection {
             upkeep: self.inner.chores.name(),
             tasks: self.inner.chores.tasks(),
             upkeep_failed: self.inner.chores.failed(),
-            refuses_writes: self.inner.poisoned().map(|err| err.to_string()),
+            refuses_writes: self.inner.refuses().map(|err| err.to_string()),
             batches: counters.batches.load(Ordering::Relaxed),
             syncs: counters.syncs.load(Ordering::Relaxed),
         }

@@ -4,8 +4,8 @@
 //! queue -> fold (filters resolved, rows made) -> log append -> log sync -> apply -> publish -> acknowledge
 //! ```
 //!
-//! Visible after durable, acknowledged after visible: who was acknowledged reads its own write. A
-//! failed append or sync poisons the collection, for nobody knows what of it reached the disk.
+//! Visible after durable, acknowledged after visible: who was acknowledged reads its own write. What
+//! becomes of a group that could not be logged is told in [`crate::heal`].
 
 #[cfg(test)]
 mod tests;
@@ -14,6 +14,7 @@ use crate::collection::{Done, Inner};
 use crate::error::{Error, Result};
 use crate::expiry::SWEEP_POINTS_MAX;
 use crate::fold::{Fold, Folded};
+use crate::heal::told_too;
 use crate::ledger::{Draft, Note, Outcome};
 use crate::op;
 use crate::prepare::{Batch, LogForm, Schema, Step};
@@ -43,6 +44,8 @@ const RETRY_MS: u64 = 50;
 pub(crate) struct Pending {
     pub(crate) batch: Batch,
     pub(crate) durability: Durability,
+    /// Whether it only deletes: it is taken on a full disk.
+    pub(crate) gives_back: bool,
     pub(crate) done: Done,
 }
 
@@ -132,9 +135,10 @@ pub(crate) fn run(inner: &Inner) {
     let mut unsynced = false;
     let mut sweep = Sweep { due: Instant::now() };
     while let Some(group) = inner.queue.next_group(sweep.rest(inner, unsynced)) {
+        // Whoever was acknowledged without a sync waits for it, and so does what has to heal.
+        let healed = inner.heal();
         unsynced = match group.is_empty() {
-            true if unsynced => inner.sync_log().is_err() && inner.poisoned().is_none(),
-            true => false,
+            true => unsynced && (healed.is_err() || inner.sync_log().is_err()),
             false => commit(inner, group, unsynced),
         };
         if let Some(pending) = sweep.next(inner) {
@@ -145,10 +149,8 @@ pub(crate) fn run(inner: &Inner) {
         }
     }
     // The mark behind the last records is made durable too.
-    if inner.poisoned().is_none()
-        && let Err(err) = inner.sync_log()
-    {
-        tracing::error!(collection = inner.name, %err, "the log could not be synced at the end");
+    if inner.heal_now().and_then(|()| inner.sync_log()).is_err() {
+        tracing::error!(collection = inner.name, "the log could not be synced at the end");
     }
 }
 
@@ -161,11 +163,11 @@ struct Sweep {
 impl Sweep {
     /// How long the writer may rest; `None`: until somebody comes.
     fn rest(&self, inner: &Inner, unsynced: bool) -> Option<Duration> {
-        if unsynced {
-            return Some(SYNC_AFTER);
-        }
-        let sweeps = inner.options.background && inner.poisoned().is_none() && inner.snapshot().may_expire();
-        sweeps.then(|| self.due.saturating_duration_since(Instant::now()))
+        let now = Instant::now();
+        let heals = inner.health.next_try();
+        let sweeps = inner.options.background && heals.is_none() && inner.snapshot().may_expire();
+        let due = heals.or(sweeps.then_some(self.due)).map(|at| at.saturating_duration_since(now));
+        [due, unsynced.then_some(SYNC_AFTER)].into_iter().flatten().min()
     }
 
     fn next(&mut self, inner: &Inner) -> Option<Pending> {
@@ -183,7 +185,7 @@ impl Sweep {
 impl Pending {
     /// A batch that deletes what is expired.
     pub(crate) fn sweep(done: Done) -> Self {
-        Self { batch: Schema::sweep(SWEEP_POINTS_MAX), durability: Durability::Logged, done }
+        Self { batch: Schema::sweep(SWEEP_POINTS_MAX), durability: Durability::Logged, gives_back: true, done }
     }
 }
 
@@ -196,12 +198,13 @@ struct Taken {
 /// Commits a group; whether something of the log is still unsynced.
 fn commit(inner: &Inner, group: Vec<Pending>, unsynced: bool) -> bool {
     if let Some(err) = inner.poisoned() {
-        let why = err.to_string();
         for pending in group {
-            (pending.done)(Err(Error::Poisoned { name: inner.name.clone(), why: why.clone() }));
+            (pending.done)(Err(told_too(&err, &inner.name)));
         }
         return unsynced;
     }
+    let full = inner.space.admit_write().err();
+    let mut gives_back = true;
     let base = inner.snapshot();
     let mut fold = Fold::new(&inner.schema, &base);
     let mut draft = Draft::new(&inner.ledger);
@@ -211,7 +214,12 @@ fn commit(inner: &Inner, group: Vec<Pending>, unsynced: bool) -> bool {
     let mut records = Vec::with_capacity(group.len());
     let mut taken = Vec::with_capacity(group.len());
     let mut durable = false;
-    for Pending { batch, durability, done } in group {
+    for Pending { batch, durability, gives_back: deletes, done } in group {
+        if let Some(err) = full.as_ref().filter(|_| !deletes) {
+            done(Err(told_too(err, &inner.name)));
+            continue;
+        }
+        gives_back &= deletes;
         let place = Record { first_seq: seq + 1, ops: batch.steps.len() as u32, time_ms, payload: Bytes::new() };
         let (outcome, duplicate) = match take(&mut fold, &mut draft, batch, place, inner.options.record_bytes_max) {
             Err(err) => {
@@ -234,15 +242,14 @@ fn commit(inner: &Inner, group: Vec<Pending>, unsynced: bool) -> bool {
     }
     let changes = fold.into_changes();
     let logged = match records.is_empty() {
-        false => inner.log_group(&records, durable),
+        false => inner.log_group(&records, durable, gives_back),
         // What was applied before may still wait for its sync.
         true if durable && unsynced => inner.sync_log(),
         true => Ok(()),
     };
     if let Err(err) = logged {
-        let why = inner.poison(&err);
         for one in taken {
-            (one.done)(Err(Error::Poisoned { name: inner.name.clone(), why: why.clone() }));
+            (one.done)(Err(told_too(&err, &inner.name)));
         }
         return unsynced;
     }

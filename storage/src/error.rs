@@ -61,8 +61,27 @@ pub enum Error {
         /// A good time to wait.
         retry_ms: u64,
     },
-    /// The collection takes no writes until it is reopened (a write or sync failed).
-    #[error("collection `{name}` takes no writes until it is reopened: {why}")]
+    /// The disk is too full for this: nothing of it was kept, and it can be tried again when there
+    /// is room.
+    #[error("no room at {}: {free} bytes are free, {needed} are needed; nothing of it was kept", path.display())]
+    NoSpace {
+        /// Where there should be room.
+        path: PathBuf,
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that would have to be.
+        needed: u64,
+    },
+    /// The disk failed while the write was under way: it may be kept, whole, or not at all.
+    #[error("whether the write to `{name}` is kept is not known: {why}")]
+    Unknown {
+        /// The collection.
+        name: String,
+        /// What failed.
+        why: String,
+    },
+    /// A write or sync failed before, and the collection has not healed yet: nothing was written.
+    #[error("collection `{name}` takes no writes until its disk answers again: {why}")]
     Poisoned {
         /// The collection.
         name: String,

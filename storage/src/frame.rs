@@ -201,19 +201,39 @@ pub fn write_small(disk: &dyn Disk, path: &Path, kind: Kind, body: &[u8]) -> Res
 
 /// Replaces a file whole: a crash finds the old one or the new one.
 pub fn replace(disk: &dyn Disk, path: &Path, kind: Kind, body: &[u8]) -> Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".tmp");
-    let written = path.with_file_name(name);
+    write_beside(disk, path, kind, body)?;
+    put_in_place(disk, path)
+}
+
+/// The first half of [`replace`]: where it fails, nothing has changed.
+pub(crate) fn write_beside(disk: &dyn Disk, path: &Path, kind: Kind, body: &[u8]) -> Result<()> {
+    let written = beside(path);
     // One that a crash left behind.
     match disk.remove(&written) {
         Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(doing("remove", &written)(err)),
         _ => {}
     }
-    write_small(disk, &written, kind, body)?;
+    let info = write_small(disk, &written, kind, body);
+    if info.is_err() {
+        // It may take the last room of a full disk. What cannot be removed is removed the next time.
+        let _ = disk.remove(&written);
+    }
+    info.map(|_| ())
+}
+
+/// The second half of [`replace`]: where it fails, nobody knows which one a crash would find.
+pub(crate) fn put_in_place(disk: &dyn Disk, path: &Path) -> Result<()> {
+    let written = beside(path);
     disk.rename(&written, path).map_err(doing("rename", &written))?;
     // Until the folder is synced a crash may bring the old file back.
     let folder = path.parent().unwrap_or(Path::new(""));
     disk.sync_dir(folder).map_err(doing("sync", folder))
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".tmp");
+    path.with_file_name(name)
 }
 
 /// The body of a file that is replaced whole, checked; what was read stays read. Its folder is

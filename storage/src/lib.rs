@@ -31,11 +31,13 @@ pub mod write;
 
 mod committer;
 mod fold;
+mod heal;
 mod live;
 mod merge;
 mod pace;
 mod recover;
 mod seal;
 mod segment;
+mod space;
 mod state;
 mod upkeep;

@@ -94,9 +94,20 @@ impl Manifest {
 
     /// Replaces the manifest of this folder, durably: a crash finds the old one or this one.
     pub fn save(&self, disk: &dyn Disk, dir: &Path) -> Result<()> {
+        self.write_beside(disk, dir)?;
+        Self::put_in_place(disk, dir)
+    }
+
+    /// The first half of a save: where it fails, nothing has changed.
+    pub(crate) fn write_beside(&self, disk: &dyn Disk, dir: &Path) -> Result<()> {
         let path = dir.join(FILE_NAME);
         let body = serde_json::to_vec(self).map_err(|err| Error::corrupt(&path, HEADER_BYTES, err.to_string()))?;
-        frame::replace(disk, &path, Kind::Manifest, &body)
+        frame::write_beside(disk, &path, Kind::Manifest, &body)
+    }
+
+    /// The second half: where it fails, nobody knows which manifest a crash would find.
+    pub(crate) fn put_in_place(disk: &dyn Disk, dir: &Path) -> Result<()> {
+        frame::put_in_place(disk, &dir.join(FILE_NAME))
     }
 
     /// What a reader may rely on: numbers are unique and used up, names stay in their folder.

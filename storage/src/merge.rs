@@ -63,10 +63,16 @@ pub(crate) fn merge(inner: &Inner, idle: Duration, reason: &str) -> Result<bool>
     let parts = inputs.iter().map(|(segment, _)| &**segment as &dyn Part);
     let kept: Vec<Kept<'_, dyn Part + '_>> = parts.zip(&rows).map(|(part, rows)| Kept { part, rows }).collect();
     let rows_of = Rows::new(&kept);
+    let gives_back: u64 = inputs.iter().map(|(segment, _)| segment.bytes()).sum();
+    let share = |(segment, rows): (&Input, &Vec<Row>)| {
+        segment.0.bytes().saturating_mul(rows.len() as u64) / u64::from(segment.0.rows().max(1))
+    };
+    inner.space.admit_merge(inputs.iter().zip(&rows).map(share).sum(), gives_back)?;
     let number = inner.new_segment_number();
     let mut built = None;
     if rows_of.len() > 0 {
-        let Some(entry) = inner.builder(&running.task).build(number, &rows_of)? else { return Ok(false) };
+        let entry = inner.builder(&running.task).build(number, &rows_of).map_err(|err| inner.explained(err))?;
+        let Some(entry) = entry else { return Ok(false) };
         let segment = Segment::open(&*inner.disk, &inner.folder, &inner.schema.spec, &entry)?;
         built = Some((entry, Arc::new(segment)));
     }

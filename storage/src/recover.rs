@@ -14,6 +14,7 @@ use crate::schema::CollectionSpec;
 use crate::seal::load_dead;
 use crate::segment::Segment;
 use crate::snapshot::Snapshot;
+use crate::space::Watch;
 use crate::state::{Entry, Held, State};
 use crate::store::Options;
 use crate::wal::{self, Log, Record};
@@ -51,7 +52,8 @@ pub(crate) fn create(disk: &dyn Disk, folder: &Path, collection: Uuid, spec: Col
 }
 
 /// Opens a collection.
-pub(crate) fn open(disk: Arc<dyn Disk>, folder: &Path, name: &str, options: Options) -> Result<Inner> {
+pub(crate) fn open(folder: &Path, name: &str, options: Options, space: Arc<Watch>) -> Result<Inner> {
+    let disk = space.disk().clone();
     let manifest = Manifest::load(&*disk, folder)?;
     let pins = Pins::load(&*disk, folder)?;
     remove_rubbish(&*disk, folder, &manifest, &pins)?;
@@ -67,7 +69,7 @@ pub(crate) fn open(disk: Arc<dyn Disk>, folder: &Path, name: &str, options: Opti
     let replayed_to = replay(&*disk, folder, &manifest, &mut state, &mut ledger)?;
     state.seq = state.seq.max(replayed_to);
     let log = Log::start(disk.clone(), log_folder(folder), state.seq + 1, options.log_file_bytes)?;
-    let mut inner = Inner::new(name.to_owned(), folder.to_owned(), disk, options, manifest, state, log);
+    let mut inner = Inner::new(name.to_owned(), folder.to_owned(), options, space, manifest, state, log);
     (inner.pins, inner.ledger) = (pins, ledger.into());
     Ok(inner)
 }

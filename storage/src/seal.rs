@@ -88,10 +88,13 @@ fn build_and_install(inner: &Inner, frozen: &Frozen, task: &Task) -> Result<bool
     let parts = frozen.parts.iter().map(|(held, _)| held.part());
     let kept: Vec<Kept<'_, dyn Part + '_>> = parts.zip(&rows).map(|(part, rows)| Kept { part, rows }).collect();
     let rows_of = Rows::new(&kept);
+    let bytes: u64 = frozen.parts.iter().map(|(held, _)| held.part().bytes()).sum();
+    inner.space.admit_seal(bytes.saturating_add(bytes / 2))?;
     let number = inner.new_segment_number();
     let mut built = None;
     if rows_of.len() > 0 {
-        let Some(entry) = inner.builder(task).build(number, &rows_of)? else { return Ok(false) };
+        let entry = inner.builder(task).build(number, &rows_of).map_err(|err| inner.explained(err))?;
+        let Some(entry) = entry else { return Ok(false) };
         let segment = Segment::open(&*inner.disk, &inner.folder, &inner.schema.spec, &entry)?;
         built = Some((entry, Arc::new(segment)));
     }

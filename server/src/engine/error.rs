@@ -52,13 +52,22 @@ pub enum Error {
         /// A good time to wait.
         retry_ms: u64,
     },
-    /// The disk has no room left.
-    #[error("the disk is full; the collection takes no writes until there is room and it is reopened")]
-    DiskFull,
-    /// A write failed before: none is taken until the collection is reopened.
+    /// The disk has too little room; nothing was kept, and deletes and drops are still taken.
+    #[error("the disk is full: {free} bytes are free, {needed} are needed; nothing of it was kept")]
+    DiskFull {
+        /// Bytes that are free where the data lies.
+        free: u64,
+        /// Bytes that would have to be.
+        needed: u64,
+    },
+    /// The disk failed while the write was under way.
     #[error(
-        "collection `{0}` takes no writes until it is reopened: a write or a sync failed; the server's log says why"
+        "whether the write to collection `{0}` is kept is not known: the disk failed meanwhile; \
+         the server's log says how"
     )]
+    Unknown(String),
+    /// The disk failed before, and does not answer yet.
+    #[error("collection `{0}` takes no writes until its disk answers again; the server's log says what failed")]
     Poisoned(String),
     /// The collection's files cannot be trusted.
     #[error("collection `{0}` is quarantined; the server's log says why")]
@@ -108,6 +117,8 @@ impl From<nigh_storage::error::Error> for Error {
             Storage::Exists { .. } | Storage::Taken { .. } => Self::Exists(err.to_string()),
             Storage::Full { what, got, limit, retry_ms } => Self::Full { what, got, limit, retry_ms },
             Storage::Poisoned { name, .. } => Self::Poisoned(name),
+            Storage::Unknown { name, .. } => Self::Unknown(name),
+            Storage::NoSpace { free, needed, .. } => Self::DiskFull { free, needed },
             Storage::Quarantined { name, .. } => Self::Quarantined(name),
             Storage::Opening { .. } | Storage::Closed { .. } => Self::Unavailable(err.to_string()),
             Storage::Corrupt { .. } | Storage::Newer { .. } => {
@@ -117,7 +128,7 @@ impl From<nigh_storage::error::Error> for Error {
             Storage::Io { ref source, .. } => {
                 tracing::error!(%err, "a request met an error of the disk");
                 match source.kind() {
-                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull,
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { free: 0, needed: 1 },
                     _ => Self::Internal("the disk or the operating system failed"),
                 }
             }
@@ -147,6 +158,8 @@ mod tests {
             Storage::corrupt("/secret/ids", 7, "why"),
             Storage::Newer { path: "/secret".into(), got: 9, known: 1 },
             Storage::Poisoned { name: "c".into(), why: "could not sync /secret".into() },
+            Storage::Unknown { name: "c".into(), why: "could not sync /secret".into() },
+            Storage::NoSpace { path: "/secret".into(), free: 1, needed: 2 },
             Storage::Quarantined { name: "c".into(), why: "/secret is corrupt".into() },
             Storage::Locked { path: "/secret".into() },
             io(io::ErrorKind::StorageFull),
@@ -155,6 +168,6 @@ mod tests {
             let text = Error::from(err).to_string();
             assert!(!text.contains("secret"), "{text}");
         }
-        assert!(matches!(Error::from(io(io::ErrorKind::StorageFull)), Error::DiskFull));
+        assert!(matches!(Error::from(io(io::ErrorKind::StorageFull)), Error::DiskFull { .. }));
     }
 }

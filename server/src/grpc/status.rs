@@ -11,13 +11,24 @@ pub(super) fn of(err: &Error) -> Status {
     if let Error::Invalid { field, value, limit } = err {
         details.add_bad_request_violation(field.clone(), format!("{value}; {limit}"));
     }
-    if let Error::Full { retry_ms, .. } = err {
-        details.set_retry_info(Some(Duration::from_millis(*retry_ms)));
+    if let Some(retry_ms) = retry_ms(err) {
+        details.set_retry_info(Some(Duration::from_millis(retry_ms)));
     }
     if details.has_bad_request_violations() || details.retry_info().is_some() {
         return Status::with_error_details(code(err), err.to_string(), details);
     }
     Status::new(code(err), err.to_string())
+}
+
+/// After which time it may go through, where that is known.
+fn retry_ms(err: &Error) -> Option<u64> {
+    match err {
+        Error::Full { retry_ms, .. } => Some(*retry_ms),
+        // Room comes back when somebody deletes something; a disk that failed is tried ten times a second at first.
+        Error::DiskFull { .. } => Some(1000),
+        Error::Poisoned(_) => Some(200),
+        _ => None,
+    }
 }
 
 /// The code of an error.
@@ -26,10 +37,11 @@ pub(super) fn code(err: &Error) -> Code {
         Error::Invalid { .. } => Code::InvalidArgument,
         Error::Missing { .. } => Code::NotFound,
         Error::Exists(_) => Code::AlreadyExists,
-        Error::Full { .. } | Error::DiskFull => Code::ResourceExhausted,
-        Error::Condition { .. } | Error::Poisoned(_) => Code::FailedPrecondition,
+        Error::Full { .. } | Error::DiskFull { .. } => Code::ResourceExhausted,
+        Error::Condition { .. } => Code::FailedPrecondition,
+        Error::Unknown(_) => Code::Unknown,
         Error::Quarantined(_) | Error::Corrupt => Code::DataLoss,
-        Error::Unavailable(_) => Code::Unavailable,
+        Error::Unavailable(_) | Error::Poisoned(_) => Code::Unavailable,
         Error::Late(_) => Code::DeadlineExceeded,
         Error::Gone => Code::Cancelled,
         Error::Internal(_) => Code::Internal,

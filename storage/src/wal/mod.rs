@@ -23,7 +23,9 @@
 //! synced. Whoever opens the log begins a new file, with a copy of those records at the end of the
 //! last one that are not known to be on disk. So dead bytes behind a torn record cannot come to
 //! life; and what was read from the page cache after a sync had failed cannot vanish later, from
-//! under operations that were acknowledged since.
+//! under operations that were acknowledged since. The same is done while the log is open, after an
+//! append or a sync of it failed: the file is broken off, and the log goes on in a new one. So from
+//! the operation on with which a file begins, no file before it counts.
 //!
 //! Reading, the first record that does not hold is
 //! - the end of the log, in the last file, if no record behind it says it was synced;

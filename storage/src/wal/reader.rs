@@ -39,13 +39,19 @@ pub fn replay(
     let mut next_seq = starts[first];
     let mut torn_bytes = 0;
     let mut behind = (file_path(dir, next_seq), HEADER_BYTES);
-    for start in &starts[first..] {
+    for (at, start) in starts.iter().enumerate().skip(first) {
+        // A file that was broken off may hold operations that were refused, or never told of: from
+        // where the next file begins, that one alone counts.
+        let next_start = starts.get(at + 1).copied().unwrap_or(u64::MAX);
         if *start > next_seq {
             return Err(missing(&behind.0, behind.1, next_seq, *start));
         }
         let file = LogFile::open(disk, dir, *start)?;
         let end = file.records(&mut |framed| {
             let (begin, end) = (framed.record.first_seq, framed.record.end_seq());
+            if begin >= next_start {
+                return Ok(());
+            }
             // Copies of what the file before holds, or operations that the segments hold.
             let wanted_from = next_seq.max(from_seq);
             if end <= wanted_from {

@@ -176,7 +176,7 @@ fn a_log_without_its_syncs_would_be_found_out() {
 /// The disk fails at each call in turn; the log is opened again without a restart of the machine,
 /// when what failed to be synced can still be read, but is not on disk and never will be.
 #[test]
-fn a_failed_call_poisons_and_a_new_log_stands_on_disk() {
+fn after_a_failed_call_a_new_log_stands_on_disk() {
     for fault in [Fault::Io, Fault::NoSpace] {
         for script in SCRIPTS {
             for call in 0.. {
@@ -199,6 +199,92 @@ fn a_failed_call_poisons_and_a_new_log_stands_on_disk() {
     }
 }
 
+/// As [`live`], with one log through all of it: what failed is refused or abandoned, and the log goes
+/// on in a new file as soon as the disk lets it.
+fn endure(disk: &Arc<CruelDisk>, notes: &mut Notes, steps: &[u8]) -> std::result::Result<u64, String> {
+    let mut log = open(disk, notes)?;
+    let mut failures = 0;
+    for step in steps {
+        let first_seq = notes.next_seq();
+        let synced = match step % 8 {
+            0..=3 => {
+                let group = notes.group(1 + u32::from(step / 8 % 3), usize::from(*step) * 3);
+                let appended = log.append(&group);
+                appended.and_then(|()| if step % 8 < 2 { log.sync().map(|()| true) } else { Ok(false) })
+            }
+            _ => log.sync().map(|()| true),
+        };
+        match synced {
+            Ok(true) => notes.synced = notes.next_seq() - 1,
+            Ok(false) => {}
+            Err(_) => {
+                failures += 1;
+                notes.history.retain(|record| record.first_seq < first_seq);
+            }
+        }
+        for tries in 0.. {
+            if log.broken().is_none() {
+                break;
+            }
+            log.abandon(first_seq);
+            match log.renew() {
+                Ok(renewed) => {
+                    assert!(renewed);
+                    notes.synced = notes.next_seq() - 1;
+                }
+                Err(err) if tries > 20 => return Err(err.to_string()),
+                Err(_) => {}
+            }
+        }
+    }
+    Ok(failures)
+}
+
+/// What was refused or abandoned is not there, what was synced is, and nobody reopened anything.
+#[test]
+fn a_log_goes_on_in_a_new_file_after_any_failed_calls() {
+    let mut failed = 0;
+    for fault in [Fault::Io, Fault::NoSpace] {
+        for script in SCRIPTS {
+            for (call, faults) in (0..40).flat_map(|call| [(call, 1), (call, 2), (call, 5)]) {
+                let disk = Arc::new(empty());
+                let mut notes = Notes::default();
+                drop(open(&disk, &mut notes).unwrap());
+                // From the first call behind the opening on.
+                let opening = 5;
+                (0..faults).for_each(|more| disk.fail_at(opening + call + more, fault));
+                let context = |why: String| format!("{faults} {fault:?} at call {call} of {script:?}: {why}");
+                failed += endure(&disk, &mut notes, script).map_err(context).unwrap();
+                disk.heal();
+                check(&disk, &notes).map_err(context).unwrap();
+                for seed in 0..10 {
+                    check(&disk.crash(seed), &notes).map_err(context).unwrap();
+                }
+            }
+        }
+    }
+    assert!(failed > 500, "{failed} failures");
+}
+
+#[test]
+fn a_full_disk_refuses_before_anything_is_written() {
+    let disk = Arc::new(empty());
+    let mut notes = Notes::default();
+    let mut log = open(&disk, &mut notes).unwrap();
+    log.append(&notes.group(1, 100)).unwrap();
+    disk.bound(Some(disk.used()));
+    let before = notes.history.clone();
+    let group = notes.group(1, 40_000);
+    assert!(matches!(log.append(&group), Err(Error::Io { .. })));
+    assert_eq!(log.broken(), None, "the file goes on");
+    notes.history = before;
+    log.append(&notes.group(1, 100)).expect("what was reserved is enough for this");
+    disk.bound(None);
+    log.append(&notes.group(1, 40_000)).unwrap();
+    log.sync().unwrap();
+    assert_eq!(check(&disk.crash(1), &notes).unwrap(), notes.history);
+}
+
 #[test]
 fn a_log_that_failed_takes_nothing_more() {
     let disk = Arc::new(empty());
@@ -206,7 +292,7 @@ fn a_log_that_failed_takes_nothing_more() {
     let mut log = open(&disk, &mut notes).unwrap();
     log.append(&notes.group(2, 100)).unwrap();
     disk.fail_at(0, Fault::Io);
-    assert!(matches!(log.sync(), Err(Error::Io { .. })));
+    assert!(matches!(log.sync(), Err(Error::Unknown { .. })));
     assert!(matches!(log.sync(), Err(Error::Poisoned { .. })), "a sync is never tried again");
     assert!(matches!(log.append(&notes.group(1, 100)), Err(Error::Poisoned { .. })));
 }

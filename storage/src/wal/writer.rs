@@ -4,7 +4,7 @@ use super::reader::{LogFile, file_path, file_starts};
 use super::record::{self, PAYLOAD_BYTES_MAX, Record};
 use crate::disk::{Appender, Disk};
 use crate::error::{Error, Result, doing};
-use crate::frame::{self, Kind};
+use crate::frame::{self, HEADER_BYTES, Kind};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,11 +12,18 @@ use uuid::Uuid;
 
 /// A new file's records are written in pieces of about this many bytes.
 const PIECE_BYTES: usize = 4 << 20;
+/// So much may wait for a sync; then one is due, whoever asked for it. It is held in memory too.
+const UNSYNCED_BYTES_MAX: u64 = 8 << 20;
+/// A file reserves as much again as it holds, within these bounds: an empty collection takes next
+/// to nothing, and a busy one asks the file system rarely.
+const RESERVE_BYTES: std::ops::RangeInclusive<u64> = 16 << 10..=16 << 20;
 
 /// A log that is open for writing.
 ///
-/// After an error of `append` or `sync` nobody knows what is on disk. The log takes nothing more,
-/// and no sync is tried again: it could succeed without meaning anything.
+/// Room is reserved before anything is written, so that a full disk refuses a group of which nothing
+/// was written. After an error of an append, a sync or a name the file is **broken off**: nothing
+/// more is written to it, and no sync of it is tried again, for it could succeed without meaning
+/// anything. [`Self::renew`] goes on in a new file.
 pub struct Log {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
@@ -28,8 +35,13 @@ pub struct Log {
     synced_upto: u64,
     /// The `synced_upto` of the last mark, or of a record behind what it speaks of.
     marked_upto: u64,
+    /// Whether something was written since the last sync.
     unsynced: bool,
-    poisoned: Option<String>,
+    /// The records that no sync has covered, with which a new file would have to begin. They are
+    /// kept here because after a failed sync nobody can say what reading them back would prove.
+    tail: Vec<Record>,
+    tail_bytes: u64,
+    broken: Option<String>,
     buffer: Vec<u8>,
 }
 
@@ -39,6 +51,7 @@ struct Current {
     file: Box<dyn Appender>,
     first_seq: u64,
     bytes: u64,
+    reserved: u64,
     salt: u64,
     link: u32,
 }
@@ -54,7 +67,7 @@ impl Log {
             None => Vec::new(),
         };
         let first_seq = tail.first().map_or(next_seq, |record| record.first_seq);
-        let current = Current::create(&*disk, &dir, first_seq, &tail)?;
+        let current = Unnamed::write(&*disk, &dir, first_seq, &tail)?.name(&*disk, &dir)?;
         // What was renamed over, if there was one, held no record, or the same ones.
         starts.retain(|start| *start != first_seq);
         let length = |start: &u64| {
@@ -73,25 +86,93 @@ impl Log {
             synced_upto,
             marked_upto: synced_upto,
             unsynced: false,
-            poisoned: None,
+            tail: Vec::new(),
+            tail_bytes: 0,
+            broken: None,
             buffer: Vec::new(),
         })
     }
 
     /// Appends a group, in one write. Its records follow each other and what was written before.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unknown`] where the group may be on disk or not; after every other error it is not,
+    /// and never will be.
     pub fn append(&mut self, group: &[Record]) -> Result<()> {
         self.check_group(group)?;
-        self.or_poison(|log| {
-            if log.current.bytes >= log.file_bytes_max {
-                log.roll()?;
-            }
-            log.write(group)
-        })
+        self.check_whole()?;
+        if self.current.bytes >= self.file_bytes_max {
+            self.roll()?;
+        }
+        self.write(group)?;
+        self.next_seq = group.last().map_or(self.next_seq, Record::end_seq);
+        self.tail.extend_from_slice(group);
+        self.tail_bytes += self.buffer.len() as u64;
+        if self.buffer.capacity() > 2 * PIECE_BYTES {
+            self.buffer = Vec::new();
+        }
+        if self.tail_bytes > UNSYNCED_BYTES_MAX {
+            self.sync()?;
+        }
+        Ok(())
     }
 
     /// Makes what was appended durable.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unknown`] where nobody knows what of it is.
     pub fn sync(&mut self) -> Result<()> {
-        self.or_poison(Self::sync_current)
+        self.check_whole()?;
+        if self.unsynced {
+            let synced = self.current.file.sync().map_err(doing("sync", &self.current.path));
+            synced.map_err(|err| self.break_off(&err))?;
+            self.all_is_synced();
+        }
+        Ok(())
+    }
+
+    /// Why nothing more is written until [`Self::renew`].
+    pub fn broken(&self) -> Option<&str> {
+        self.broken.as_deref()
+    }
+
+    /// Operations from this one on never were: their callers were told that nobody knows. Only of a
+    /// log that is broken off.
+    pub fn abandon(&mut self, from_seq: u64) {
+        debug_assert!(self.broken.is_some(), "a whole log holds what was appended");
+        self.tail.retain(|record| record.first_seq < from_seq);
+        self.next_seq = self.next_seq.min(from_seq);
+    }
+
+    /// Goes on in a new file behind one that was broken off: with a copy of the records that no sync
+    /// has covered, and without those that were abandoned. What should be on disk before it is read
+    /// again and checked. Where this fails nothing was lost, and it may be tried again. False where
+    /// the log was whole.
+    pub fn renew(&mut self) -> Result<bool> {
+        if self.broken.is_none() {
+            return Ok(false);
+        }
+        let first_seq = self.tail.first().map_or(self.next_seq, |record| record.first_seq);
+        let behind = LogFile::open(&*self.disk, &self.dir, self.current.first_seq)?;
+        let end = behind.records(&mut |_| Ok(()))?.next_seq;
+        if end < first_seq {
+            let why = format!("operations {end} to {} were synced and cannot be read", first_seq - 1);
+            return Err(Error::corrupt(&self.current.path, HEADER_BYTES, why));
+        }
+        drop(behind);
+        remove_unfinished(&*self.disk, &self.dir)?;
+        let next = Unnamed::write(&*self.disk, &self.dir, first_seq, &self.tail)?.name(&*self.disk, &self.dir)?;
+        let before = std::mem::replace(&mut self.current, next);
+        // Of the same name is what was renamed over.
+        if before.first_seq != first_seq {
+            self.closed.push((before.first_seq, before.bytes));
+        }
+        self.broken = None;
+        self.all_is_synced();
+        self.marked_upto = self.synced_upto;
+        Ok(true)
     }
 
     /// Notes behind what was synced that it was, where no record does yet: from then on damage to it is
@@ -100,7 +181,8 @@ impl Log {
         if self.unsynced || self.marked_upto == self.synced_upto {
             return Ok(());
         }
-        self.or_poison(|log| log.write(&[Record::mark(log.next_seq)]))
+        self.check_whole()?;
+        self.write(&[Record::mark(self.next_seq)])
     }
 
     /// Removes the files that hold nothing but operations below this one. A file that could not be
@@ -140,61 +222,95 @@ impl Log {
         Ok(())
     }
 
-    fn or_poison<T>(&mut self, deed: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        if let Some(why) = &self.poisoned {
-            return Err(Error::Poisoned { name: self.dir.display().to_string(), why: why.clone() });
+    fn check_whole(&self) -> Result<()> {
+        match &self.broken {
+            None => Ok(()),
+            Some(why) => Err(Error::Poisoned { name: self.dir.display().to_string(), why: why.clone() }),
         }
-        let result = deed(self);
-        if let Err(err) = &result {
-            self.poisoned = Some(err.to_string());
-        }
-        result
     }
 
     fn write(&mut self, group: &[Record]) -> Result<()> {
         self.buffer.clear();
-        self.current.encode(group, self.synced_upto, &mut self.buffer);
+        let link = self.current.encode(group, self.synced_upto, &mut self.buffer);
+        self.current.reserve(self.buffer.len() as u64, self.file_bytes_max)?;
+        if let Err(err) = self.current.append(&self.buffer) {
+            return Err(self.take_back(err));
+        }
+        self.current.link = link;
         self.marked_upto = self.synced_upto;
-        // From here on bytes may be in the file, whatever the disk answers.
         self.unsynced = true;
-        self.current.append(&self.buffer)?;
-        self.next_seq = group.last().map_or(self.next_seq, Record::end_seq);
-        if self.buffer.capacity() > 2 * PIECE_BYTES {
-            self.buffer = Vec::new();
-        }
         Ok(())
     }
 
-    fn sync_current(&mut self) -> Result<()> {
-        if self.unsynced {
-            self.current.file.sync().map_err(doing("sync", &self.current.path))?;
-            self.unsynced = false;
-            self.synced_upto = self.next_seq.saturating_sub(1);
-        }
-        Ok(())
+    /// Nothing more is written to the current file; gives what its callers hear.
+    fn break_off(&mut self, err: &Error) -> Error {
+        self.broken = Some(err.to_string());
+        Error::Unknown { name: self.dir.display().to_string(), why: err.to_string() }
     }
 
-    /// Goes on in a new file. The old one is synced first: only the last file may be torn.
+    /// A group that was written in part is cut off again. Where that is durable the group surely is
+    /// not kept, and the error stays what it was.
+    fn take_back(&mut self, err: Error) -> Error {
+        let unknown = self.break_off(&err);
+        let cut = self.current.file.cut(self.current.bytes).and_then(|()| self.current.file.sync());
+        match cut {
+            // No sync of this file had failed before, so this one covers all that was appended.
+            Ok(()) => {
+                self.all_is_synced();
+                err
+            }
+            Err(_) => unknown,
+        }
+    }
+
+    fn all_is_synced(&mut self) {
+        self.tail.clear();
+        self.tail_bytes = 0;
+        self.unsynced = false;
+        self.synced_upto = self.next_seq.saturating_sub(1);
+    }
+
+    /// Goes on in a new file. The old one is synced first: only the last file may be torn. Where
+    /// there is no room for a new one the old one grows on.
     fn roll(&mut self) -> Result<()> {
-        self.sync_current()?;
-        let next = Current::create(&*self.disk, &self.dir, self.next_seq, &[])?;
-        let full = std::mem::replace(&mut self.current, next);
+        // Nothing of the group that is to be appended stands anywhere yet.
+        self.sync().map_err(|err| Error::Poisoned { name: self.dir.display().to_string(), why: err.to_string() })?;
+        let written = remove_unfinished(&*self.disk, &self.dir)
+            .and_then(|()| Unnamed::write(&*self.disk, &self.dir, self.next_seq, &[]));
+        let next = match written {
+            Ok(unnamed) => unnamed,
+            Err(err) => {
+                tracing::warn!(%err, "no new file of the log could be begun: the last one grows on");
+                return Ok(());
+            }
+        };
+        // The name may be found after a crash or not: whatever comes next has to stand behind it.
+        let next = next.name(&*self.disk, &self.dir).inspect_err(|err| self.broken = Some(err.to_string()))?;
+        let mut full = std::mem::replace(&mut self.current, next);
+        if let Err(err) = full.file.cut(full.bytes) {
+            tracing::debug!(%err, "what a file of the log had reserved was not given back");
+        }
         self.closed.push((full.first_seq, full.bytes));
         Ok(())
     }
 }
 
-impl Current {
-    /// A new file with these records, durable together with its name.
-    fn create(disk: &dyn Disk, dir: &Path, first_seq: u64, records: &[Record]) -> Result<Self> {
-        let path = file_path(dir, first_seq);
-        let unfinished = unfinished_path(&path);
-        let file = disk.create(&unfinished).map_err(doing("create", &unfinished))?;
+/// A new file of the log, written and synced, that nobody finds yet.
+struct Unnamed {
+    path: PathBuf,
+    current: Current,
+}
+
+impl Unnamed {
+    fn write(disk: &dyn Disk, dir: &Path, first_seq: u64, records: &[Record]) -> Result<Self> {
+        let named = file_path(dir, first_seq);
+        let path = unfinished_path(&named);
+        let file = disk.create(&path).map_err(doing("create", &path))?;
         let (salt, _) = Uuid::new_v4().as_u64_pair();
-        let mut current = Self { path, file, first_seq, bytes: 0, salt, link: 0 };
+        let mut current = Current { path: named, file, first_seq, bytes: 0, reserved: 0, salt, link: 0 };
         let mut piece = frame::header(Kind::Log, first_seq, salt).to_vec();
         for record in records {
-            current.encode(std::slice::from_ref(record), first_seq.saturating_sub(1), &mut piece);
+            current.link = current.encode(std::slice::from_ref(record), first_seq.saturating_sub(1), &mut piece);
             if piece.len() >= PIECE_BYTES {
                 current.append(&piece)?;
                 piece.clear();
@@ -203,19 +319,41 @@ impl Current {
         // Without its name the file is of no account, and it gets it when all of this was synced.
         if let Some(last) = records.last() {
             let end = last.end_seq();
-            current.encode(&[Record::mark(end)], end - 1, &mut piece);
+            current.link = current.encode(&[Record::mark(end)], end - 1, &mut piece);
         }
         current.append(&piece)?;
-        current.file.sync().map_err(doing("sync", &unfinished))?;
-        disk.rename(&unfinished, &current.path).map_err(doing("rename", &unfinished))?;
-        disk.sync_dir(dir).map_err(doing("sync", dir))?;
-        Ok(current)
+        current.file.sync().map_err(doing("sync", &path))?;
+        Ok(Self { path, current })
     }
 
-    fn encode(&mut self, records: &[Record], synced_upto: u64, out: &mut Vec<u8>) {
-        for record in records {
-            self.link = record::encode(record, self.salt, self.link, synced_upto, out);
+    /// Gives it its name, durably.
+    fn name(self, disk: &dyn Disk, dir: &Path) -> Result<Current> {
+        disk.rename(&self.path, &self.current.path).map_err(doing("rename", &self.path))?;
+        disk.sync_dir(dir).map_err(doing("sync", dir))?;
+        Ok(self.current)
+    }
+}
+
+impl Current {
+    /// Lays the records down; gives the link of the next one.
+    fn encode(&self, records: &[Record], synced_upto: u64, out: &mut Vec<u8>) -> u32 {
+        records.iter().fold(self.link, |link, record| record::encode(record, self.salt, link, synced_upto, out))
+    }
+
+    /// Makes sure that so many bytes more find room.
+    fn reserve(&mut self, bytes: u64, file_bytes_max: u64) -> Result<()> {
+        let needed = self.bytes + bytes;
+        if needed <= self.reserved {
+            return Ok(());
         }
+        let (least, most) = (*RESERVE_BYTES.start(), *RESERVE_BYTES.end());
+        let ahead = (needed + self.bytes.clamp(least, most)).min(file_bytes_max).max(needed);
+        let mut reserved = self.file.reserve(ahead).map(|()| ahead);
+        if reserved.is_err() && ahead > needed {
+            reserved = self.file.reserve(needed).map(|()| needed);
+        }
+        self.reserved = reserved.map_err(doing("reserve room for", &self.path))?;
+        Ok(())
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
