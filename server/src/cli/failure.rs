@@ -27,16 +27,21 @@ pub(crate) enum Failure {
     /// A file is not what it should be.
     #[error("{}{place}: {why}", path.display())]
     Source { path: PathBuf, place: Place, why: String },
+    /// What was measured is worse than it may be.
+    #[error("{0}")]
+    Worse(String),
     /// An import stopped before its end.
     #[error("{why}; {rows_in} rows are in and on disk")]
     Stopped { why: String, rows_in: u64 },
 }
 
 impl Failure {
-    /// What the process ends with: 2 where the command line is to blame, 1 otherwise.
+    /// What the process ends with: 2 where the command line is to blame, 3 where something was measured to be worse than
+    /// it may be, 1 otherwise.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Filter(_) => 2,
+            Self::Worse(_) => 3,
             _ => 1,
         }
     }

@@ -1,6 +1,7 @@
 //! The commands of `nigh`.
 
 mod demo;
+mod eval;
 mod failure;
 mod filter;
 mod import;
@@ -40,6 +41,7 @@ enum Command {
     Serve(serve::Args),
     Import(import::Args),
     Query(query::Args),
+    Eval(eval::Args),
     Status(status::Status),
     Collections(status::Collections),
     Count(status::Count),
@@ -99,6 +101,7 @@ async fn command(cli: Cli) -> Result<()> {
         Command::Serve(args) => serve::run(args).await,
         Command::Import(args) => import::run(args, out).await,
         Command::Query(args) => query::run(args, out).await,
+        Command::Eval(args) => eval::run(args, out).await,
         Command::Status(args) => status::status(args, out).await,
         Command::Collections(args) => status::collections(args, out).await,
         Command::Count(args) => status::count(args, out).await,
