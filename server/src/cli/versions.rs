@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Pin {
     /// The version's name
+    #[arg(id = "name", value_name = "VERSION")]
     version: String,
     /// The collection
     #[arg(long, short)]
@@ -24,6 +25,7 @@ pub(crate) struct Pin {
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Unpin {
     /// The version's name
+    #[arg(id = "name", value_name = "VERSION")]
     version: String,
     /// The collection
     #[arg(long, short)]
