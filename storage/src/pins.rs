@@ -128,7 +128,12 @@ impl Pins {
         let dir = collection.join(FOLDER);
         let names = match disk.list(&dir) {
             Err(err) if err.kind() == io::ErrorKind::NotFound => Vec::new(),
-            names => names.map_err(doing("list", &dir))?,
+            names => {
+                // A pin that was seen gone, and whose segments go on its word, must not come back
+                // with a power cut.
+                disk.sync_dir(&dir).map_err(doing("sync", &dir))?;
+                names.map_err(doing("list", &dir))?
+            }
         };
         let mut table = Table::default();
         for name in names {
