@@ -4,7 +4,7 @@
 //! the store ([`crate::upkeep`]). Locks are taken in this order: sealing or merging, manifest, state;
 //! the log and the queue are leaves. Readers take none: they load the published snapshot.
 
-use crate::committer::{self, Pending, Queue};
+use crate::committer::{self, Pending, Queue, Writer};
 use crate::disk::Disk;
 use crate::error::{Error, Result, doing};
 use crate::heal::Health;
@@ -47,6 +47,8 @@ pub type Done = Box<dyn FnOnce(Result<Written>) + Send>;
 pub struct Collection {
     pub(crate) inner: Arc<Inner>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    /// What stands in for the writer's thread where there is none.
+    turns: Mutex<Writer>,
 }
 
 /// What the threads of a collection share.
@@ -183,10 +185,12 @@ impl Collection {
     pub(crate) fn start(inner: Inner, upkeep: &Upkeep) -> Result<Arc<Self>> {
         let inner = Arc::new(inner);
         let shared = inner.clone();
-        let writer = std::thread::Builder::new().name("nigh writer".into()).spawn(move || committer::run(&shared));
-        let writer = writer.map_err(doing("start a thread for", &inner.folder))?;
+        let thread = std::thread::Builder::new().name("nigh writer".into());
+        let start =
+            || thread.spawn(move || committer::run(&shared)).map_err(doing("start a thread for", &inner.folder));
+        let writer = inner.options.writer_thread.then(start).transpose()?;
         upkeep.add(&inner);
-        Ok(Arc::new(Self { inner, writer: Mutex::new(Some(writer)) }))
+        Ok(Arc::new(Self { inner, writer: Mutex::new(writer), turns: Mutex::default() }))
     }
 
     /// Its name.
@@ -208,6 +212,7 @@ impl Collection {
     pub fn write_batch(&self, batch: WriteBatch, durability: Durability) -> Result<Written> {
         let (sender, receiver) = mpsc::sync_channel(1);
         self.submit_batch(batch, durability, Box::new(move |written| drop(sender.send(written))))?;
+        self.turn(false);
         receiver.recv().unwrap_or_else(|_| Err(Error::Closed { name: self.inner.name.clone() }))
     }
 
@@ -245,6 +250,14 @@ impl Collection {
             return Ok(());
         }
         Err(Error::Full { what: "the memory for rows not yet sealed (bytes)", got, limit, retry_ms: 500 })
+    }
+
+    /// Writes what waits, in the caller's thread, and if nobody wrote for a while what comes then:
+    /// where there is no thread that does it ([`Options::writer_thread`]).
+    pub fn turn(&self, rested: bool) {
+        if !self.inner.options.writer_thread {
+            self.turns.lock().turns(&self.inner, rested);
+        }
     }
 
     /// The newest state, as it is now: points that are expired are not in it.
@@ -337,6 +350,10 @@ impl Collection {
         self.inner.stop.store(true, Ordering::Relaxed);
         self.inner.chores.stop_all();
         let writer = self.writer.lock().take();
+        if !self.inner.options.writer_thread {
+            self.turn(false);
+            self.turns.lock().end(&self.inner);
+        }
         // Whoever holds the last handle inside a callback of the writer cannot wait for the writer.
         if let Some(writer) = writer.filter(|writer| writer.thread().id() != std::thread::current().id())
             && writer.join().is_err()

@@ -132,25 +132,52 @@ impl Queue {
 
 /// The writer's thread: until the queue is closed and empty.
 pub(crate) fn run(inner: &Inner) {
-    let mut unsynced = false;
-    let mut sweep = Sweep { due: Instant::now() };
-    while let Some(group) = inner.queue.next_group(sweep.rest(inner, unsynced)) {
+    let mut writer = Writer::default();
+    while let Some(group) = inner.queue.next_group(writer.sweep.rest(inner, writer.unsynced)) {
+        writer.turn(inner, group);
+    }
+    writer.end(inner);
+}
+
+/// What the writer knows from one group to the next.
+#[derive(Default)]
+pub(crate) struct Writer {
+    /// Whether something of the log is still unsynced.
+    unsynced: bool,
+    sweep: Sweep,
+}
+
+impl Writer {
+    /// Commits what waits, in the thread of the caller; then, if it has rested, what a rest brings.
+    pub(crate) fn turns(&mut self, inner: &Inner, rested: bool) {
+        while let Some(group) = inner.queue.next_group(Some(Duration::ZERO)).filter(|group| !group.is_empty()) {
+            self.turn(inner, group);
+        }
+        if rested {
+            self.turn(inner, Vec::new());
+        }
+    }
+
+    fn turn(&mut self, inner: &Inner, group: Vec<Pending>) {
         // Whoever was acknowledged without a sync waits for it, and so does what has to heal.
         let healed = inner.heal();
-        unsynced = match group.is_empty() {
-            true => unsynced && (healed.is_err() || inner.sync_log().is_err()),
-            false => commit(inner, group, unsynced),
+        self.unsynced = match group.is_empty() {
+            true => self.unsynced && (healed.is_err() || inner.sync_log().is_err()),
+            false => commit(inner, group, self.unsynced),
         };
-        if let Some(pending) = sweep.next(inner) {
-            unsynced = commit(inner, vec![pending], unsynced);
+        if let Some(pending) = self.sweep.next(inner) {
+            self.unsynced = commit(inner, vec![pending], self.unsynced);
         }
-        if !unsynced && inner.queue.is_empty() {
+        if !self.unsynced && inner.queue.is_empty() {
             inner.mark_log();
         }
     }
-    // The mark behind the last records is made durable too.
-    if inner.heal_now().and_then(|()| inner.sync_log()).is_err() {
-        tracing::error!(collection = inner.name, "the log could not be synced at the end");
+
+    /// The mark behind the last records is made durable too.
+    pub(crate) fn end(&mut self, inner: &Inner) {
+        if inner.heal_now().and_then(|()| inner.sync_log()).is_err() {
+            tracing::error!(collection = inner.name, "the log could not be synced at the end");
+        }
     }
 }
 
@@ -158,6 +185,12 @@ pub(crate) fn run(inner: &Inner) {
 /// turn comes, so a point that was renewed before stays.
 struct Sweep {
     due: Instant,
+}
+
+impl Default for Sweep {
+    fn default() -> Self {
+        Self { due: Instant::now() }
+    }
 }
 
 impl Sweep {

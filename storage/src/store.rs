@@ -55,6 +55,9 @@ pub struct Options {
     /// After the disk failed, a collection waits so long before it tries to go on; then twice as
     /// long, and so on.
     pub heal_after: Duration,
+    /// Whether every collection has a thread that writes. Without it writes happen in
+    /// [`Collection::turn`]: a simulation says when, and the same seed gives the same run.
+    pub writer_thread: bool,
     /// Whether collections seal and merge by themselves. Off in tests that say when.
     pub background: bool,
     /// A batch takes at most this many bytes in the log.
@@ -77,6 +80,7 @@ impl Default for Options {
             space_hard_bytes: None,
             ballast_bytes: 64 << 20,
             heal_after: Duration::from_millis(100),
+            writer_thread: true,
             background: true,
             record_bytes_max: crate::wal::PAYLOAD_BYTES_MAX as u64,
             clock: Clock::System,

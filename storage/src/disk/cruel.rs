@@ -242,7 +242,10 @@ impl CruelDisk {
                 Node::File(file) => Node::File(file.found(mood, &mut dice)),
                 Node::Folder(folder) => {
                     let found = folder.found(mood, &mut dice);
-                    waiting.extend(found.live.values());
+                    // In order of birth: names may be drawn anew where a seed is run again.
+                    let mut children: Vec<u64> = found.live.values().copied().collect();
+                    children.sort_unstable();
+                    waiting.extend(children);
                     Node::Folder(found)
                 }
             };

@@ -68,6 +68,9 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// The files of the vectors; `None` where the build was stopped.
+type Vectors = Result<Option<Vec<FileEntry>>>;
+
 impl Builder<'_> {
     /// Builds the segment; `None` when it was stopped. What was laid down of a build that did not
     /// come to its end is removed, for it may stand on a disk that is full.
@@ -90,7 +93,20 @@ impl Builder<'_> {
         self.disk.create_dir(folder).map_err(doing("create", folder))?;
         let spec = &self.schema.spec;
         self.task.expect(3 + 3 * spec.vectors.len() + spec.texts.len());
-        // Vectors take a core for their graph; the other files meanwhile share the other one.
+        let (vectors, others) = match self.threads {
+            1 => (self.vector_files(folder, rows), self.other_files(folder, rows)),
+            _ => self.side_by_side(folder, rows)?,
+        };
+        let (Some(vectors), mut files) = (vectors?, others?) else { return Ok(None) };
+        files.extend(vectors);
+        self.disk.sync_dir(folder).map_err(doing("sync", folder))?;
+        let parent = self.collection.join("segments");
+        self.disk.sync_dir(&parent).map_err(doing("sync", &parent))?;
+        Ok(Some(SegmentEntry { number, rows: rows.len(), files, dead: None }))
+    }
+
+    /// Vectors take a core for their graph; the other files meanwhile share the other one.
+    fn side_by_side(&self, folder: &Path, rows: &Rows<'_>) -> Result<(Vectors, Result<Vec<FileEntry>>)> {
         let (vectors, others) = std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("nigh build".into());
             let others = thread.spawn_scoped(scope, || self.other_files(folder, rows));
@@ -98,13 +114,8 @@ impl Builder<'_> {
             (vectors, others.map(|others| others.join()))
         });
         let others = others.map_err(doing("start a thread for", folder))?;
-        let others = others.map_err(|_| Error::invalid("segment", number, "building its files failed"))?;
-        let (Some(vectors), mut files) = (vectors?, others?) else { return Ok(None) };
-        files.extend(vectors);
-        self.disk.sync_dir(folder).map_err(doing("sync", folder))?;
-        let parent = self.collection.join("segments");
-        self.disk.sync_dir(&parent).map_err(doing("sync", &parent))?;
-        Ok(Some(SegmentEntry { number, rows: rows.len(), files, dead: None }))
+        let failed = |_| Error::invalid("segment", folder.display(), "building its files failed");
+        Ok((vectors, others.map_err(failed)?))
     }
 
     fn other_files(&self, folder: &Path, rows: &Rows<'_>) -> Result<Vec<FileEntry>> {

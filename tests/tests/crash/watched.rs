@@ -1,24 +1,34 @@
 //! A cruel disk that is looked at before each of its calls that change something.
 
+use crate::planted::{Bug, File};
 use bytes::Bytes;
 use nigh_storage::disk::cruel::CruelDisk;
 use nigh_storage::disk::{Appender, Disk, Space};
+use parking_lot::{Mutex, MutexGuard};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 type Look = Arc<dyn Fn(&CruelDisk) + Send + Sync>;
+type Meanwhile = Arc<dyn Fn(&Path) + Send + Sync>;
 
-/// The disk, and who looks at it.
+/// The disk, who looks at it, and what others do while a file is written.
 #[derive(Clone)]
 pub struct Watched {
     disk: CruelDisk,
     look: Look,
+    meanwhile: Meanwhile,
+    bug: Arc<Bug>,
 }
 
 impl Watched {
-    pub fn new(disk: CruelDisk, look: impl Fn(&CruelDisk) + Send + Sync + 'static) -> Self {
-        Self { disk, look: Arc::new(look) }
+    pub fn new(disk: CruelDisk, bug: Bug, look: impl Fn(&CruelDisk) + Send + Sync + 'static) -> Self {
+        Self { disk, look: Arc::new(look), meanwhile: Arc::new(|_| {}), bug: Arc::new(bug) }
+    }
+
+    /// This is called with a file's path before anything is done to it.
+    pub fn while_writing(self, meanwhile: impl Fn(&Path) + Send + Sync + 'static) -> Self {
+        Self { meanwhile: Arc::new(meanwhile), ..self }
     }
 
     fn looked(&self) -> &CruelDisk {
@@ -33,8 +43,8 @@ impl Disk for Watched {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn Appender>> {
-        let file = self.looked().create(path)?;
-        Ok(Box::new(WatchedFile { watched: self.clone(), file }))
+        let file = Arc::new(Mutex::new(self.looked().create(path)?));
+        Ok(Box::new(WatchedFile { watched: self.clone(), path: path.to_owned(), file }))
     }
 
     fn map(&self, path: &Path) -> io::Result<Bytes> {
@@ -54,11 +64,14 @@ impl Disk for Watched {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.looked().rename(from, to)
+        self.looked().rename(from, to)?;
+        self.bug.renamed(to);
+        Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.looked().remove(path)
+        self.looked().remove(path)?;
+        self.bug.removed(&self.disk, path)
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
@@ -66,7 +79,10 @@ impl Disk for Watched {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.looked().sync_dir(path)
+        match self.bug.skips_dir(path) {
+            true => Ok(()),
+            false => self.looked().sync_dir(path).and_then(|()| self.bug.synced_dir(&self.disk, path)),
+        }
     }
 
     fn space(&self, path: &Path) -> io::Result<Space> {
@@ -80,37 +96,43 @@ impl Disk for Watched {
 
 struct WatchedFile {
     watched: Watched,
-    file: Box<dyn Appender>,
+    path: PathBuf,
+    file: File,
+}
+
+impl WatchedFile {
+    fn looked(&self) -> MutexGuard<'_, Box<dyn Appender>> {
+        (self.watched.meanwhile)(&self.path);
+        self.watched.looked();
+        self.file.lock()
+    }
 }
 
 impl Appender for WatchedFile {
     fn reserve(&mut self, bytes: u64) -> io::Result<()> {
-        self.watched.looked();
-        self.file.reserve(bytes)
+        self.looked().reserve(bytes)
     }
 
     fn cut(&mut self, bytes: u64) -> io::Result<()> {
-        self.watched.looked();
-        self.file.cut(bytes)
+        self.looked().cut(bytes)
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.watched.looked();
-        self.file.append(bytes)
+        self.looked().append(bytes)
     }
 
     fn overwrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        self.watched.looked();
-        self.file.overwrite(at, bytes)
+        self.looked().overwrite(at, bytes)
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.watched.looked();
-        self.file.sync()
+        match self.watched.bug.skips_file(&self.path, &self.file) {
+            true => Ok(()),
+            false => self.looked().sync(),
+        }
     }
 
     fn freeze(&mut self) -> io::Result<()> {
-        self.watched.looked();
-        self.file.freeze()
+        self.looked().freeze()
     }
 }
