@@ -4,8 +4,10 @@
 pub mod cruel;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -20,6 +22,15 @@ pub trait Disk: Send + Sync {
     fn map(&self, path: &Path) -> io::Result<Bytes>;
     /// A file's bytes, copied.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// A file's bytes from front to back; what was read does not stay in memory, where the disk can.
+    fn reader(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(io::Cursor::new(self.read(path)?)))
+    }
+    /// Lets go of pages of a mapped file: they leave this process, and come back when they are read.
+    /// Bytes that are not mapped stay as they are.
+    fn let_go(&self, _mapped: &[u8]) {}
+    /// Lets go of the pages of every mapped file.
+    fn let_go_of_all(&self) {}
     /// Names of the entries of a folder, sorted.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
     /// A file's length; an error of kind `NotFound` where there is none.
@@ -71,6 +82,55 @@ pub trait Appender: Send {
 #[derive(Copy, Clone, Debug, Default)]
 pub struct FsDisk;
 
+/// Where the files mapped by this process stand in memory: address and length. Only within these
+/// may pages be let go of.
+static MAPS: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
+
+/// A mapped file, known to [`MAPS`] for as long as it is mapped.
+struct Map(memmap2::Mmap);
+
+impl Map {
+    fn new(map: memmap2::Mmap) -> Self {
+        MAPS.lock().insert(map.as_ptr() as usize, map.len());
+        Self(map)
+    }
+}
+
+impl AsRef<[u8]> for Map {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Map {
+    fn drop(&mut self) {
+        // The map itself ends after this, so its addresses are nobody else's yet.
+        MAPS.lock().remove(&(self.0.as_ptr() as usize));
+    }
+}
+
+/// Lets go of the pages of a range that lies within a map, whose lock is held.
+#[cfg(target_os = "linux")]
+fn leave(maps: &BTreeMap<usize, usize>, start: *const u8, length: usize) {
+    use rustix::mm::{Advice, madvise};
+    let page = rustix::param::page_size();
+    let within = |(from, all): (&usize, &usize)| start as usize + length <= from + all;
+    if length == 0 || !maps.range(..=start as usize).next_back().is_some_and(within) {
+        return;
+    }
+    let before = start as usize % page;
+    let start = start.wrapping_sub(before).cast_mut().cast();
+    // SAFETY: the range lies within a file that is mapped to be read and that nobody unmaps while
+    // `MAPS` is locked: its pages are those of the file, and are found there again.
+    let left = unsafe { madvise(start, before + length, Advice::LinuxDontNeed) };
+    if let Err(err) = left {
+        tracing::debug!(%err, "mapped pages could not be let go of");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn leave(_: &BTreeMap<usize, usize>, _: *const u8, _: usize) {}
+
 impl Disk for FsDisk {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         // Data is for the user it belongs to.
@@ -92,7 +152,28 @@ impl Disk for FsDisk {
         // directory (its lock, mode 0700), and storage never writes to or shortens a file once it
         // was mapped: sealed files are frozen, a log file is never appended to after a replay.
         let map = unsafe { memmap2::Mmap::map(&file)? };
-        Ok(Bytes::from_owner(map))
+        Ok(Bytes::from_owner(Map::new(map)))
+    }
+
+    fn reader(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
+        let file = File::open(path)?;
+        #[cfg(target_os = "linux")]
+        {
+            // Where the advice is not taken, the file is only read more slowly.
+            let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Sequential);
+        }
+        Ok(Box::new(file))
+    }
+
+    fn let_go(&self, mapped: &[u8]) {
+        leave(&MAPS.lock(), mapped.as_ptr(), mapped.len());
+    }
+
+    fn let_go_of_all(&self) {
+        let maps = MAPS.lock();
+        for (start, length) in maps.iter() {
+            leave(&maps, std::ptr::with_exposed_provenance(*start), *length);
+        }
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
@@ -230,6 +311,30 @@ mod tests {
         assert_eq!(FsDisk.read(&path).unwrap(), b"kept!");
         let space = FsDisk.space(folder.path()).unwrap();
         assert!(space.free <= space.total && space.total > 0, "{space:?}");
+    }
+
+    #[test]
+    fn pages_that_were_let_go_come_back_and_others_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        let bytes: Vec<u8> = (0..100_000u32).map(|at| (at % 251) as u8).collect();
+        FsDisk.create(&path).unwrap().append(&bytes).unwrap();
+        let mut read = Vec::new();
+        FsDisk.reader(&path).unwrap().read_to_end(&mut read).unwrap();
+        assert_eq!(read, bytes);
+        let mapped = FsDisk.map(&path).unwrap();
+        FsDisk.let_go(&mapped);
+        FsDisk.let_go(&mapped[5_000..70_001]);
+        FsDisk.let_go(&mapped[..0]);
+        FsDisk.let_go_of_all();
+        assert_eq!(mapped, bytes);
+        // Memory that is no map would be lost if it were let go of.
+        FsDisk.let_go(&bytes);
+        assert_eq!(bytes, read);
+        let start = mapped.as_ptr() as usize;
+        assert!(MAPS.lock().contains_key(&start));
+        drop(mapped);
+        assert!(MAPS.lock().get(&start).is_none_or(|length| *length != bytes.len()));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::error::{Error, Result, doing};
 use crate::pace::Pace;
 use bytes::Bytes;
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
@@ -162,34 +162,76 @@ impl fmt::Debug for FrameWriter {
 /// The body of a file, mapped. Header and length are checked, the body's checksum is not: that
 /// would read all of it (see [`verify`]).
 pub fn open(disk: &dyn Disk, path: &Path, kind: Kind) -> Result<Bytes> {
-    Ok(opened(disk, path, kind)?.0)
+    let file = disk.map(path).map_err(doing("open", path))?;
+    let [length, _] = read_header(path, &file, kind)?;
+    let got = file.len() as u64 - HEADER_BYTES;
+    if got != length {
+        return Err(Error::corrupt(path, 8, format!("the body has {got} bytes, the header says {length}")));
+    }
+    Ok(file.slice(HEADER..))
 }
 
-/// Reads the whole file and checks that its body is what was written.
-pub fn verify(disk: &dyn Disk, path: &Path, kind: Kind) -> Result<()> {
-    let (body, expected) = opened(disk, path, kind)?;
-    checked(path, &body, expected).map(|_| ())
-}
-
-/// The body of a file, mapped and read once: it is what was written, and it is the file of this
-/// checksum, not another one of the same kind that came to its name.
-pub fn open_checked(disk: &dyn Disk, path: &Path, kind: Kind, checksum: u64) -> Result<Bytes> {
-    let (body, expected) = opened(disk, path, kind)?;
-    let got = checked(path, &body, expected)?;
-    if got != checksum {
-        let why = format!("the body's checksum is {got:016x}, the manifest says {checksum:016x}");
+/// Reads the whole file and checks that its body is what was written. It is read piece by piece:
+/// nothing of it stays in memory, and it may be checked while others use it.
+pub fn verify(disk: &dyn Disk, path: &Path, kind: Kind) -> Result<FrameInfo> {
+    let mut file = disk.reader(path).map_err(doing("open", path))?;
+    let mut piece = vec![0; BUFFER_BYTES];
+    let first = fill(&mut *file, &mut piece[..HEADER]).map_err(doing("read", path))?;
+    let [length, expected] = read_header(path, &piece[..first], kind)?;
+    let (mut hash, mut got) = (Xxh3::new(), 0u64);
+    loop {
+        let count = fill(&mut *file, &mut piece).map_err(doing("read", path))?;
+        hash.update(&piece[..count]);
+        got += count as u64;
+        // A file that grows under us would never end.
+        if count < piece.len() || got > length {
+            break;
+        }
+    }
+    if got != length {
+        return Err(Error::corrupt(path, 8, format!("the body has {got} bytes, the header says {length}")));
+    }
+    let checksum = hash.digest();
+    if checksum != expected {
+        let why = format!("the body's checksum is {checksum:016x}, the header says {expected:016x}");
         return Err(Error::corrupt(path, HEADER_BYTES, why));
     }
-    Ok(body)
+    Ok(FrameInfo { bytes: HEADER_BYTES + length, checksum })
 }
 
-fn checked(path: &Path, body: &Bytes, expected: u64) -> Result<u64> {
-    let got = xxh3_64(body);
-    if got != expected {
-        let why = format!("the body's checksum is {got:016x}, the header says {expected:016x}");
+/// As [`verify`], of a file that the manifest names: it is the file of this length and checksum, not
+/// another one of the same kind that came to its name.
+pub fn verify_named(disk: &dyn Disk, path: &Path, kind: Kind, named: FrameInfo) -> Result<()> {
+    let found = verify(disk, path, kind)?;
+    if found.checksum != named.checksum {
+        let why = format!("the body's checksum is {:016x}, the manifest says {:016x}", found.checksum, named.checksum);
         return Err(Error::corrupt(path, HEADER_BYTES, why));
     }
-    Ok(got)
+    if found.bytes != named.bytes {
+        let why = format!("has {} bytes, the manifest says {}", found.bytes, named.bytes);
+        return Err(Error::corrupt(path, found.bytes, why));
+    }
+    Ok(())
+}
+
+/// The body of a file that the manifest names, mapped after it was read and checked.
+pub fn open_checked(disk: &dyn Disk, path: &Path, kind: Kind, named: FrameInfo) -> Result<Bytes> {
+    verify_named(disk, path, kind, named)?;
+    open(disk, path, kind)
+}
+
+/// Reads until the buffer is full or the file ends.
+fn fill(file: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut count = 0;
+    while count < buffer.len() {
+        match file.read(&mut buffer[count..]) {
+            Ok(0) => break,
+            Ok(more) => count += more,
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+            Err(err) => return Err(err),
+        }
+    }
+    Ok(count)
 }
 
 /// Writes a file whose body is at hand.
@@ -244,16 +286,6 @@ pub fn read_replaced(disk: &dyn Disk, path: &Path, kind: Kind) -> Result<Bytes> 
     disk.sync_dir(folder).map_err(doing("sync", folder))?;
     verify(disk, path, kind)?;
     open(disk, path, kind)
-}
-
-fn opened(disk: &dyn Disk, path: &Path, kind: Kind) -> Result<(Bytes, u64)> {
-    let file = disk.map(path).map_err(doing("open", path))?;
-    let [length, checksum] = read_header(path, &file, kind)?;
-    let got = file.len() as u64 - HEADER_BYTES;
-    if got != length {
-        return Err(Error::corrupt(path, 8, format!("the body has {got} bytes, the header says {length}")));
-    }
-    Ok((file.slice(HEADER..), checksum))
 }
 
 /// A header whose two words mean what the kind says.
@@ -319,7 +351,10 @@ mod tests {
             let info = writer.finish().unwrap();
             assert_eq!(info, FrameInfo { bytes: HEADER_BYTES + length as u64, checksum: xxh3_64(&body) });
             assert_eq!(open(&disk, path, Kind::Ids).unwrap(), body);
-            verify(&disk, path, Kind::Ids).unwrap();
+            assert_eq!(verify(&disk, path, Kind::Ids).unwrap(), info);
+            assert_eq!(open_checked(&disk, path, Kind::Ids, info).unwrap(), body);
+            let other = FrameInfo { checksum: info.checksum ^ 1, ..info };
+            assert!(verify_named(&disk, path, Kind::Ids, other).is_err(), "another file of this name");
             assert!(open(&disk, path, Kind::Payload).is_err(), "another kind");
         }
     }

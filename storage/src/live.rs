@@ -204,4 +204,8 @@ impl Part for LivePart {
     fn bytes(&self) -> u64 {
         self.bytes
     }
+
+    fn held_bytes(&self) -> u64 {
+        self.bytes
+    }
 }

@@ -5,7 +5,7 @@
 
 use crate::disk::Disk;
 use crate::error::{Error, Result};
-use crate::frame::{self, HEADER_BYTES, Kind};
+use crate::frame::{self, FrameInfo, HEADER_BYTES, Kind};
 use crate::ledger::SourcePosition;
 use crate::schema::CollectionSpec;
 use serde::{Deserialize, Serialize};
@@ -78,6 +78,11 @@ pub struct FileEntry {
 impl FileEntry {
     fn stays_in_folder(&self) -> bool {
         !(self.name.is_empty() || self.name.starts_with('.') || self.name.contains(['/', '\\', '\0']))
+    }
+
+    /// What its frame has to say.
+    pub fn info(&self) -> FrameInfo {
+        FrameInfo { bytes: self.bytes, checksum: self.checksum }
     }
 }
 

@@ -1,5 +1,6 @@
 //! A part: rows that never change. Live parts stand in memory, segments in mapped files.
 
+use crate::disk::Disk;
 use crate::error::Result;
 use crate::expiry::Expiries;
 use bytes::Bytes;
@@ -55,4 +56,11 @@ pub trait Part: Send + Sync {
 
     /// Bytes on disk, or in memory for a live part.
     fn bytes(&self) -> u64;
+
+    /// Bytes that are held in memory beside mapped files.
+    fn held_bytes(&self) -> u64;
+
+    /// Lets go of the pages of mapped files, after all of them were read for once: what searches need
+    /// comes back by itself.
+    fn let_go(&self, _disk: &dyn Disk) {}
 }

@@ -78,7 +78,7 @@ fn load_ledger(disk: &dyn Disk, folder: &Path, manifest: &Manifest) -> Result<Le
     let mut outcomes = Vec::new();
     for page in &manifest.outcomes {
         let path = folder.join(&page.file.name);
-        let body = frame::open_checked(disk, &path, Kind::Outcomes, page.file.checksum)?;
+        let body = frame::open_checked(disk, &path, Kind::Outcomes, page.file.info())?;
         outcomes.extend(ledger::decode_page(&body).map_err(|why| Error::corrupt(&path, HEADER_BYTES, why))?);
     }
     Ok(Ledger::new(&manifest.positions, outcomes))

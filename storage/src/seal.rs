@@ -214,7 +214,7 @@ fn save_file(inner: &Inner, folder: &Path, name: &str, kind: Kind, body: &[u8]) 
 pub(crate) fn load_dead(disk: &dyn crate::disk::Disk, collection: &Path, entry: &SegmentEntry) -> Result<Bitmap> {
     let Some(file) = &entry.dead else { return Ok(Bitmap::new()) };
     let path = folder(collection, entry.number).join(&file.name);
-    let body = frame::open_checked(disk, &path, Kind::Dead, file.checksum)?;
+    let body = frame::open_checked(disk, &path, Kind::Dead, file.info())?;
     Bitmap::from_bytes(&body, entry.rows).map_err(|err| crate::error::Error::of_index(&path, err))
 }
 

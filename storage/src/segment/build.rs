@@ -20,7 +20,7 @@ use nigh_index::vector::sealed::{BuildParams, Extended, SealedVectors};
 use serde_json::Value;
 use std::io::Write;
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Where and how a segment is built.
 pub(crate) struct Builder<'a> {
@@ -37,7 +37,13 @@ pub(crate) struct Rows<'a> {
     parts: &'a [Kept<'a, dyn Part + 'a>],
     /// Where the rows of each part begin; one more at the end.
     starts: Vec<u32>,
+    /// Bytes that were read of them.
+    read: AtomicU64,
 }
+
+/// After this many bytes were read of parts, their files are let go of: a build reads all of them
+/// once or twice, and what it keeps mapped is no use to anybody.
+const LET_GO_BYTES: u64 = 16 << 20;
 
 impl<'a> Rows<'a> {
     pub(crate) fn new(parts: &'a [Kept<'a, dyn Part + 'a>]) -> Self {
@@ -45,7 +51,7 @@ impl<'a> Rows<'a> {
         for kept in parts {
             starts.push(starts[starts.len() - 1] + kept.rows.len() as u32);
         }
-        Self { parts, starts }
+        Self { parts, starts, read: AtomicU64::new(0) }
     }
 
     pub(crate) fn len(&self) -> u32 {
@@ -62,9 +68,24 @@ impl<'a> Rows<'a> {
         self.parts.iter().flat_map(|kept| kept.rows.iter().map(|row| (kept.part, *row)))
     }
 
-    fn payload(&self, row: Row) -> Result<Value> {
+    fn payload(&self, disk: &dyn Disk, row: Row) -> Result<Value> {
         let (part, row) = self.source(row);
-        parse_payload("payload", &part.payload(row)?)
+        let payload = part.payload(row)?;
+        let parsed = parse_payload("payload", &payload);
+        self.seen(disk, payload.len());
+        parsed
+    }
+
+    /// Counts what was read.
+    fn seen(&self, disk: &dyn Disk, bytes: usize) {
+        let before = self.read.fetch_add(bytes as u64, Ordering::Relaxed);
+        if before / LET_GO_BYTES != (before + bytes as u64) / LET_GO_BYTES {
+            self.let_go(disk);
+        }
+    }
+
+    fn let_go(&self, disk: &dyn Disk) {
+        self.parts.iter().for_each(|kept| kept.part.let_go(disk));
     }
 }
 
@@ -134,14 +155,19 @@ impl Builder<'_> {
         );
         drop(known);
         files.push(self.sections(folder, "payload", Kind::Payload, |out, path| {
-            payload::write(rows.all().map(|(part, row)| part.payload(row)), out).map_err(|err| match err {
+            let payloads = rows.all().map(|(part, row)| {
+                let payload = part.payload(row)?;
+                rows.seen(self.disk, payload.len());
+                Ok(payload)
+            });
+            payload::write(payloads, out).map_err(|err| match err {
                 WriteError::Read(err) => err,
                 WriteError::Write(err) => doing("write", path)(err),
             })
         })?);
         self.task.making("fields");
         let mut extracted = |row: Row| {
-            let payload = rows.payload(row).map_err(index_error)?;
+            let payload = rows.payload(self.disk, row).map_err(index_error)?;
             Ok(Extracted::of(&payload, &self.schema.rules))
         };
         let body = SealedFields::build(rows.len(), &self.schema.rules, &mut extracted)?;
@@ -149,7 +175,7 @@ impl Builder<'_> {
         for (at, reader) in self.schema.texts.iter().enumerate() {
             self.task.making(&text_file(at));
             let mut texts = |row: Row, see: &mut dyn FnMut(&str)| {
-                let payload = rows.payload(row).map_err(index_error)?;
+                let payload = rows.payload(self.disk, row).map_err(index_error)?;
                 reader.each(&payload, &mut |text| see(text));
                 Ok(())
             };
@@ -166,6 +192,7 @@ impl Builder<'_> {
             files.push(self.sections(folder, &name, Kind::VectorFull, |out, path| {
                 let mut vector = |row: Row| {
                     let (part, row) = rows.source(row);
+                    rows.seen(self.disk, size_of::<f32>() * field.spec.size as usize);
                     part.nearest(at).vector(row)
                 };
                 SealedVectors::write_full(&field.spec, rows.len(), &mut vector, out).map_err(doing("write", path))
@@ -176,6 +203,8 @@ impl Builder<'_> {
             let from = rows.parts.iter().map(|kept| Extended { part: kept.part.sealed(at), rows: kept.rows });
             let from: Vec<Extended<'_>> = from.collect();
             let built = SealedVectors::extend(&field.spec, rows.len(), &full, &from, &how)?;
+            self.disk.let_go(&full);
+            rows.let_go(self.disk);
             let Some(built) = built else { return Ok(None) };
             files.push(self.file(folder, &vector_file(at, "codes"), Kind::VectorCodes, &built.codes)?);
             files.push(self.file(folder, &vector_file(at, "route"), Kind::VectorRoute, &built.route)?);
