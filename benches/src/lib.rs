@@ -5,6 +5,7 @@
 //! clock     wall time and processor time
 //! build     an index built, written, mapped and opened as a server does it, with what that cost
 //! measure   queries asked one at a time; the frontier of recall and speed
+//! memory    what a server holds, stage by stage
 //! filters   the same under the data's own filters, by every route
 //! report    Markdown and JSON
 //! plot      an SVG of frontiers
@@ -20,6 +21,7 @@ pub mod data;
 pub mod error;
 pub mod filters;
 pub mod measure;
+pub mod memory;
 pub mod plot;
 pub mod report;
 pub mod service;

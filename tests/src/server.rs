@@ -100,6 +100,21 @@ impl Child {
         Self { process, folder: folder.to_owned(), url }
     }
 
+    /// Starts the program that users start, with more arguments and more of an environment, and waits until it listens:
+    /// its collections may still be opening.
+    pub fn start_program(program: &Path, folder: &Path, args: &[String], environment: &[(String, String)]) -> Self {
+        const LISTENS: &str = "nigh listens: gRPC ";
+        let mut command = Command::new(program);
+        command.args(["serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data"]).arg(folder).args(args);
+        command.envs(environment.iter().cloned()).stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap_or_else(|err| panic!("{}: {err}", program.display()));
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.strip_prefix(LISTENS).and_then(|rest| rest.split(',').next());
+        let url = format!("http://{}", address.unwrap_or_else(|| panic!("the server said {line:?}")));
+        Self { process, folder: folder.to_owned(), url }
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.process.id()
