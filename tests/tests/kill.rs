@@ -4,11 +4,15 @@
 //! goes on after the last acknowledgement, as `nigh import` does, until everything is there.
 //!
 //! `NIGH_KILLS=200 NIGH_SEED=3 cargo test -p nigh-tests --test kill` tries longer, with other moments.
+//!
+//! With `NIGH_POWER_CUTS=20` and a user who may mount, the power is cut too: the server starts on what the device held
+//! at a moment, without what was not synced.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use nigh_proto::v1::{self, ingest_reply, ingest_request};
 use nigh_tests::data::{Table, floats, lines, sample};
+use nigh_tests::disks::PowerRig;
 use nigh_tests::random::Random;
 use nigh_tests::server::{Child, Tuning};
 use nigh_tests::wire::{self, Door};
@@ -143,19 +147,87 @@ async fn check(door: &Door, source: &Source, acks: &Acks) -> usize {
     points
 }
 
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
+fn source() -> Arc<Source> {
+    Arc::new(Source {
+        vectors: floats(&sample().join("points.f16.npy"), usize::MAX),
+        payloads: lines(&sample().join("points.jsonl.gz"), usize::MAX),
+    })
+}
+
+impl Acks {
+    fn none(source: &Source) -> Self {
+        Self { batches: (0..source.batches()).map(|_| AtomicBool::new(false)).collect(), count: AtomicU64::new(0) }
+    }
+
+    /// What is acknowledged now.
+    fn noted(&self) -> Self {
+        let batches: Vec<AtomicBool> = self.batches.iter().map(|acked| acked.load(SeqCst).into()).collect();
+        Self { batches, count: self.count.load(SeqCst).into() }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_survives_power_cuts() {
+    let cuts = number("NIGH_POWER_CUTS", 0);
+    if cuts == 0 {
+        return eprintln!("skipped: NIGH_POWER_CUTS says how often to cut the power");
+    }
+    let rig = PowerRig::new().unwrap_or_else(|why| panic!("the rig could not be laid down: {why}"));
+    let mut random = Random::new(number("NIGH_SEED", 1));
+    let source = source();
+    let acks = Arc::new(Acks::none(&source));
+    let tuning = Tuning { seal_rows: Some(300), ..Tuning::default() };
+    let mut child = Child::start_in(&rig.path(), &tuning).await;
+    let spec = wire::spec(&[("text", source.vectors.columns as u32)], &[("text", "english")]);
+    Door::open(&child.url).await.create(COLLECTION, spec).await.unwrap();
+    let share = source.batches() as u64 / (cuts + 1);
+    let (mut kept, mut unacked) = (0, 0);
+    for cut in 0..cuts {
+        let door = Door::open(&child.url).await;
+        let after = acks.count.load(SeqCst) + 1 + random.below(share.max(1));
+        let (import_acks, import_source) = (acks.clone(), source.clone());
+        let import = tokio::spawn(async move {
+            match cut % 2 {
+                0 => import_by_writes(&door, &import_source, &import_acks).await,
+                _ => import_by_stream(&door, &import_source, &import_acks).await,
+            }
+        });
+        while acks.count.load(SeqCst) < after && !import.is_finished() {
+            tokio::time::sleep(Duration::from_micros(200)).await;
+        }
+        // Noted before the copy: all of it has to be on the device by then.
+        let noted = acks.noted();
+        let mut found = rig.cut().unwrap();
+        child.kill();
+        import.await.unwrap();
+        let path = rig.mount(&mut found).unwrap();
+        let restarted = Child::start_in(&path, &tuning).await;
+        let points = check(&Door::open(&restarted.url).await, &source, &noted).await;
+        let acked = (noted.batches.len() - noted.missing().len()) * BATCH;
+        (kept, unacked) = (kept + acked, unacked + points - acked);
+        restarted.kill();
+        drop(found);
+        child = Child::start_in(&rig.path(), &tuning).await;
+        check(&Door::open(&child.url).await, &source, &acks).await;
+    }
+    child.kill();
+    eprintln!(
+        "{cuts} power cuts; {kept} acknowledged points found, none lost; {unacked} found that were not acknowledged"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_survives_kill_9() {
-    let number = |name: &str, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let (kills, seed) = (number("NIGH_KILLS", 24), number("NIGH_SEED", 1));
     eprintln!("seed {seed}");
     let mut random = Random::new(seed);
-    let source = Arc::new(Source {
-        vectors: floats(&sample().join("points.f16.npy"), usize::MAX),
-        payloads: lines(&sample().join("points.jsonl.gz"), usize::MAX),
-    });
+    let source = source();
     assert_eq!(source.payloads.len() % BATCH, 0, "batches are whole");
-    let batches = (0..source.batches()).map(|_| AtomicBool::new(false)).collect();
-    let acks = Arc::new(Acks { batches, count: AtomicU64::new(0) });
+    let acks = Arc::new(Acks::none(&source));
     let folder = tempfile::tempdir().unwrap();
     // Small segments, so that kills also fall into seals and merges.
     let tuning = Tuning { seal_rows: Some(300), ..Tuning::default() };
