@@ -4,7 +4,13 @@ use prost::Message;
 use std::path::PathBuf;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let files = ["nigh/v1/common.proto", "nigh/v1/collections.proto", "nigh/v1/points.proto", "nigh/v1/versions.proto"];
+    let files = [
+        "nigh/v1/common.proto",
+        "nigh/v1/collections.proto",
+        "nigh/v1/points.proto",
+        "nigh/v1/sources.proto",
+        "nigh/v1/versions.proto",
+    ];
     println!("cargo:rerun-if-changed=nigh");
     let descriptors = protox::compile(files, ["."])?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);

@@ -10,10 +10,12 @@ use crate::query::Query;
 use crate::reply::{Page, QueryReply, WriteReply};
 use crate::retry::Repeat;
 use crate::schema::{self, CollectionSpec, CollectionStatus, CollectionSummary, Description};
+use crate::source::{WriteOptions, position_out};
 use nigh_proto::v1;
 use serde_json::Value;
 use std::time::Duration;
 use tokio_stream::wrappers::ReceiverStream;
+use uuid::Uuid;
 
 /// `self.call` over one rpc of one service.
 macro_rules! call {
@@ -24,6 +26,7 @@ macro_rules! call {
         })
     };
 }
+pub(crate) use call;
 
 impl Client {
     /// Creates a collection; fails where there is one of this name.
@@ -84,9 +87,23 @@ impl Client {
         ops: impl IntoIterator<Item = Op>,
         durability: Durability,
     ) -> Result<WriteReply> {
-        let ops = ops.into_iter().map(convert::op_out).collect::<Result<_>>()?;
-        let durability = convert::durability_out(durability);
-        let request = v1::WriteRequest { collection: collection.to_owned(), ops, durability };
+        self.write_with(collection, ops, durability.into()).await
+    }
+
+    /// As [`Self::write`], with a name for the batch and positions of its sources.
+    pub async fn write_with(
+        &self,
+        collection: &str,
+        ops: impl IntoIterator<Item = Op>,
+        options: WriteOptions,
+    ) -> Result<WriteReply> {
+        let request = v1::WriteRequest {
+            collection: collection.to_owned(),
+            ops: ops.into_iter().map(convert::op_out).collect::<Result<_>>()?,
+            durability: convert::durability_out(options.durability),
+            op_id: options.op_id.unwrap_or_else(Uuid::new_v4).into_bytes().to_vec(),
+            positions: options.positions.into_iter().map(position_out).collect(),
+        };
         convert::write_in(call!(self, Harmless, points.write, request).await?)
     }
 
@@ -143,6 +160,16 @@ impl Client {
         points: impl IntoIterator<Item = Point>,
     ) -> Result<WriteReply> {
         self.write(collection, points.into_iter().map(Op::UpdateVectors), Durability::Durable).await
+    }
+
+    /// Sets when points expire, in Unix milliseconds; `None`: never.
+    pub async fn set_expiry(
+        &self,
+        collection: &str,
+        points: impl Into<Selector>,
+        expires_at_ms: Option<u64>,
+    ) -> Result<WriteReply> {
+        self.write(collection, [Op::SetExpiry(points.into(), expires_at_ms)], Durability::Durable).await
     }
 
     /// Removes the vectors of these fields.

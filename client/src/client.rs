@@ -5,6 +5,7 @@ use crate::retry::{self, Budget, Repeat, RetryPolicy};
 use nigh_proto::MESSAGE_BYTES_MAX;
 use nigh_proto::v1::collections_client::CollectionsClient;
 use nigh_proto::v1::points_client::PointsClient;
+use nigh_proto::v1::sources_client::SourcesClient;
 use prost::Message;
 use std::future::Future;
 use std::sync::Arc;
@@ -139,6 +140,10 @@ impl Client {
     pub(crate) fn points(&self) -> PointsClient<Channel> {
         let limit = self.shared.message_bytes_max;
         PointsClient::new(self.shared.channel.clone()).max_decoding_message_size(limit).max_encoding_message_size(limit)
+    }
+
+    pub(crate) fn sources(&self) -> SourcesClient<Channel> {
+        SourcesClient::new(self.shared.channel.clone()).max_decoding_message_size(self.shared.message_bytes_max)
     }
 
     pub(crate) fn collections(&self) -> CollectionsClient<Channel> {

@@ -57,12 +57,14 @@ fn vectors_in(vectors: HashMap<String, v1::Vector>) -> HashMap<String, Vec<f32>>
 fn point_out(point: Point) -> Result<v1::Point> {
     let payload = payload_out(&point.payload)?;
     let vectors = point.vectors.into_iter().map(|(field, values)| (field, v1::Vector { values })).collect();
-    Ok(v1::Point { id: Some(id_out(point.id)), vectors, payload })
+    let expires_at_ms = point.expires_at_ms;
+    Ok(v1::Point { id: Some(id_out(point.id)), vectors, payload, version: 0, expires_at_ms })
 }
 
 pub(crate) fn point_in(point: v1::Point) -> Result<Point> {
     let id = id_in(point.id.unwrap_or_default())?;
-    Ok(Point { id, vectors: vectors_in(point.vectors), payload: payload_in(&point.payload)? })
+    let (version, expires_at_ms) = (point.version, point.expires_at_ms);
+    Ok(Point { id, vectors: vectors_in(point.vectors), payload: payload_in(&point.payload)?, version, expires_at_ms })
 }
 
 fn selector_out(selector: Selector) -> v1::Selector {
@@ -79,6 +81,10 @@ pub(crate) fn op_out(op: Op) -> Result<v1::Op> {
         Ok::<_, Error>(v1::PayloadOp { points, payload })
     };
     let op = match op {
+        Op::IfVersion(op, version) => return Ok(v1::Op { if_version: Some(version), ..op_out(*op)? }),
+        Op::SetExpiry(selector, expires_at_ms) => {
+            op::Op::SetExpiry(v1::SetExpiryOp { points: Some(selector_out(selector)), expires_at_ms })
+        }
         Op::Upsert(point) => op::Op::Upsert(point_out(point)?),
         Op::Delete(selector) => op::Op::Delete(selector_out(selector)),
         Op::SetPayload(selector, payload) => op::Op::SetPayload(set(selector, payload)?),
@@ -87,12 +93,14 @@ pub(crate) fn op_out(op: Op) -> Result<v1::Op> {
             op::Op::DeletePayloadKeys(v1::PayloadKeysOp { points: Some(selector_out(selector)), keys })
         }
         Op::ClearPayload(selector) => op::Op::ClearPayload(selector_out(selector)),
-        Op::UpdateVectors(point) => op::Op::UpdateVectors(v1::Point { payload: String::new(), ..point_out(point)? }),
+        Op::UpdateVectors(point) => {
+            op::Op::UpdateVectors(v1::Point { payload: String::new(), expires_at_ms: None, ..point_out(point)? })
+        }
         Op::DeleteVectors(selector, names) => {
             op::Op::DeleteVectors(v1::DeleteVectorsOp { points: Some(selector_out(selector)), names })
         }
     };
-    Ok(v1::Op { op: Some(op) })
+    Ok(v1::Op { op: Some(op), if_version: None })
 }
 
 pub(crate) fn durability_out(durability: Durability) -> i32 {
@@ -114,7 +122,8 @@ pub(crate) fn durability_in(durability: i32) -> Result<Durability> {
 }
 
 pub(crate) fn write_in(reply: v1::WriteReply) -> Result<WriteReply> {
-    Ok(WriteReply { seq: reply.seq, reached: durability_in(reply.reached)?, affected: reply.affected })
+    let v1::WriteReply { seq, affected, duplicate, .. } = reply;
+    Ok(WriteReply { seq, reached: durability_in(reply.reached)?, affected, duplicate })
 }
 
 pub(crate) fn filter_out(filter: Filter) -> v1::Filter {
@@ -285,6 +294,8 @@ fn hit_in(hit: v1::Hit) -> Result<Hit> {
         score: hit.score,
         payload: payload_in(&hit.payload)?,
         vectors: vectors_in(hit.vectors),
+        version: hit.version,
+        expires_at_ms: hit.expires_at_ms,
         placings: placings.collect(),
     })
 }

@@ -69,12 +69,15 @@ impl Error {
             return Self::Unreachable { endpoint: endpoint.to_owned(), why: innermost(source) };
         }
         let details = status.get_error_details();
-        let violation = details.bad_request().and_then(|request| request.field_violations.first());
+        let malformed = details.bad_request().and_then(|request| request.field_violations.first());
+        let unmet = details.precondition_failure().and_then(|failure| failure.violations.first());
+        let violation = malformed.map(|one| (&one.field, &one.description));
+        let violation = violation.or(unmet.map(|one| (&one.subject, &one.description)));
         Self::Server {
             code: status.code(),
-            field: violation.map(|violation| violation.field.clone()).filter(|field| !field.is_empty()),
+            field: violation.map(|(field, _)| field.clone()).filter(|field| !field.is_empty()),
             message: match (status.message(), violation) {
-                ("", Some(violation)) => violation.description.clone(),
+                ("", Some((_, why))) => why.clone(),
                 ("", None) => status.code().description().to_owned(),
                 (message, _) => message.to_owned(),
             },

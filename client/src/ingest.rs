@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The driver keeps every batch until it is acknowledged, and sends those that are not again after
-//! a lost connection: operations say what is, not what changes, so twice is as good as once. A
+//! a lost connection. Every batch has a name, so one that had arrived is not applied twice. A
 //! batch goes out when the server has given credit for it; every message of credit adds to what is left.
 
 use crate::client::Client;
@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::Streaming;
+use uuid::Uuid;
 
 /// Refusals beyond these are counted, not kept.
 const REFUSALS_KEPT_MAX: usize = 1000;
@@ -42,6 +43,20 @@ pub struct IngestOptions {
     pub durability: Durability,
     /// A lost connection is looked for again for so long, counted from the last acknowledgement.
     pub patience: Duration,
+    /// What the operations are read from, where the collection is to remember how far.
+    pub source: Option<IngestSource>,
+}
+
+/// What a stream is read from. The position is the number of operations sent, counted on from `offset`; it
+/// lands with every batch, and behind a batch that was refused no other is taken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IngestSource {
+    /// The source.
+    pub source: String,
+    /// Its partition; may be empty.
+    pub partition: String,
+    /// Where the first operation of the stream stands.
+    pub offset: u64,
 }
 
 impl Default for IngestOptions {
@@ -52,6 +67,7 @@ impl Default for IngestOptions {
             unacked_bytes_max: 64 << 20,
             durability: Durability::Durable,
             patience: Duration::from_secs(60),
+            source: None,
         }
     }
 }
@@ -239,6 +255,8 @@ struct Unacked {
     number: u64,
     first_op: u64,
     batch: Batch,
+    /// Its name.
+    op_id: Uuid,
     /// Of a refused batch nothing is sent again; it waits here for its predecessors.
     refused: bool,
 }
@@ -311,8 +329,7 @@ impl Driver {
                 },
                 slot = out.reserve(), if may_send && writable => match slot {
                     Ok(slot) => {
-                        let Unacked { number, batch, .. } = &self.unacked[next];
-                        let batch = v1::IngestBatch { number: *number, ops: batch.ops.clone() };
+                        let batch = self.batch_out(&self.unacked[next]);
                         // As the server counts, or what it gives back would not be what was taken.
                         credit.take(batch.encoded_len() as u64);
                         slot.send(request(ingest_request::Request::Batch(batch)));
@@ -329,6 +346,17 @@ impl Driver {
         }
     }
 
+    fn batch_out(&self, unacked: &Unacked) -> v1::IngestBatch {
+        let ops = unacked.batch.ops.clone();
+        let position = |from: &IngestSource| {
+            let before = from.offset + unacked.first_op;
+            let (source, partition) = (from.source.clone(), from.partition.clone());
+            v1::SourcePosition { source, partition, offset: before + ops.len() as u64, after: Some(before) }
+        };
+        let positions = self.options.source.as_ref().map(position).into_iter().collect();
+        v1::IngestBatch { number: unacked.number, ops, op_id: unacked.op_id.into_bytes().to_vec(), positions }
+    }
+
     fn keep(&mut self, batch: Batch) {
         if self.unacked.is_empty() {
             self.heard = Instant::now();
@@ -336,7 +364,8 @@ impl Driver {
         self.number += 1;
         self.unacked_bytes += batch.bytes;
         let ops = batch.ops.len() as u64;
-        self.unacked.push_back(Unacked { number: self.number, first_op: self.first_op, batch, refused: false });
+        let (number, first_op, op_id) = (self.number, self.first_op, Uuid::new_v4());
+        self.unacked.push_back(Unacked { number, first_op, batch, op_id, refused: false });
         self.first_op += ops;
     }
 

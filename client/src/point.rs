@@ -14,17 +14,33 @@ pub struct Point {
     pub vectors: HashMap<String, Vec<f32>>,
     /// Its payload, a JSON object.
     pub payload: Value,
+    /// The operation that last wrote it, as the server says; passed over where the point is written.
+    pub version: u64,
+    /// From this time on, in Unix milliseconds, it is not there any more; `None`: it stays.
+    pub expires_at_ms: Option<u64>,
 }
 
 impl Point {
     /// A point without vectors and with an empty payload.
     pub fn new(id: impl Into<PointId>) -> Self {
-        Self { id: id.into(), vectors: HashMap::new(), payload: Value::Object(Map::new()) }
+        Self {
+            id: id.into(),
+            vectors: HashMap::new(),
+            payload: Value::Object(Map::new()),
+            version: 0,
+            expires_at_ms: None,
+        }
     }
 
     /// Gives it a vector.
     pub fn vector(mut self, field: impl Into<String>, values: impl Into<Vec<f32>>) -> Self {
         self.vectors.insert(field.into(), values.into());
+        self
+    }
+
+    /// Lets it expire at this time, in Unix milliseconds.
+    pub fn expires_at_ms(mut self, time_ms: u64) -> Self {
+        self.expires_at_ms = Some(time_ms);
         self
     }
 
@@ -78,10 +94,22 @@ pub enum Op {
     DeletePayloadKeys(Selector, Vec<String>),
     /// Empties the payload.
     ClearPayload(Selector),
-    /// Sets these vectors of an existing point, keeps its others; the payload given here is ignored.
+    /// Sets these vectors of an existing point, keeps its others; the payload and the time given here are ignored.
     UpdateVectors(Point),
     /// Removes the vectors of these fields.
     DeleteVectors(Selector, Vec<String>),
+    /// Sets when points expire, in Unix milliseconds; `None`: never.
+    SetExpiry(Selector, Option<u64>),
+    /// An operation on points by id, each of which has to have this version when its turn comes; 0: it must
+    /// not be there. A point that does not have it refuses the whole batch, with the code `FailedPrecondition`.
+    IfVersion(Box<Op>, u64),
+}
+
+impl Op {
+    /// The operation under the condition that its points have this version; 0: that they are not there.
+    pub fn if_version(self, version: u64) -> Self {
+        Self::IfVersion(Box::new(self), version)
+    }
 }
 
 impl From<Point> for Op {

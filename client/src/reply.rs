@@ -14,6 +14,8 @@ pub struct WriteReply {
     pub reached: Durability,
     /// Points written, changed or deleted.
     pub affected: u64,
+    /// It had been applied before, by its name or its positions, and was not applied again.
+    pub duplicate: bool,
 }
 
 /// What a query found.
@@ -40,6 +42,10 @@ pub struct Hit {
     pub payload: Value,
     /// Its vectors, where they were wanted.
     pub vectors: HashMap<String, Vec<f32>>,
+    /// The operation that last wrote it.
+    pub version: u64,
+    /// When it expires, in Unix milliseconds.
+    pub expires_at_ms: Option<u64>,
     /// Its place in every retriever, where `explain` was asked for.
     pub placings: Vec<Placing>,
 }

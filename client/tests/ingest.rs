@@ -104,7 +104,13 @@ async fn play(session: Session, seen: Arc<Mutex<Seen>>, mut requests: Streaming<
         if let Some((after, acked, status)) = &session.breaks {
             if taken <= *acked {
                 let reached = v1::Durability::Durable.into();
-                say(ingest_reply::Reply::Ack(v1::IngestAck { number: batch.number, seq: batch.number, reached })).await;
+                say(ingest_reply::Reply::Ack(v1::IngestAck {
+                    number: batch.number,
+                    seq: batch.number,
+                    reached,
+                    duplicate: false,
+                }))
+                .await;
                 say(credits(1, flying.remove(0).1)).await;
             }
             if taken == *after {
@@ -119,8 +125,13 @@ async fn play(session: Session, seen: Arc<Mutex<Seen>>, mut requests: Streaming<
             say(ingest_reply::Reply::Refusal(v1::IngestRefusal { number, field, message, code })).await;
         } else {
             let reached = v1::Durability::Durable.into();
-            say(ingest_reply::Reply::Ack(v1::IngestAck { number: batch.number, seq: 100 + batch.number, reached }))
-                .await;
+            say(ingest_reply::Reply::Ack(v1::IngestAck {
+                number: batch.number,
+                seq: 100 + batch.number,
+                reached,
+                duplicate: false,
+            }))
+            .await;
         }
         say(credits(1, flying.remove(0).1)).await;
     }

@@ -38,9 +38,11 @@ pub enum Rpc {
     Pins,
     Unpin,
     Diff,
+    GetSourcePositions,
+    DropSource,
 }
 
-const RPCS: [(Rpc, &str); 16] = [
+const RPCS: [(Rpc, &str); 18] = [
     (Rpc::Create, "Create"),
     (Rpc::Drop, "Drop"),
     (Rpc::Describe, "Describe"),
@@ -57,6 +59,8 @@ const RPCS: [(Rpc, &str); 16] = [
     (Rpc::Pins, "Pins"),
     (Rpc::Unpin, "Unpin"),
     (Rpc::Diff, "Diff"),
+    (Rpc::GetSourcePositions, "GetSourcePositions"),
+    (Rpc::DropSource, "DropSource"),
 ];
 
 /// What has been counted since the start.

@@ -177,6 +177,7 @@ async fn grpc_door(
         .layer(MapResponseLayer::new(grpc::of_the_caller))
         .add_service(door.points())
         .add_service(door.collections())
+        .add_service(door.sources())
         .add_service(door.versions())
         .add_service(health)
         .add_service(reflection);

@@ -49,11 +49,15 @@ fn number(id: &Option<v1::PointId>) -> u64 {
 }
 
 /// Point n lies at (n, 1), says its number in words, and is even or odd.
+fn operation(op: op::Op) -> v1::Op {
+    v1::Op { op: Some(op), if_version: None }
+}
+
 fn upsert(n: u64) -> v1::Op {
     let vectors = HashMap::from([("v".to_owned(), v1::Vector { values: vec![n as f32, 1.0] })]);
     let parity = if n.is_multiple_of(2) { "even" } else { "odd" };
     let payload = format!(r#"{{"n": {n}, "parity": "{parity}", "text": "number{n} is an {parity} one"}}"#);
-    v1::Op { op: Some(op::Op::Upsert(v1::Point { id: Some(id(n)), vectors, payload })) }
+    operation(op::Op::Upsert(v1::Point { id: Some(id(n)), vectors, payload, ..Default::default() }))
 }
 
 fn equals(path: &str, keyword: &str) -> v1::Filter {
@@ -99,7 +103,7 @@ impl Client {
     }
 
     async fn write(&mut self, ops: Vec<v1::Op>) -> Result<v1::WriteReply, tonic::Status> {
-        let request = v1::WriteRequest { collection: C.into(), ops, durability: 0 };
+        let request = v1::WriteRequest { collection: C.into(), ops, ..Default::default() };
         Ok(self.points.write(request).await?.into_inner())
     }
 
@@ -136,7 +140,7 @@ async fn what_is_written_is_found_in_every_way_and_after_a_restart() {
     let written = client.write((1..=20).map(upsert).collect()).await.unwrap();
     assert_eq!((written.affected, written.reached), (20, v1::Durability::Durable.into()));
     let delete = v1::Selector { selector: Some(v1::selector::Selector::Ids(v1::PointIds { ids: vec![id(20)] })) };
-    client.write(vec![v1::Op { op: Some(op::Op::Delete(delete)) }]).await.unwrap();
+    client.write(vec![operation(op::Op::Delete(delete))]).await.unwrap();
 
     ask_everything(&mut client).await;
     let (status, body) = page(&running, "/readyz").await;
@@ -262,7 +266,9 @@ fn open() -> v1::IngestRequest {
 }
 
 fn batch(number: u64, ops: Vec<v1::Op>) -> v1::IngestRequest {
-    v1::IngestRequest { request: Some(ingest_request::Request::Batch(v1::IngestBatch { number, ops })) }
+    v1::IngestRequest {
+        request: Some(ingest_request::Request::Batch(v1::IngestBatch { number, ops, ..Default::default() })),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -271,7 +277,7 @@ async fn a_stream_is_acknowledged_in_order_and_survives_a_refusal() {
     let (running, mut client) = start(folder.path()).await;
     client.create().await;
     let batches =
-        (1..=100).map(|n| if n == 50 { batch(n, vec![v1::Op { op: None }]) } else { batch(n, vec![upsert(n)]) });
+        (1..=100).map(|n| if n == 50 { batch(n, vec![v1::Op::default()]) } else { batch(n, vec![upsert(n)]) });
     let sent: Vec<_> = std::iter::once(open()).chain(batches).collect();
     let mut replies = client.points.ingest(tokio_stream::iter(sent)).await.unwrap().into_inner();
     let (mut settled, mut refused, mut credits) = (Vec::new(), Vec::new(), 0);

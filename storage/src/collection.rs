@@ -279,6 +279,7 @@ impl Collection {
     pub fn sweep(&self) -> Result<u64> {
         let (sender, receiver) = mpsc::sync_channel(1);
         self.push(Pending::sweep(Box::new(move |written| drop(sender.send(written)))))?;
+        self.turn(false);
         let swept = receiver.recv().unwrap_or_else(|_| Err(Error::Closed { name: self.inner.name.clone() }));
         swept.map(|written| written.affected)
     }

@@ -9,6 +9,7 @@ use nigh_index::text::spec::TextSpec;
 use nigh_index::value::Path as FieldPath;
 use nigh_index::vector::metric::Metric;
 use nigh_index::vector::spec::VectorSpec;
+use nigh_storage::clock::Clock;
 use nigh_storage::collection::Collection;
 use nigh_storage::disk::FsDisk;
 use nigh_storage::error::Error;
@@ -20,12 +21,33 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Clone, PartialEq, Debug, Default)]
 struct Modelled {
     payload: Map<String, Value>,
     vectors: BTreeMap<u16, Vec<f32>>,
     version: u64,
+    expires_at_ms: Option<u64>,
+}
+
+/// The time that the store is told; it passes when a test says so.
+#[derive(Clone)]
+struct Time(Arc<AtomicU64>);
+
+impl Time {
+    fn new() -> Self {
+        Self(Arc::new(AtomicU64::new(1_700_000_000_000)))
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// What is expired is not there.
+    fn expire(&self, model: &mut Model) {
+        model.retain(|_, point| point.expires_at_ms.is_none_or(|time_ms| time_ms > self.now_ms()));
+    }
 }
 
 type Model = BTreeMap<PointId, Modelled>;
@@ -44,7 +66,12 @@ fn options() -> Options {
 }
 
 fn open(root: &std::path::Path) -> (Arc<Store>, Arc<Collection>) {
-    let store = Store::open(Arc::new(FsDisk), root, options()).unwrap();
+    open_at(root, &Time::new())
+}
+
+fn open_at(root: &std::path::Path, time: &Time) -> (Arc<Store>, Arc<Collection>) {
+    let options = Options { clock: Clock::Set(time.0.clone()), ..options() };
+    let store = Store::open(Arc::new(FsDisk), root, options).unwrap();
     store.create("c", spec()).unwrap();
     let collection = store.collection("c").unwrap();
     (store, collection)
@@ -57,6 +84,9 @@ enum Event {
     Seal,
     Merge,
     Reopen,
+    /// So many milliseconds.
+    Pass(u8),
+    Sweep,
 }
 
 #[derive(Clone, Debug)]
@@ -70,6 +100,10 @@ enum Change {
     Clear(u8),
     UpdateVector(u8, u8),
     DeleteVector(u8),
+    /// Expires so many milliseconds from now, or never.
+    Expire(u8, Option<u8>),
+    /// Those of a kind, so many from now.
+    ExpireKind(u8, u8),
 }
 
 fn id(number: u8) -> PointId {
@@ -107,7 +141,7 @@ fn ids(number: u8) -> Selector {
 }
 
 /// The write of this operation, and what it does to the model.
-fn write(change: &Change, seq: u64, model: &mut Model) -> Write {
+fn write(change: &Change, seq: u64, now_ms: u64, model: &mut Model) -> Write {
     let touched = |point: &mut Modelled| point.version = seq;
     match change {
         Change::Upsert(number, kind, with_a, with_b) => {
@@ -118,7 +152,7 @@ fn write(change: &Change, seq: u64, model: &mut Model) -> Write {
             if *with_b {
                 vectors.insert(1, b(*kind));
             }
-            let point = Modelled { payload: payload(*kind), vectors, version: seq };
+            let point = Modelled { payload: payload(*kind), vectors, version: seq, expires_at_ms: None };
             model.insert(id(*number), point.clone());
             let vectors = point.vectors.into_iter().collect();
             Write::Upsert(Point { vectors, payload: text_of(&point.payload), ..Point::new(id(*number)) })
@@ -175,12 +209,37 @@ fn write(change: &Change, seq: u64, model: &mut Model) -> Write {
             }
             Write::DeleteVectors(ids(*number), vec![0])
         }
+        Change::Expire(number, after) => {
+            let expires_at_ms = after.map(|after| now_ms + u64::from(after));
+            if let Some(point) = model.get_mut(&id(*number)) {
+                point.expires_at_ms = expires_at_ms;
+                touched(point);
+            }
+            Write::SetExpiry(ids(*number), expires_at_ms)
+        }
+        Change::ExpireKind(kind, after) => {
+            let expires_at_ms = Some(now_ms + u64::from(*after));
+            let matching = |point: &&mut Modelled| point.payload.get("kind") == Some(&json!(kind));
+            for point in model.values_mut().filter(matching) {
+                point.expires_at_ms = expires_at_ms;
+                touched(point);
+            }
+            Write::SetExpiry(Selector::Filter(kind_is(*kind)), expires_at_ms)
+        }
     }
 }
 
 fn writes(changes: &[Change], collection: &Collection, model: &mut Model) -> Vec<Write> {
+    writes_at(changes, collection, model, &Time::new())
+}
+
+fn writes_at(changes: &[Change], collection: &Collection, model: &mut Model, time: &Time) -> Vec<Write> {
     let first_seq = collection.snapshot().seq + 1;
-    changes.iter().zip(first_seq..).map(|(change, seq)| write(change, seq, model)).collect()
+    let one = |(change, seq): (&Change, u64)| {
+        time.expire(model);
+        write(change, seq, time.now_ms(), model)
+    };
+    changes.iter().zip(first_seq..).map(one).collect()
 }
 
 fn contents(collection: &Collection) -> Model {
@@ -192,10 +251,9 @@ fn contents(collection: &Collection) -> Model {
             let vector = |field: usize| Some((field as u16, view.part.nearest(field).vector(row)?.into_owned()));
             let vectors = (0..2).filter_map(vector).collect();
             assert_eq!(view.part.id(row), id);
-            assert!(
-                found.insert(id, Modelled { payload, vectors, version: view.part.version(row) }).is_none(),
-                "{id} twice"
-            );
+            let (version, expires_at_ms) = (view.part.version(row), view.part.expires_at_ms(row));
+            let point = Modelled { payload, vectors, version, expires_at_ms };
+            assert!(found.insert(id, point).is_none(), "{id} twice");
         }
     }
     assert_eq!(snapshot.points(), found.len() as u64);
@@ -216,13 +274,17 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => number.clone().prop_map(Change::DeleteKey),
         1 => number.clone().prop_map(Change::Clear),
         1 => (number.clone(), 0u8..8).prop_map(|(n, s)| Change::UpdateVector(n, s)),
-        1 => number.prop_map(Change::DeleteVector),
+        1 => number.clone().prop_map(Change::DeleteVector),
+        2 => (number, prop::option::of(0u8..20)).prop_map(|(n, t)| Change::Expire(n, t)),
+        1 => (0u8..4, 0u8..20).prop_map(|(k, t)| Change::ExpireKind(k, t)),
     ];
     let event = prop_oneof![
         8 => prop::collection::vec(change, 1..6).prop_map(Event::Batch),
         2 => Just(Event::Seal),
         1 => Just(Event::Merge),
         1 => Just(Event::Reopen),
+        2 => (0u8..12).prop_map(Event::Pass),
+        1 => Just(Event::Sweep),
     ];
     prop::collection::vec(event, 1..40)
 }
@@ -233,12 +295,13 @@ proptest! {
     #[test]
     fn a_collection_is_the_map_that_was_written(events in events()) {
         let root = tempfile::tempdir().unwrap();
-        let (mut store, mut collection) = open(root.path());
+        let time = Time::new();
+        let (mut store, mut collection) = open_at(root.path(), &time);
         let mut model = Model::new();
         for event in &events {
             match event {
                 Event::Batch(changes) => {
-                    let writes = writes(changes, &collection, &mut model);
+                    let writes = writes_at(changes, &collection, &mut model, &time);
                     collection.write(writes, Durability::Durable).unwrap();
                 }
                 Event::Seal => { collection.seal().unwrap(); }
@@ -247,9 +310,12 @@ proptest! {
                     drop(collection);
                     store.close();
                     drop(store);
-                    (store, collection) = open(root.path());
+                    (store, collection) = open_at(root.path(), &time);
                 }
+                Event::Pass(time_ms) => { time.0.fetch_add(u64::from(*time_ms), Ordering::SeqCst); }
+                Event::Sweep => { collection.sweep().unwrap(); }
             }
+            time.expire(&mut model);
             prop_assert_eq!(&contents(&collection), &model);
         }
     }

@@ -13,6 +13,10 @@ pub struct Held {
     pub vectors: BTreeMap<String, Vec<f32>>,
     /// Its payload.
     pub payload: Map<String, Value>,
+    /// The operation that last wrote it.
+    pub version: u64,
+    /// When it expires, in Unix milliseconds.
+    pub expires_at_ms: Option<u64>,
 }
 
 /// All points, by id.

@@ -118,17 +118,22 @@ pub fn number(id: &Option<v1::PointId>) -> u64 {
 pub fn point(id: v1::PointId, vectors: &[(&str, &[f32])], payload: &str) -> v1::Point {
     let vector = |(name, values): &(&str, &[f32])| (name.to_string(), v1::Vector { values: values.to_vec() });
     let vectors: HashMap<_, _> = vectors.iter().map(vector).collect();
-    v1::Point { id: Some(id), vectors, payload: payload.into() }
+    v1::Point { id: Some(id), vectors, payload: payload.into(), ..Default::default() }
+}
+
+/// An operation without a condition.
+pub fn operation(op: op::Op) -> v1::Op {
+    v1::Op { op: Some(op), if_version: None }
 }
 
 /// An operation that replaces a point.
 pub fn upsert(point: v1::Point) -> v1::Op {
-    v1::Op { op: Some(op::Op::Upsert(point)) }
+    operation(op::Op::Upsert(point))
 }
 
 /// An operation that deletes points by id.
 pub fn delete(ids: Vec<v1::PointId>) -> v1::Op {
-    v1::Op { op: Some(op::Op::Delete(by_ids(ids))) }
+    operation(op::Op::Delete(by_ids(ids)))
 }
 
 /// These points.

@@ -39,7 +39,7 @@ async fn a_bad_write_is_refused_whole() {
     let (_folder, server, door) = served().await;
     let vector = |name: &str, values: &[f32]| wire::upsert(wire::point(wire::num(3), &[(name, values)], "{}"));
     let payload = |text: &str| wire::upsert(wire::point(wire::num(3), &[("v", &GOOD)], text));
-    let op = |op| v1::Op { op: Some(op) };
+    let op = wire::operation;
     let set = |points, payload: &str| op(op::Op::SetPayload(v1::PayloadOp { points, payload: payload.into() }));
     let one = || Some(wire::by_ids(vec![wire::num(1)]));
     let bad_filter = wire::by_filter(wire::must(vec![wire::field("a..b", Test::IsEmpty(v1::Unit {}))]));
@@ -52,7 +52,7 @@ async fn a_bad_write_is_refused_whole() {
         ("an unknown vector field", vector("colour", &GOOD), &["colour"]),
         ("a bad UUID", wire::upsert(wire::point(wire::uuid("no-uuid"), &[], "{}")), &["id", "no-uuid"]),
         ("no id", wire::upsert(v1::Point::default()), &["id"]),
-        ("no operation", v1::Op { op: None }, &["op"]),
+        ("no operation", v1::Op::default(), &["op"]),
         ("a payload that is no JSON", payload("{\"a\": "), &["payload"]),
         ("a payload that is no object", payload("[1, 2]"), &["payload"]),
         ("a payload to set that is no object", set(one(), "7"), &["payload"]),
@@ -77,6 +77,49 @@ async fn a_bad_write_is_refused_whole() {
     }
     let point = &door.points_of(C, vec![wire::num(1)]).await.unwrap().points[0];
     assert_eq!(point.payload, r#"{"text": "a good one", "n": 1}"#);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_goes_beside_operations_is_checked() {
+    let (_folder, server, door) = served().await;
+    let position = |source: &str, offset, after| v1::SourcePosition {
+        source: source.into(),
+        partition: String::new(),
+        offset,
+        after,
+    };
+    let write = |ops, op_id: &[u8], positions| {
+        let request = v1::WriteRequest { collection: C.into(), ops, op_id: op_id.to_vec(), positions, durability: 0 };
+        let mut points = door.points.clone();
+        async move { points.write(request).await }
+    };
+    let filtered = wire::operation(op::Op::Delete(wire::by_filter(wire::must(vec![wire::equals("n", 1)]))));
+    let filtered = v1::Op { if_version: Some(1), ..filtered };
+    let refused = [
+        ("a short name", write(vec![good(2)], &[1; 15], vec![]).await, &["op_id", "15"][..]),
+        ("a condition on a filter", write(vec![good(2), filtered], &[], vec![]).await, &["ops[1].if_version"]),
+        (
+            "a source without a name",
+            write(vec![good(2)], &[], vec![position("", 1, None)]).await,
+            &["positions[0].source"],
+        ),
+        (
+            "a partition twice",
+            write(vec![good(2)], &[], vec![position("s", 1, None), position("s", 2, None)]).await,
+            &["positions[1]", "twice"],
+        ),
+        (
+            "an offset that falls",
+            write(vec![good(2)], &[], vec![position("s", 3, Some(3))]).await,
+            &["positions[0].offset"],
+        ),
+        ("too many", write(vec![good(2)], &[], vec![position("s", 1, None); 65]).await, &["positions", "65", "64"]),
+    ];
+    for (what, result, culprits) in refused {
+        check(what, result, Code::InvalidArgument, culprits);
+    }
+    assert_eq!(door.count(C, None).await.unwrap().count, 1);
     server.stop().await;
 }
 
@@ -184,7 +227,7 @@ async fn a_malformed_filter_is_named_wherever_it_stands() {
         let query = wire::query(C, vec![wire::dense("v", &GOOD)], 1);
         let query = v1::QueryRequest { filter: Some(filter.clone()), ..query };
         check(what, door.query(query).await, Code::InvalidArgument, culprits);
-        let delete = v1::Op { op: Some(op::Op::Delete(wire::by_filter(filter))) };
+        let delete = wire::operation(op::Op::Delete(wire::by_filter(filter)));
         check(what, door.write(C, vec![delete]).await, Code::InvalidArgument, culprits);
     }
     assert_eq!(door.count(C, None).await.unwrap().count, 1);
@@ -293,7 +336,8 @@ async fn a_stream_tells_a_refused_batch_and_goes_on() {
     let open = |name: &str| {
         request(ingest_request::Request::Open(v1::IngestOpen { collection: name.into(), ..Default::default() }))
     };
-    let batch = |number, ops| request(ingest_request::Request::Batch(v1::IngestBatch { number, ops }));
+    let batch =
+        |number, ops| request(ingest_request::Request::Batch(v1::IngestBatch { number, ops, ..Default::default() }));
     let bad = wire::upsert(wire::point(wire::num(7), &[("v", &[1.0])], "{}"));
     let sent = vec![open(C), batch(1, vec![good(5)]), batch(2, vec![good(6), bad]), batch(3, vec![good(8)])];
     let mut replies = door.points.clone().ingest(tokio_stream::iter(sent)).await.unwrap().into_inner();

@@ -60,7 +60,7 @@ fn batch(group: u64, generation: u64) -> Vec<v1::Op> {
     let text = payload(group, generation).to_string();
     let whole = |id| wire::upsert(wire::point(id, &[("v", &vector)], &text));
     if group == VANISHING && generation.is_multiple_of(10) {
-        return vec![v1::Op { op: Some(op::Op::Delete(of_group(group))) }];
+        return vec![wire::operation(op::Op::Delete(of_group(group)))];
     }
     if group == VANISHING || !generation.is_multiple_of(3) {
         return ids(group).map(whole).collect();
@@ -69,7 +69,7 @@ fn batch(group: u64, generation: u64) -> Vec<v1::Op> {
     let overwrite = v1::PayloadOp { points: Some(of_group(group)), payload: text.clone() };
     let vectors = ids(group).map(|id| op::Op::UpdateVectors(wire::point(id, &[("v", &vector)], "")));
     let ops = std::iter::once(op::Op::OverwritePayload(overwrite)).chain(vectors);
-    ops.map(|op| v1::Op { op: Some(op) }).collect()
+    ops.map(wire::operation).collect()
 }
 
 fn of_group(group: u64) -> v1::Selector {

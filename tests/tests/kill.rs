@@ -97,7 +97,8 @@ async fn import_by_stream(door: &Door, source: &Arc<Source>, acks: &Arc<Acks>) {
     // affair and tested there.
     while acked < missing.len() {
         while sent < missing.len() && sent - acked < 4 {
-            let batch = v1::IngestBatch { number: sent as u64 + 1, ops: source.batch(missing[sent]) };
+            let batch =
+                v1::IngestBatch { number: sent as u64 + 1, ops: source.batch(missing[sent]), ..Default::default() };
             if send.send(request(ingest_request::Request::Batch(batch))).await.is_err() {
                 return;
             }

@@ -73,8 +73,21 @@ fn ask(random: &mut Random, depth: u32) -> Ask {
     Ask::Tree(asks(random), asks(random), asks(random))
 }
 
-/// One random operation: applied to the model, returned for the wire.
-fn operation(random: &mut Random, model: &mut Model) -> v1::Op {
+/// A time at which a point expires: none, long past, or not in this test.
+fn time(random: &mut Random) -> Option<u64> {
+    match random.below(12) {
+        0 => Some(1 + random.below(1000)),
+        1 | 2 => Some(u64::MAX - random.below(1000)),
+        _ => None,
+    }
+}
+
+fn is_past(time_ms: Option<u64>) -> bool {
+    time_ms.is_some_and(|time_ms| time_ms <= 1000)
+}
+
+/// One random operation: applied to the model, returned for the wire with the ids that it wrote.
+fn operation(random: &mut Random, model: &mut Model) -> (v1::Op, Vec<u64>) {
     let kind = random.below(20);
     let ids: Vec<u64> = (0..=random.below(3)).map(|_| random.below(IDS)).collect();
     let (chosen, selector): (Vec<u64>, _) = if random.below(5) == 0 {
@@ -93,6 +106,7 @@ fn operation(random: &mut Random, model: &mut Model) -> v1::Op {
         }
     };
     let points = Some(selector.clone());
+    let mut written = chosen.clone();
     let op = match kind {
         0 => {
             model.retain(|id, _| !chosen.contains(id));
@@ -124,18 +138,56 @@ fn operation(random: &mut Random, model: &mut Model) -> v1::Op {
             let id = *model.keys().nth(random.below(model.len() as u64) as usize).unwrap();
             let new = vectors(random);
             model.get_mut(&id).unwrap().vectors.extend(new.clone());
+            written = vec![id];
             let named: Vec<(&str, &[f32])> = new.iter().map(|(name, values)| (&name[..], &values[..])).collect();
             op::Op::UpdateVectors(wire::point(wire::num(id), &named, ""))
         }
+        9 => {
+            let expires_at_ms = time(random);
+            each(model, &|held| held.expires_at_ms = expires_at_ms);
+            op::Op::SetExpiry(v1::SetExpiryOp { points, expires_at_ms })
+        }
         _ => {
-            let held = Held { vectors: vectors(random), payload: new };
+            let expires_at_ms = time(random);
+            let held = Held { vectors: vectors(random), payload: new, version: 0, expires_at_ms };
             let named: Vec<(&str, &[f32])> = held.vectors.iter().map(|(name, v)| (&name[..], &v[..])).collect();
             let point = wire::point(wire::num(ids[0]), &named, &text(&held.payload));
             model.insert(ids[0], held);
-            op::Op::Upsert(point)
+            written = vec![ids[0]];
+            op::Op::Upsert(v1::Point { expires_at_ms, ..point })
         }
     };
-    v1::Op { op: Some(op) }
+    model.retain(|_, held| !is_past(held.expires_at_ms));
+    (wire::operation(op), written)
+}
+
+/// A batch of random operations, under a name and from a source: sent once, and now and then again, which changes
+/// nothing. Then one on a condition that does not hold.
+async fn write(door: &Door, model: &mut Model, random: &mut Random, batch: u64) {
+    let (ops, written): (Vec<_>, Vec<_>) = (0..=random.below(5)).map(|_| operation(random, model)).unzip();
+    let (source, partition) = ("model".to_owned(), String::new());
+    let position = v1::SourcePosition { source, partition, offset: batch + 1, after: Some(batch) };
+    let op_id = [batch.to_le_bytes(), [7; 8]].concat();
+    let (count, collection) = (ops.len() as u64, "m".to_owned());
+    let request = v1::WriteRequest { collection, ops, op_id, positions: vec![position], ..Default::default() };
+    let reply = door.points.clone().write(request.clone()).await.unwrap().into_inner();
+    for (ids, seq) in written.iter().zip(reply.seq + 1 - count..) {
+        for id in ids {
+            model.entry(*id).and_modify(|held| held.version = seq);
+        }
+    }
+    if random.below(3) == 0 {
+        // By its name; and by its position alone.
+        for op_id in [request.op_id.clone(), Vec::new()] {
+            let again = v1::WriteRequest { op_id, ..request.clone() };
+            let again = door.points.clone().write(again).await.unwrap().into_inner();
+            assert!(again.duplicate && again.seq == reply.seq, "{again:?} after {reply:?}");
+        }
+    }
+    let id = random.below(IDS);
+    let wrong = model.get(&id).map_or(1, |held| held.version + 1);
+    let op = v1::Op { if_version: Some(wrong), ..wire::delete(vec![wire::num(id)]) };
+    assert_eq!(door.write("m", vec![op]).await.unwrap_err().code(), tonic::Code::FailedPrecondition);
 }
 
 fn held(point: &v1::Point) -> (u64, Held) {
@@ -144,7 +196,8 @@ fn held(point: &v1::Point) -> (u64, Held) {
         "" => Map::new(),
         text => serde_json::from_str(text).unwrap(),
     };
-    (wire::number(&point.id), Held { vectors, payload })
+    let (version, expires_at_ms) = (point.version, point.expires_at_ms);
+    (wire::number(&point.id), Held { vectors, payload, version, expires_at_ms })
 }
 
 /// A ranking is right if it has the right length, every score is the naive one, and none that is left out is better.
@@ -193,6 +246,10 @@ async fn check(door: &Door, model: &Model, random: &mut Random) {
             let request = v1::QueryRequest { filter: Some(ask.filter()), ..wire::query("m", vec![retriever], limit) };
             let reply = door.query(request).await.unwrap();
             check_ranking(&reply.hits, &nearest(model, name, &vector, &pass), limit as usize, &format!("{ask:?}"));
+            for hit in &reply.hits {
+                let held = &model[&wire::number(&hit.id)];
+                assert_eq!((hit.version, hit.expires_at_ms), (held.version, held.expires_at_ms));
+            }
         }
         let words = format!("{} {} {}", random.pick(&WORDS), random.pick(&WORDS), random.pick(&WORDS));
         let request = v1::QueryRequest {
@@ -215,10 +272,11 @@ async fn run(seed: u64) {
     let sizes = SIZES.map(|(name, size)| (name, size as u32));
     door.create("m", wire::spec(&sizes, &[("words", "standard")])).await.unwrap();
     let mut model = Model::new();
+    let mut batches = 0;
     for round in 0..30 {
         for _ in 0..random.below(6) {
-            let ops = (0..=random.below(5)).map(|_| operation(&mut random, &mut model)).collect();
-            door.write("m", ops).await.unwrap();
+            write(&door, &mut model, &mut random, batches).await;
+            batches += 1;
         }
         if round % 7 == 6 {
             server.stop().await;

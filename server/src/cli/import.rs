@@ -1,17 +1,19 @@
 //! `nigh import`: a file into a collection, in order, resumable, as fast as the server takes it.
 //!
 //! One thread reads and parses; the client keeps several batches on their way and says how far
-//! everything is on disk. Only that is ever reported, drawn in the bar or noted in the state file.
+//! everything is on disk. Only that is ever reported or drawn in the bar.
+//!
+//! With `--resume` the collection itself remembers how many rows it has, by the name of the source: the
+//! number lands with every batch, so a later run goes on exactly behind the last row that is in.
 
 use crate::cli::failure::{Failure, Place, Result, doing};
 use crate::cli::mapping::Mapping;
 use crate::cli::output::{Output, thousands};
 use crate::cli::progress::Bar;
 use crate::cli::source::{Format, Opening, Source, wrong};
-use crate::cli::state::{Import, State};
 use crate::cli::{Server, spec};
 use nigh_client::ingest::IngestProgress;
-use nigh_client::{Client, IngestOptions, IngestSummary, Point};
+use nigh_client::{Client, IngestOptions, IngestSource, IngestSummary, Point};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -20,7 +22,9 @@ use tokio::sync::{mpsc, watch};
 /// Points that the reader hands over at a time, and how often it may be ahead.
 const CHUNK_POINTS: usize = 128;
 const CHUNKS_AHEAD: usize = 4;
-/// How often the bar is drawn and the state noted.
+/// A source's name has at most this many bytes, says the server.
+const SOURCE_BYTES_MAX: usize = 256;
+/// How often the bar is drawn.
 const REPORT_EVERY: Duration = Duration::from_millis(250);
 
 /// Reads points from a file into a collection.
@@ -53,9 +57,12 @@ pub(crate) struct Args {
     /// Points a batch
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     batch: u32,
-    /// Notes in this file how far the import is, and goes on there
-    #[arg(long, value_name = "STATE-FILE")]
-    resume: Option<PathBuf>,
+    /// Lets the collection remember how many rows of the file are in it, and goes on behind them
+    #[arg(long)]
+    resume: bool,
+    /// The name under which it remembers them; the file's full path where it is left out
+    #[arg(long, requires = "resume", value_name = "NAME")]
+    source: Option<String>,
 }
 
 /// Runs it.
@@ -68,7 +75,7 @@ pub(crate) async fn run(args: Args, out: Output) -> Result<()> {
     if args.vectors.is_some() && format != Format::Jsonl {
         return Err(Failure::Usage("--vectors stands beside JSON Lines only".to_owned()));
     }
-    let mut state = State::open(args.resume.clone(), identity(&args)?)?;
+    let source = if args.resume { Some(named_source(&args)?) } else { None };
     let client = args.server.connect().await?;
     if let Some(spec) = args.spec.spec()? {
         client.create_collection_if_absent(&args.collection, spec).await?;
@@ -76,17 +83,21 @@ pub(crate) async fn run(args: Args, out: Output) -> Result<()> {
     let fields = client.describe_collection(&args.collection).await?.spec.vectors;
     let fields: Vec<&str> = fields.iter().map(|field| &field.name[..]).collect();
     let vector_field = vector_field(&args, format, &fields)?;
+    let source = match source {
+        Some(source) => Some(resumed(&client, &args.collection, source).await?),
+        None => None,
+    };
+    let skipped = source.as_ref().map_or(0, |source| source.offset);
     let mapping = Mapping::new(&args.maps, fields.iter().copied(), args.id_field.as_deref())?;
     let opening =
-        Opening { path: args.file.clone(), format, vectors: args.vectors.clone(), vector_field, skip: state.rows() };
-    let (source, mapping) = open(opening, mapping).await?;
+        Opening { path: args.file.clone(), format, vectors: args.vectors.clone(), vector_field, skip: skipped };
+    let (rows, mapping) = open(opening, mapping).await?;
 
     let started = Instant::now();
-    let bar = Bar::new(&source.extent, state.rows());
-    let skipped = state.rows();
-    let points = read(args.file.clone(), source, mapping);
-    let options = IngestOptions { batch_ops: args.batch as usize, ..IngestOptions::default() };
-    let done = pour(&client, &args.collection, options, points, &mut state, &bar).await;
+    let bar = Bar::new(&rows.extent, skipped);
+    let points = read(args.file.clone(), rows, mapping);
+    let options = IngestOptions { batch_ops: args.batch as usize, source, ..IngestOptions::default() };
+    let done = pour(&client, &args.collection, options, points, skipped, &bar).await;
     bar.finish();
     let summary = done?;
     let rows = summary.progress.ops;
@@ -103,17 +114,28 @@ pub(crate) async fn run(args: Args, out: Output) -> Result<()> {
     )
 }
 
-/// Which import a state file speaks of.
-fn identity(args: &Args) -> Result<Import> {
-    let (source, bytes) = match args.file.as_os_str() == "-" {
-        true => (args.file.clone(), 0),
-        false => {
-            let source = std::fs::canonicalize(&args.file).map_err(doing("open", &args.file))?;
-            let bytes = std::fs::metadata(&source).map_err(doing("open", &args.file))?.len();
-            (source, bytes)
-        }
-    };
-    Ok(Import { collection: args.collection.clone(), source, bytes })
+/// What the rows are remembered by: the name of the source, and as its partition the length of the file, so that
+/// a file that has changed is another one.
+fn named_source(args: &Args) -> Result<(String, String)> {
+    if args.file.as_os_str() == "-" {
+        let unnamed = || Failure::Usage("--resume: say with --source what standard input is read from".to_owned());
+        return Ok((args.source.clone().ok_or_else(unnamed)?, String::new()));
+    }
+    let path = std::fs::canonicalize(&args.file).map_err(doing("open", &args.file))?;
+    let bytes = std::fs::metadata(&path).map_err(doing("open", &args.file))?.len();
+    let name = args.source.clone().unwrap_or_else(|| path.display().to_string());
+    if name.len() > SOURCE_BYTES_MAX {
+        let why = format!("the source's name has {} bytes, at most {SOURCE_BYTES_MAX}", name.len());
+        return Err(Failure::Usage(format!("--resume: {why}; give a shorter one with --source")));
+    }
+    Ok((name, format!("{bytes} bytes")))
+}
+
+/// The source, with how many of its rows are in the collection.
+async fn resumed(client: &Client, collection: &str, (source, partition): (String, String)) -> Result<IngestSource> {
+    let known = client.source_positions(collection, &source).await?;
+    let offset = known.iter().find(|one| one.partition == partition).map_or(0, |one| one.offset);
+    Ok(IngestSource { source, partition, offset })
 }
 
 /// The field that a `.npy` file goes into: the one that was named, or the only one.
@@ -177,20 +199,18 @@ fn read_all(path: &Path, source: Source, mapping: &Mapping, chunks: &mpsc::Sende
     let _ = chunks.blocking_send(Ok(chunk));
 }
 
-/// Sends everything, and notes how far it is. Whatever ends it early, what was acknowledged is
-/// said and kept.
+/// Sends everything. Whatever ends it early, what was acknowledged is said.
 async fn pour(
     client: &Client,
     collection: &str,
     options: IngestOptions,
     mut points: mpsc::Receiver<Chunk>,
-    state: &mut State,
+    before: u64,
     bar: &Bar,
 ) -> Result<IngestSummary> {
-    let before = state.rows();
     let mut ingest = client.ingest(collection, options);
     let progress = ingest.watch();
-    let reporter = tokio::spawn(report(progress.clone(), state.clone(), bar.clone()));
+    let reporter = tokio::spawn(report(progress.clone(), bar.clone()));
     let mut stopped = None;
     let interrupt = tokio::signal::ctrl_c();
     tokio::pin!(interrupt);
@@ -224,7 +244,6 @@ async fn pour(
     reporter.abort();
     let reached = *progress.borrow();
     bar.reach(reached.ops);
-    state.save(before + in_a_row(reached))?;
     let rows_in = before + reached.ops - reached.refused;
     let why = match (&outcome, stopped) {
         (Err(error), _) => error.to_string(),
@@ -243,27 +262,11 @@ async fn pour(
     Err(Failure::Stopped { why, rows_in })
 }
 
-/// Rows without a gap: what a later run need not send again.
-fn in_a_row(progress: IngestProgress) -> u64 {
-    progress.first_refused.map_or(progress.ops, |refused| refused.min(progress.ops))
-}
-
-/// Draws the bar and notes the state until it is ended. A state that cannot be noted costs time
-/// at a resumption, no data; the last note, made by the importer, is the one that may fail.
-async fn report(progress: watch::Receiver<IngestProgress>, mut state: State, bar: Bar) {
-    let before = state.rows();
+/// Draws the bar until it is ended.
+async fn report(progress: watch::Receiver<IngestProgress>, bar: Bar) {
     let mut ticks = tokio::time::interval(REPORT_EVERY);
     loop {
         ticks.tick().await;
-        let reached = *progress.borrow();
-        bar.reach(reached.ops);
-        let saved = tokio::task::spawn_blocking(move || {
-            let _ = state.save(before + in_a_row(reached));
-            state
-        });
-        match saved.await {
-            Ok(same) => state = same,
-            Err(_) => return,
-        }
+        bar.reach(progress.borrow().ops);
     }
 }

@@ -13,8 +13,8 @@ mod sample;
 mod serve;
 mod show;
 mod source;
+mod sources;
 mod spec;
-mod state;
 mod status;
 mod versions;
 
@@ -47,6 +47,7 @@ enum Command {
     Count(status::Count),
     Drop(status::Drop),
     Optimize(status::Optimize),
+    Sources(sources::Args),
     Pin(versions::Pin),
     Pins(versions::Pins),
     Unpin(versions::Unpin),
@@ -107,6 +108,7 @@ async fn command(cli: Cli) -> Result<()> {
         Command::Count(args) => status::count(args, out).await,
         Command::Drop(args) => status::drop(args, out).await,
         Command::Optimize(args) => status::optimize(args, out).await,
+        Command::Sources(args) => sources::run(args, out).await,
         Command::Pin(args) => versions::pin(args, out).await,
         Command::Pins(args) => versions::pins(args, out).await,
         Command::Unpin(args) => versions::unpin(args, out).await,
@@ -139,6 +141,10 @@ mod tests {
             ("nigh query -c c --like 7 --with a,b", true),
             ("nigh query -c c --like seven", false),
             ("nigh count -c c --at monday", true),
+            ("nigh import p.jsonl -c c --resume --source orders", true),
+            ("nigh import p.jsonl -c c --source orders", false),
+            ("nigh sources -c c orders --drop", true),
+            ("nigh sources -c c --drop", false),
             ("nigh pin monday -c c", true),
             ("nigh pin -c c", false),
             ("nigh diff monday -c c --from 7 -n 100", true),

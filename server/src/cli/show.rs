@@ -131,7 +131,8 @@ pub(crate) fn json(reply: &QueryReply) -> Value {
         let placings = hit.placings.iter();
         let placings: Vec<Value> =
             placings.map(|one| json!({"retriever": one.retriever, "rank": one.rank, "score": one.score})).collect();
-        json!({"id": id(hit), "score": hit.score, "payload": hit.payload, "placings": placings})
+        let (version, expires_at_ms) = (hit.version, hit.expires_at_ms);
+        json!({"id": id(hit), "score": hit.score, "payload": hit.payload, "placings": placings, "version": version, "expires_at_ms": expires_at_ms})
     };
     let plan = |plan: &Plan| json!({"retriever": plan.retriever, "routes": plan.routes, "ef": plan.ef, "matching": plan.matching});
     json!({
@@ -188,6 +189,8 @@ mod tests {
             score: 0.25,
             payload: json!({"text": "x"}),
             vectors: HashMap::new(),
+            version: 3,
+            expires_at_ms: None,
             placings: vec![placing("dense", Some(1)), placing("text", None)],
         };
         let part = |retriever: &str, segment| PartPlan {

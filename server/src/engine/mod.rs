@@ -5,6 +5,7 @@
 //! pool      async ends here: permits, queue, deadline        fetch    one retriever over all parts
 //! write     batches                                          read     payloads and vectors of winners, pages, counts
 //! recall    how good live queries were                     versions kept under a name, read, compared
+//! sources   how far they were read
 //! ```
 
 pub mod catalog;
@@ -15,6 +16,7 @@ pub mod query;
 pub mod read;
 pub mod recall;
 pub mod search;
+pub mod sources;
 pub mod versions;
 pub mod write;
 

@@ -104,6 +104,10 @@ pub struct Record {
     pub payload: Bytes,
     /// What was selected of its vectors, by the place of the field.
     pub vectors: Vec<(usize, Vec<f32>)>,
+    /// The operation that last wrote it.
+    pub version: u64,
+    /// When it expires, in Unix milliseconds.
+    pub expires_at_ms: Option<u64>,
 }
 
 /// A point that was found.

@@ -94,7 +94,8 @@ pub(crate) fn record(
 ) -> Result<Record> {
     let vector = |field: &usize| Some((*field, view.part.nearest(*field).vector(row)?.into_owned()));
     let vectors = vectors.0.iter().filter_map(vector).collect();
-    Ok(Record { id, payload: selected(view, row, payload)?, vectors })
+    let (version, expires_at_ms) = (view.part.version(row), view.part.expires_at_ms(row));
+    Ok(Record { id, payload: selected(view, row, payload)?, vectors, version, expires_at_ms })
 }
 
 fn page(snapshot: &Snapshot, scroll: &Scroll, deadline: &Deadline) -> Result<Page> {

@@ -4,7 +4,7 @@ use crate::engine::Engine;
 use crate::engine::error::{Error, Result};
 use crate::engine::pool::Deadline;
 use nigh_storage::collection::Collection;
-use nigh_storage::write::{Durability, Write, Written};
+use nigh_storage::write::{Durability, WriteBatch, Written};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -28,20 +28,20 @@ impl Engine {
     pub async fn submit(
         &self,
         collection: Arc<Collection>,
-        ops: Vec<Write>,
+        batch: WriteBatch,
         durability: Durability,
         deadline: &Deadline,
     ) -> Result<Submitted> {
         let most = self.limits.batch_ops_max;
-        if ops.is_empty() || ops.len() > most {
+        if batch.ops.is_empty() || batch.ops.len() > most {
             let limit = format!("a batch has 1 to {most}");
-            return Err(Error::invalid("ops", format!("{} operations", ops.len()), limit));
+            return Err(Error::invalid("ops", format!("{} operations", batch.ops.len()), limit));
         }
         let (sender, written) = oneshot::channel();
         let work = move || {
             // Nobody may wait for the answer any more; the write stands all the same.
             let done = Box::new(move |written| drop(sender.send(written)));
-            Ok(collection.submit(ops, durability, done)?)
+            Ok(collection.submit_batch(batch, durability, done)?)
         };
         self.writes.run(deadline, work).await?;
         Ok(Submitted { written })
@@ -51,11 +51,11 @@ impl Engine {
     pub async fn write(
         &self,
         collection: Arc<Collection>,
-        ops: Vec<Write>,
+        batch: WriteBatch,
         durability: Durability,
         deadline: &Deadline,
     ) -> Result<Written> {
-        let submitted = self.submit(collection, ops, durability, deadline).await?;
+        let submitted = self.submit(collection, batch, durability, deadline).await?;
         let when = "while the write was on its way to the disk; it may still get there";
         deadline.within(when, submitted.written()).await?
     }

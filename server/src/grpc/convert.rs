@@ -9,16 +9,41 @@ use nigh_index::id::PointId;
 use nigh_proto::v1::{self, op, payload_selection, selector, vector_selection};
 use nigh_storage::point::Point;
 use nigh_storage::schema::CollectionSpec;
-use nigh_storage::write::{Durability, Selector, Write};
+use nigh_storage::write::{Durability, IfVersion, Position, Selector, Write, WriteBatch};
 use std::collections::HashMap;
+use uuid::Uuid;
 
-/// The operations of a batch.
-pub(super) fn ops(ops: Vec<v1::Op>, spec: &CollectionSpec) -> Result<Vec<Write>> {
+/// A batch: its operations, and what goes with them.
+pub(super) fn batch(
+    ops: Vec<v1::Op>,
+    op_id: &[u8],
+    positions: Vec<v1::SourcePosition>,
+    spec: &CollectionSpec,
+) -> Result<WriteBatch> {
+    let condition = |(op, one): (usize, &v1::Op)| Some(IfVersion { op, version: one.if_version? });
+    let conditions = ops.iter().enumerate().filter_map(condition).collect();
     let one = |(at, one): (usize, v1::Op)| match one.op {
         Some(op) => write(op, spec).map_err(|err| at_place(err, "ops", at)),
         None => Err(left_out(&format!("ops[{at}].op"), "an operation is one of upsert, delete, set_payload, ...")),
     };
-    ops.into_iter().enumerate().map(one).collect()
+    let ops = ops.into_iter().enumerate().map(one).collect::<Result<_>>()?;
+    let position = |one: v1::SourcePosition| Position {
+        source: one.source,
+        partition: one.partition,
+        offset: one.offset,
+        after: one.after,
+    };
+    let positions = positions.into_iter().map(position).collect();
+    Ok(WriteBatch { ops, conditions, op_id: name(op_id)?, positions })
+}
+
+/// The name of a batch.
+fn name(op_id: &[u8]) -> Result<Option<Uuid>> {
+    match op_id.len() {
+        0 => Ok(None),
+        16 => Ok(Uuid::from_slice(op_id).ok()),
+        bytes => Err(Error::invalid("op_id", format!("{bytes} bytes"), "a name has 16, or is left out")),
+    }
 }
 
 fn write(op: op::Op, spec: &CollectionSpec) -> Result<Write> {
@@ -41,6 +66,10 @@ fn write(op: op::Op, spec: &CollectionSpec) -> Result<Write> {
             if !point.payload.is_empty() {
                 return Err(Error::invalid("update_vectors.payload", "given", "this operation keeps the payload"));
             }
+            if point.expires_at_ms.is_some() {
+                let limit = "this operation keeps the time at which the point expires";
+                return Err(Error::invalid("update_vectors.expires_at_ms", "given", limit));
+            }
             Write::UpdateVectors(point.id, point.vectors)
         }
         op::Op::DeleteVectors(of) => {
@@ -48,6 +77,7 @@ fn write(op: op::Op, spec: &CollectionSpec) -> Result<Write> {
             let place = |name: &String| field(name, spec).map_err(inside("delete_vectors.names"));
             Write::DeleteVectors(points, of.names.iter().map(place).collect::<Result<_>>()?)
         }
+        op::Op::SetExpiry(of) => Write::SetExpiry(selector(of.points).map_err(inside("set_expiry"))?, of.expires_at_ms),
     })
 }
 
@@ -57,7 +87,7 @@ fn point(point: v1::Point, spec: &CollectionSpec) -> Result<Point> {
     let vectors: Result<Vec<(u16, Vec<f32>)>> = point.vectors.into_iter().map(place).collect();
     let mut vectors = vectors.map_err(|err| err.inside("vectors"))?;
     vectors.sort_unstable_by_key(|(field, _)| *field);
-    Ok(Point { vectors, payload: Bytes::from(point.payload), ..Point::new(id) })
+    Ok(Point { id, vectors, payload: Bytes::from(point.payload), expires_at_ms: point.expires_at_ms })
 }
 
 /// The place of a vector field, by its name.
@@ -136,8 +166,9 @@ pub(super) fn vectors(selection: Option<v1::VectorSelection>, spec: &CollectionS
 
 /// A point as it goes out.
 pub(super) fn point_out(record: Record, spec: &CollectionSpec) -> Result<v1::Point> {
+    let (version, expires_at_ms) = (record.version, record.expires_at_ms);
     let (id, payload, vectors) = record_out(record, spec)?;
-    Ok(v1::Point { id: Some(id_out(id)), vectors, payload })
+    Ok(v1::Point { id: Some(id_out(id)), vectors, payload, version, expires_at_ms })
 }
 
 /// The pieces of a point as they go out.
@@ -174,16 +205,19 @@ mod tests {
         }
     }
 
+    fn ops(ops: Vec<op::Op>) -> Result<WriteBatch> {
+        let ops = ops.into_iter().map(|op| v1::Op { op: Some(op), if_version: None }).collect();
+        batch(ops, &[], Vec::new(), &spec())
+    }
+
     fn refused(op: op::Op, expected: &str) {
-        let good = v1::Op { op: Some(op::Op::Upsert(point(&["a"]))) };
-        let err = ops(vec![good, v1::Op { op: Some(op) }], &spec()).unwrap_err();
+        let err = ops(vec![op::Op::Upsert(point(&["a"])), op]).unwrap_err();
         assert_eq!(err.to_string(), expected);
     }
 
     #[test]
     fn vectors_stand_in_the_order_of_the_spec() {
-        let op = v1::Op { op: Some(op::Op::Upsert(point(&["b", "a"]))) };
-        let written = ops(vec![op], &spec()).unwrap();
+        let written = ops(vec![op::Op::Upsert(point(&["b", "a"]))]).unwrap().ops;
         let vectors = vec![(0, vec![1.0, 2.0]), (1, vec![1.0, 2.0])];
         let expected = Point { vectors, ..Point::new(7) };
         assert_eq!(written, [Write::Upsert(expected)]);
@@ -205,6 +239,13 @@ mod tests {
             op::Op::UpdateVectors(with_payload),
             "ops[1].update_vectors.payload is given; this operation keeps the payload",
         );
+    }
+
+    #[test]
+    fn a_name_has_sixteen_bytes() {
+        assert_eq!(name(&[]).unwrap(), None);
+        assert_eq!(name(&[7; 16]).unwrap(), Some(Uuid::from_bytes([7; 16])));
+        assert_eq!(name(&[7; 15]).unwrap_err().to_string(), "op_id is 15 bytes; a name has 16, or is left out");
     }
 
     #[test]

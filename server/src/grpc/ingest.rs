@@ -15,7 +15,7 @@ use crate::engine::write::Submitted;
 use crate::metrics::{Metrics, Rpc};
 use nigh_proto::v1::{self, IngestReply, ingest_reply, ingest_request};
 use nigh_storage::collection::Collection;
-use nigh_storage::write::{Durability, Write};
+use nigh_storage::write::{Durability, WriteBatch};
 use prost::Message;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -114,8 +114,9 @@ impl Reader {
         // The semaphore is never closed; if it were, nobody would listen.
         let Ok(room) = self.room.clone().acquire_many_owned(weight).await else { return Ok(false) };
         let Ok(slot) = self.settling.reserve().await else { return Ok(false) };
-        let submitted = match convert::ops(batch.ops, self.collection.spec()) {
-            Ok(ops) => self.submit(ops).await,
+        let batch = convert::batch(batch.ops, &batch.op_id, batch.positions, self.collection.spec());
+        let submitted = match batch {
+            Ok(batch) => self.submit(batch).await,
             Err(err) => Err(err),
         };
         slot.send(Settling::Batch { number, bytes, begin, submitted, room });
@@ -123,11 +124,11 @@ impl Reader {
     }
 
     /// Hands a batch to the writer, again and again while there is no room: a stream is held up, not refused.
-    async fn submit(&self, ops: Vec<Write>) -> Result<Submitted> {
+    async fn submit(&self, batch: WriteBatch) -> Result<Submitted> {
         let deadline = Deadline::default();
         let mut stopping = self.door.stopping.clone();
         loop {
-            let submit = self.door.engine.submit(self.collection.clone(), ops.clone(), self.durability, &deadline);
+            let submit = self.door.engine.submit(self.collection.clone(), batch.clone(), self.durability, &deadline);
             let retry_ms = match submit.await {
                 Err(Error::Full { retry_ms, .. }) if !self.settling.is_closed() => retry_ms,
                 settled => return settled,
@@ -169,7 +170,8 @@ async fn settle(mut settles: mpsc::Receiver<Settling>, replies: Replies, metrics
         let told = match written {
             Ok(written) => {
                 let reached = convert::reached(written.reached);
-                ingest_reply::Reply::Ack(v1::IngestAck { number, seq: written.seq, reached })
+                let (seq, duplicate) = (written.seq, written.duplicate);
+                ingest_reply::Reply::Ack(v1::IngestAck { number, seq, reached, duplicate })
             }
             Err(err) => ingest_reply::Reply::Refusal(refusal(number, &err)),
         };
@@ -182,7 +184,7 @@ async fn settle(mut settles: mpsc::Receiver<Settling>, replies: Replies, metrics
 
 fn refusal(number: u64, err: &Error) -> v1::IngestRefusal {
     let field = match err {
-        Error::Invalid { field, .. } => field.clone(),
+        Error::Invalid { field, .. } | Error::Condition { field, .. } => field.clone(),
         _ => String::new(),
     };
     v1::IngestRefusal { number, field, message: err.to_string(), code: status::code(err) as i32 }

@@ -1,7 +1,7 @@
 //! Our own API, nigh.v1: wire types end in this folder.
 //!
 //! ```text
-//! collections  points  ingest      the calls
+//! collections  points  ingest  sources      the calls
 //! versions
 //! convert  filter  query  schema   wire -> plain types and back, once
 //! status  malformed                errors as gRPC tells them
@@ -15,6 +15,7 @@ mod malformed;
 mod points;
 mod query;
 mod schema;
+mod sources;
 mod status;
 mod versions;
 
@@ -26,6 +27,7 @@ use crate::engine::pool::Deadline;
 use crate::metrics::{Metrics, Rpc};
 use nigh_proto::v1::collections_server::CollectionsServer;
 use nigh_proto::v1::points_server::PointsServer;
+use nigh_proto::v1::sources_server::SourcesServer;
 use nigh_proto::v1::versions_server::VersionsServer;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +62,11 @@ impl Door {
         VersionsServer::new(self.clone())
             .accept_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(self.engine.limits().message_bytes_max)
+    }
+
+    /// The service of sources.
+    pub(crate) fn sources(&self) -> SourcesServer<Self> {
+        SourcesServer::new(self.clone()).max_decoding_message_size(self.engine.limits().message_bytes_max)
     }
 
     /// The service of points.

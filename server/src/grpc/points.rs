@@ -19,11 +19,12 @@ impl Points for Door {
         let (deadline, request) = (deadline(request.metadata()), request.into_inner());
         let work = async move {
             let collection = self.engine.collection(&request.collection)?;
-            let ops = convert::ops(request.ops, collection.spec())?;
+            let batch = convert::batch(request.ops, &request.op_id, request.positions, collection.spec())?;
             let durability = convert::durability(request.durability)?;
-            let written = self.engine.write(collection, ops, durability, &deadline).await?;
+            let written = self.engine.write(collection, batch, durability, &deadline).await?;
             let reached = convert::reached(written.reached);
-            Ok(v1::WriteReply { seq: written.seq, reached, affected: written.affected })
+            let (seq, affected, duplicate) = (written.seq, written.affected, written.duplicate);
+            Ok(v1::WriteReply { seq, reached, affected, duplicate })
         };
         self.call(Rpc::Write, work).await
     }

@@ -134,8 +134,9 @@ fn hit(hit: Hit, spec: &CollectionSpec, names: &[String]) -> Result<v1::Hit> {
         v1::Placing { retriever: name.clone(), rank, score }
     };
     let placings = names.iter().zip(hit.placings).map(placing).collect();
+    let (version, expires_at_ms) = (hit.record.version, hit.record.expires_at_ms);
     let (id, payload, vectors) = convert::record_out(hit.record, spec)?;
-    Ok(v1::Hit { id: Some(id_out(id)), score: hit.score, payload, vectors, placings })
+    Ok(v1::Hit { id: Some(id_out(id)), score: hit.score, payload, vectors, placings, version, expires_at_ms })
 }
 
 fn plan(run: &Run) -> v1::Plan {

@@ -11,10 +11,16 @@ pub(super) fn of(err: &Error) -> Status {
     if let Error::Invalid { field, value, limit } = err {
         details.add_bad_request_violation(field.clone(), format!("{value}; {limit}"));
     }
+    if let Error::Condition { field, found, wanted } = err {
+        details.add_precondition_failure_violation("condition", field.clone(), format!("{found}; {wanted}"));
+    }
     if let Some(retry_ms) = retry_ms(err) {
         details.set_retry_info(Some(Duration::from_millis(retry_ms)));
     }
-    if details.has_bad_request_violations() || details.retry_info().is_some() {
+    if details.has_bad_request_violations()
+        || details.has_precondition_failure_violations()
+        || details.retry_info().is_some()
+    {
         return Status::with_error_details(code(err), err.to_string(), details);
     }
     Status::new(code(err), err.to_string())

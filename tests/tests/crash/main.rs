@@ -16,7 +16,7 @@ mod planted;
 mod watched;
 
 use meanwhile::{Meanwhile, Turn};
-use model::{Dice, Model, apply, difference, spec};
+use model::{Dice, Model, apply, difference, ledger_differs, named, spec};
 use nigh_storage::collection::Collection;
 use nigh_storage::disk::Disk;
 use nigh_storage::disk::cruel::{CruelDisk, Fault, Lie};
@@ -256,7 +256,7 @@ fn write(collection: &Collection, notes: &Notes, name: &str, batches: u64, dice:
         });
         let (sender, receiver) = mpsc::channel();
         let done = Box::new(move |written| drop(sender.send(written)));
-        collection.submit(batch, durability, done).map_err(saying("submit"))?;
+        collection.submit_batch(named(batch, seq), durability, done).map_err(saying("submit"))?;
         waiting.push((receiver, seq, durability));
         if dice.below(3) == 0 {
             collection.turn(false);
@@ -318,6 +318,9 @@ fn compare(store: &Store, notes: &mut Histories) -> Outcome {
             return Err(format!("{name} ends at operation {}, within a batch", snapshot.seq));
         };
         different(name, &snapshot, &history.states[at].1)?;
+        if let Some(why) = ledger_differs(&collection, snapshot.seq) {
+            return Err(format!("{name}: {why}"));
+        }
         history.states.truncate(at + 1);
         let mut pins = std::mem::take(&mut history.promise.pins);
         pins_differ(&collection, &pins)?;

@@ -7,10 +7,11 @@ use nigh_index::id::PointId;
 use nigh_index::text::spec::TextSpec;
 use nigh_index::vector::metric::Metric;
 use nigh_index::vector::spec::VectorSpec;
+use nigh_storage::collection::Collection;
 use nigh_storage::point::Point;
 use nigh_storage::schema::{CollectionSpec, TextField, VectorField};
 use nigh_storage::snapshot::Snapshot;
-use nigh_storage::write::{Selector, Write};
+use nigh_storage::write::{Durability, Position, Selector, Write, WriteBatch};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
@@ -73,6 +74,29 @@ pub fn apply(model: &mut Model, write: &Write, seq: u64) {
         }
         Write::SetExpiry(selector, expires_at_ms) => each(selector, &|stored| stored.expires_at_ms = *expires_at_ms),
         Write::DropSource(_) => {}
+    }
+}
+
+/// The batch that ends with this operation, by its name and its place in a source.
+pub fn named(ops: Vec<Write>, seq: u64) -> WriteBatch {
+    let position = Position { source: "script".to_owned(), offset: seq, ..Position::default() };
+    WriteBatch { op_id: Some(Uuid::from_u128(u128::from(seq))), positions: vec![position], ..ops.into() }
+}
+
+/// How what is remembered of the batches differs from the last one, which ends with this operation.
+pub fn ledger_differs(collection: &Collection, seq: u64) -> Option<String> {
+    let offsets: Vec<u64> = collection.positions(Some("script")).iter().map(|one| one.offset).collect();
+    if offsets != if seq > 0 { vec![seq] } else { Vec::new() } {
+        return Some(format!("the source is at {offsets:?}, not {seq}"));
+    }
+    if seq == 0 {
+        return None;
+    }
+    // By its name alone; it would be seen if it were applied.
+    let again = WriteBatch { positions: Vec::new(), ..named(vec![Write::Delete(Selector::Ids(Vec::new()))], seq) };
+    match collection.write_batch(again, Durability::Logged) {
+        Ok(written) if written.duplicate && written.seq == seq => None,
+        other => Some(format!("the batch that ends with {seq} comes again, and it is {other:?}")),
     }
 }
 
