@@ -368,7 +368,9 @@ fn a_directory_is_locked_and_collections_come_and_go() {
     drop(store);
     let store = Store::open(Arc::new(FsDisk), root.path(), options()).unwrap();
     assert!(store.list().is_empty());
-    let left: Vec<_> = std::fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let names = std::fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    // A small disk may have no room for ballast.
+    let left: Vec<_> = names.filter(|name| name != "BALLAST").collect();
     assert_eq!(left.len(), 2, "LOCK and CATALOG only: {left:?}");
 }
 
