@@ -4,6 +4,7 @@
 //! the store ([`crate::upkeep`]). Locks are taken in this order: sealing or merging, manifest, state;
 //! the log and the queue are leaves. Readers take none: they load the published snapshot.
 
+use crate::archive::Archive;
 use crate::committer::{self, Pending, Queue, Writer};
 use crate::disk::Disk;
 use crate::error::{Error, Result, doing};
@@ -72,6 +73,7 @@ pub(crate) struct Inner {
     pub(crate) merging: Mutex<()>,
     /// Versions that are kept.
     pub(crate) pins: Pins,
+    pub(crate) archive: Archive,
     published: ArcSwap<Snapshot>,
     pub(crate) log: Mutex<Log>,
     pub(crate) next_segment: AtomicU64,
@@ -118,6 +120,7 @@ impl Inner {
             sealing: Mutex::new(()),
             merging: Mutex::new(()),
             pins: Pins::default(),
+            archive: Archive::default(),
             log: Mutex::new(log),
             health: Health::default(),
             chores: Chores::default(),
@@ -156,7 +159,9 @@ impl Inner {
     }
 
     pub(crate) fn cut_log(&self, seq: u64) {
-        if let Err(err) = self.log.lock().cut_before(seq) {
+        let mut log = self.log.lock();
+        let seq = self.may_cut(seq, log.bytes());
+        if let Err(err) = log.cut_before(seq) {
             tracing::warn!(collection = self.name, %err, "the log could not be cut");
         }
     }
@@ -173,6 +178,12 @@ impl Inner {
     /// For how long nobody has written.
     pub(crate) fn idle(&self) -> Duration {
         self.born.elapsed().saturating_sub(Duration::from_millis(self.written.load(Ordering::Relaxed)))
+    }
+
+    /// Bytes of log that a start would read; an archive may keep others waiting.
+    pub(crate) fn log_bytes_to_replay(&self) -> u64 {
+        let replay_from = self.manifest.lock().replay_from;
+        self.log.lock().bytes_from(replay_from)
     }
 
     pub(crate) fn log_bytes(&self) -> u64 {
@@ -196,6 +207,11 @@ impl Collection {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.inner.name
+    }
+
+    /// What tells it from every other one, of this name or another.
+    pub fn id(&self) -> uuid::Uuid {
+        self.inner.manifest.lock().collection
     }
 
     /// What it holds.
@@ -317,6 +333,7 @@ impl Collection {
             tasks: self.inner.chores.tasks(),
             upkeep_failed: self.inner.chores.failed(),
             refuses_writes: self.inner.refuses().map(|err| err.to_string()),
+            archive: self.inner.options.archive_keep_bytes.is_some().then(|| self.archive()),
             batches: counters.batches.load(Ordering::Relaxed),
             syncs: counters.syncs.load(Ordering::Relaxed),
         }

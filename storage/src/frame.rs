@@ -60,6 +60,8 @@ pub enum Kind {
     Pin = 12,
     /// Outcomes of batches that had an id.
     Outcomes = 13,
+    /// What a backup holds.
+    Backup = 14,
 }
 
 /// What the manifest keeps of a file.

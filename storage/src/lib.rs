@@ -7,6 +7,8 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail where it stands"))]
 
+pub mod archive;
+pub mod backup;
 pub mod clock;
 pub mod collection;
 pub mod diff;

@@ -232,6 +232,10 @@ impl Hold {
         &self.version
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        &self.inner.folder
+    }
+
     /// A file of a segment of it, header and body, mapped.
     pub fn file(&self, segment: u64, name: &str) -> Result<bytes::Bytes> {
         let path = folder(&self.inner.folder, segment).join(name);

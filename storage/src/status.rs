@@ -1,5 +1,6 @@
 //! How a collection is, as others are told.
 
+use crate::archive::Archived;
 use std::time::Duration;
 
 /// How a collection is.
@@ -27,6 +28,8 @@ pub struct Status {
     pub upkeep_failed: Option<String>,
     /// Why writes are refused, where they are.
     pub refuses_writes: Option<String>,
+    /// How far its archive is, where one is kept.
+    pub archive: Option<Archived>,
     /// Batches written since it was opened, and syncs of the log that they shared.
     pub batches: u64,
     /// See `batches`.

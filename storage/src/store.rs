@@ -6,6 +6,8 @@
 //! data/<uuid>/MANIFEST ...     a collection; its name is nowhere in a path
 //! ```
 
+pub mod restore;
+
 use crate::clock::Clock;
 use crate::collection::Collection;
 use crate::disk::Disk;
@@ -58,6 +60,8 @@ pub struct Options {
     /// Whether every collection has a thread that writes. Without it writes happen in
     /// [`Collection::turn`]: a simulation says when, and the same seed gives the same run.
     pub writer_thread: bool,
+    /// Where the log goes to an archive: it is kept until it is there, unless it grows beyond this.
+    pub archive_keep_bytes: Option<u64>,
     /// Whether collections seal and merge by themselves. Off in tests that say when.
     pub background: bool,
     /// A batch takes at most this many bytes in the log.
@@ -81,6 +85,7 @@ impl Default for Options {
             ballast_bytes: 64 << 20,
             heal_after: Duration::from_millis(100),
             writer_thread: true,
+            archive_keep_bytes: None,
             background: true,
             record_bytes_max: crate::wal::PAYLOAD_BYTES_MAX as u64,
             clock: Clock::System,

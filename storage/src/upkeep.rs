@@ -219,7 +219,7 @@ fn seal_due(inner: &Inner, idle: Duration) -> Option<Due> {
     let reasons = [
         (share(rows, options.seal_rows), format!("{rows} rows are live")),
         (share(bytes, options.seal_bytes), format!("live rows hold {bytes} bytes")),
-        (share(inner.log_bytes(), log_max), "the log is long".to_owned()),
+        (share(inner.log_bytes_to_replay(), log_max), "the log is long".to_owned()),
     ];
     let (urgency, reason) = reasons.into_iter().max_by(|(one, _), (other, _)| one.total_cmp(other))?;
     if urgency >= 1.0 {

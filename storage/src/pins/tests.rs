@@ -216,3 +216,27 @@ fn a_pin_or_a_drop_that_fails_leaves_whole_pins() {
         }
     }
 }
+
+/// A drop that fails at each call in turn, and the process ends: what the next one finds, a power cut does not change.
+#[test]
+fn what_is_found_after_a_drop_that_was_cut_short_stays_so() {
+    for call in 0..20 {
+        let home = home();
+        home.put(0..20, "{}");
+        home.collection.pin("only").unwrap();
+        home.delete(0..10);
+        home.collection.settle().unwrap();
+        home.disk.fail_from(call, Fault::Io);
+        let _ = home.collection.unpin("only");
+        home.disk.heal();
+        let killed = open(&Arc::new(home.disk.kill()));
+        let pins = killed.collection.pins();
+        for seed in 0..4 {
+            let found = open(&Arc::new(killed.disk.crash(seed)));
+            assert_eq!(found.collection.pins(), pins, "call {call}");
+            for pin in &pins {
+                assert_eq!(held(&found.collection.at(&pin.name).unwrap()).len(), 20, "call {call}");
+            }
+        }
+    }
+}

@@ -32,12 +32,15 @@
 //! - of no account, if the next file begins no later than there: it was cut once before;
 //! - corruption otherwise. A header that does not hold is always corruption.
 
+mod piece;
 mod reader;
 mod record;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+pub(crate) use piece::read_some;
+pub use piece::{piece, piece_records};
 pub use reader::{Replayed, replay};
 pub use record::{PAYLOAD_BYTES_MAX, Record};
 pub use writer::Log;

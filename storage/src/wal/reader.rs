@@ -89,13 +89,27 @@ pub(crate) struct End {
     at: usize,
 }
 
+impl End {
+    /// The first byte behind them.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+}
+
 impl LogFile {
     /// Maps it and checks its header, which was synced before the file got its name.
     pub(crate) fn open(disk: &dyn Disk, dir: &Path, start: u64) -> Result<Self> {
         let path = file_path(dir, start);
         let bytes = disk.map(&path).map_err(doing("open", &path))?;
+        Self::of(path, bytes, Some(start))
+    }
+
+    /// These bytes, which should begin with this operation, where somebody knows.
+    pub(crate) fn of(path: PathBuf, bytes: Bytes, start: Option<u64>) -> Result<Self> {
         let [first_seq, salt] = frame::read_header(&path, &bytes, Kind::Log)?;
-        if first_seq != start {
+        if let Some(start) = start
+            && first_seq != start
+        {
             let why = format!("begins with operation {first_seq}, named for {start}");
             return Err(Error::corrupt(path, 8, why));
         }

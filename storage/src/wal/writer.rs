@@ -200,6 +200,13 @@ impl Log {
         Ok(())
     }
 
+    /// Bytes of the files that hold operations from this one on.
+    pub fn bytes_from(&self, seq: u64) -> u64 {
+        let ends = self.closed.iter().skip(1).map(|(start, _)| *start).chain([self.current.first_seq]);
+        let needed = self.closed.iter().zip(ends).filter(|(_, end)| *end > seq);
+        needed.map(|((_, bytes), _)| bytes).sum::<u64>() + self.current.bytes
+    }
+
     /// Bytes of all its files.
     pub fn bytes(&self) -> u64 {
         self.closed.iter().map(|(_, bytes)| bytes).sum::<u64>() + self.current.bytes
