@@ -388,6 +388,8 @@ fn status_in(status: v1::CollectionStatus) -> CollectionStatus {
         upkeep: status.upkeep,
         refuses_writes: status.refuses_writes,
         resident_bytes: status.resident_bytes,
+        archived_seq: status.archived_seq,
+        archive_gap: status.archive_gap,
         tasks: status.tasks.into_iter().map(task).collect(),
         upkeep_failed: status.upkeep_failed,
     }

@@ -173,6 +173,10 @@ pub struct CollectionStatus {
     pub refuses_writes: String,
     /// Resident memory.
     pub resident_bytes: u64,
+    /// Where the log is archived: the last operation that is in the archive.
+    pub archived_seq: Option<u64>,
+    /// Whether the archive has a gap, so that a backup is needed.
+    pub archive_gap: bool,
     /// What upkeep does, in detail.
     pub tasks: Vec<UpkeepTask>,
     /// What upkeep could not do when it tried last, and why; empty where nothing failed.

@@ -3,6 +3,7 @@
 use nigh_storage::store::Options;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Where gRPC listens unless told otherwise.
 pub const GRPC_PORT: u16 = 6334;
@@ -24,6 +25,21 @@ pub struct Config {
     pub storage: Options,
     /// What one caller, and all of them together, may ask for.
     pub limits: Limits,
+    /// Where backups may go, by name: directories. Requests name these, and no others.
+    pub backup_targets: Vec<(String, String)>,
+    /// Where the log goes before it may be cut.
+    pub archive: Option<Archive>,
+}
+
+/// An archive of the log.
+#[derive(Clone, Debug)]
+pub struct Archive {
+    /// The name of the backup target.
+    pub target: String,
+    /// How often what is on disk is sent there.
+    pub every: Duration,
+    /// Log that waits for the archive is kept up to this, for each collection.
+    pub keep_bytes: u64,
 }
 
 impl Config {
@@ -37,6 +53,8 @@ impl Config {
             insecure_bind: false,
             storage: Options::default(),
             limits: Limits::default(),
+            backup_targets: Vec::new(),
+            archive: None,
         }
     }
 

@@ -40,9 +40,13 @@ pub enum Rpc {
     Diff,
     GetSourcePositions,
     DropSource,
+    Backup,
+    Backups,
+    DropBackup,
+    Restore,
 }
 
-const RPCS: [(Rpc, &str); 18] = [
+const RPCS: [(Rpc, &str); 22] = [
     (Rpc::Create, "Create"),
     (Rpc::Drop, "Drop"),
     (Rpc::Describe, "Describe"),
@@ -61,6 +65,10 @@ const RPCS: [(Rpc, &str); 18] = [
     (Rpc::Diff, "Diff"),
     (Rpc::GetSourcePositions, "GetSourcePositions"),
     (Rpc::DropSource, "DropSource"),
+    (Rpc::Backup, "Backup"),
+    (Rpc::Backups, "Backups"),
+    (Rpc::DropBackup, "DropBackup"),
+    (Rpc::Restore, "Restore"),
 ];
 
 /// What has been counted since the start.
@@ -167,6 +175,8 @@ fn write_process(out: &mut String, engine: &Engine) -> std::fmt::Result {
         writeln!(out, "{name} {value}")
     };
     one(out, "nigh_resident_bytes", "Memory of the process, mapped files included.", catalog::resident_bytes())?;
+    let failed = engine.archive_failed().is_some().into();
+    one(out, "nigh_archive_failed", "1 where the log could not be archived when it was tried last.", failed)?;
     one(out, "nigh_ready", "1 when every collection is open or quarantined.", progress.ready.into())?;
     head(out, "nigh_callers", "gauge", "Callers that run or wait.")?;
     writeln!(out, "nigh_callers{{of=\"reads\"}} {reads}\nnigh_callers{{of=\"writes\"}} {writes}")?;
@@ -180,7 +190,7 @@ fn write_process(out: &mut String, engine: &Engine) -> std::fmt::Result {
 
 type Gauge = (&'static str, &'static str, &'static str, fn(&nigh_storage::status::Status) -> u64);
 
-const OF_COLLECTIONS: [Gauge; 13] = [
+const OF_COLLECTIONS: [Gauge; 16] = [
     ("nigh_points", "gauge", "Points alive.", |status| status.points),
     ("nigh_seq", "gauge", "The last operation applied.", |status| status.seq),
     ("nigh_durable_seq", "gauge", "The last operation known to be on disk.", |status| status.durable_seq),
@@ -196,6 +206,15 @@ const OF_COLLECTIONS: [Gauge; 13] = [
     ("nigh_upkeep_tasks", "gauge", "Seals and merges that run.", |status| status.tasks.len() as u64),
     ("nigh_upkeep_failed", "gauge", "1 where a seal or a merge failed when it was tried last.", |status| {
         status.upkeep_failed.is_some().into()
+    }),
+    ("nigh_archived_seq", "gauge", "The last operation in the archive of the log.", |status| {
+        status.archive.map_or(0, |archive| archive.seq)
+    }),
+    ("nigh_archive_lag", "gauge", "Operations on disk that are not in the archive yet.", |status| {
+        status.archive.map_or(0, |archive| archive.lag)
+    }),
+    ("nigh_archive_gap", "gauge", "1 where log was cut that was not in the archive: a backup is needed.", |status| {
+        status.archive.is_some_and(|archive| archive.gap).into()
     }),
     ("nigh_refuses_writes", "gauge", "1 where writes are refused.", |status| status.refuses_writes.is_some().into()),
 ];

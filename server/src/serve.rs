@@ -10,6 +10,7 @@
 
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::engine::target::Target;
 use crate::grpc::{self, Door};
 use crate::http;
 use crate::metrics::Metrics;
@@ -56,6 +57,9 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
+    /// A setting makes no sense.
+    #[error(transparent)]
+    Setting(#[from] crate::engine::error::Error),
     /// The data directory could not be opened.
     #[error(transparent)]
     Storage(#[from] nigh_storage::error::Error),
@@ -85,6 +89,7 @@ pub struct Running {
     ready: watch::Receiver<bool>,
     health: HealthReporter,
     opening: JoinHandle<()>,
+    archiving: Option<JoinHandle<()>>,
     doors: Vec<JoinHandle<()>>,
     drain: Duration,
 }
@@ -111,9 +116,27 @@ impl Server {
         });
         let door = Door::new(engine.clone(), metrics, stopping.clone());
         let (health, grpc_door) = grpc_door(&door, grpc_listener, &config, stopped(stopping)).await?;
+        let archiving = match &config.archive {
+            Some(archive) => {
+                let target = engine.target(&archive.target)?;
+                Some(tokio::spawn(engine.clone().keep_archive(target, archive.every)))
+            }
+            None => None,
+        };
         let opening = tokio::spawn(open(engine.clone(), health.clone(), is_ready));
         let drain = Duration::from_millis(config.limits.drain_ms);
-        Ok(Running { grpc, http, engine, stop, ready, health, opening, doors: vec![grpc_door, http_door], drain })
+        Ok(Running {
+            grpc,
+            http,
+            engine,
+            stop,
+            ready,
+            health,
+            opening,
+            archiving,
+            doors: vec![grpc_door, http_door],
+            drain,
+        })
     }
 }
 
@@ -125,10 +148,13 @@ async fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
 }
 
 async fn attach(config: &Config) -> Result<Arc<Engine>> {
-    let (data, options) = (config.data.clone(), config.storage.clone());
+    let (data, mut options) = (config.data.clone(), config.storage.clone());
+    options.archive_keep_bytes = config.archive.as_ref().map(|archive| archive.keep_bytes);
     let attach = move || Store::attach(Arc::new(FsDisk), &data, options);
     let store = tokio::task::spawn_blocking(attach).await.map_err(failed("open the data directory"))??;
-    Ok(Arc::new(Engine::new(store, config.data.clone(), config.limits.clone())))
+    let target = |(name, place): &(String, String)| Ok::<_, Error>(Arc::new(Target::open(name, place)?));
+    let targets = config.backup_targets.iter().map(target).collect::<Result<_>>()?;
+    Ok(Arc::new(Engine::new(store, config.data.clone(), config.limits.clone()).with_targets(targets)))
 }
 
 fn failed<E: std::fmt::Display>(doing: &'static str) -> impl FnOnce(E) -> Error {
@@ -226,6 +252,10 @@ impl Running {
                 tracing::warn!("calls were still running when the server stopped");
                 door.abort();
             }
+        }
+        // What it had not sent it sends after the next start.
+        if let Some(archiving) = self.archiving {
+            archiving.abort();
         }
         self.opening.await.map_err(failed("finish the opening of the collections"))?;
         let engine = self.engine;

@@ -13,6 +13,8 @@ pub struct Tuning {
     pub seal_rows: Option<u64>,
     /// Batches that may wait for the writer of a collection.
     pub queue_batches: Option<usize>,
+    /// Where backups may go: a name, and a directory.
+    pub backup_targets: Vec<(String, String)>,
 }
 
 /// A server in this process, on ports of its own.
@@ -27,6 +29,7 @@ impl Tuning {
         let loopback = "127.0.0.1:0".parse().unwrap();
         let mut config = Config { grpc: loopback, http: loopback, ..Config::new(folder) };
         config.storage.seal_rows = self.seal_rows.unwrap_or(config.storage.seal_rows);
+        config.backup_targets.clone_from(&self.backup_targets);
         config.storage.queue_batches = self.queue_batches.unwrap_or(config.storage.queue_batches);
         config
     }

@@ -18,6 +18,9 @@ pub(crate) enum Failure {
     /// The server did not start or did not stop well.
     #[error(transparent)]
     Server(#[from] nigh_server::serve::Error),
+    /// What the command did itself, without a server, failed.
+    #[error(transparent)]
+    Engine(#[from] nigh_server::engine::error::Error),
     /// The filter makes no sense.
     #[error(transparent)]
     Filter(#[from] nigh_index::error::Error),

@@ -156,7 +156,12 @@ fn vector_field(args: &Args, format: Format, fields: &[&str]) -> Result<String> 
 async fn open(opening: Opening, mapping: Mapping) -> Result<(Source, Mapping)> {
     let path = opening.path.clone();
     // Skipping rows of a compressed file reads them: not on a thread that others wait for.
-    let opened = tokio::task::spawn_blocking(move || Ok((opening.open(&mapping)?, mapping))).await;
+    let opened = tokio::task::spawn_blocking(move || {
+        let source = opening.open(&mapping)?;
+        let mapping = if source.exported { mapping.of_export() } else { mapping };
+        Ok((source, mapping))
+    })
+    .await;
     opened.unwrap_or_else(|_| Err(wrong(&path, Place::Whole, "the file is too damaged to read")))
 }
 

@@ -6,6 +6,9 @@ use nigh_client::{Point, PointId};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The key under which a record of an export has its id: no payload has it.
+pub(crate) const EXPORTED_ID: &str = "\0id";
+
 /// What becomes of each column.
 #[derive(Clone, Debug)]
 pub(crate) struct Mapping {
@@ -39,6 +42,12 @@ impl Mapping {
         // The id may be named as in the source or as in the collection.
         mapping.id = id.map(|id| mapping.name(id).unwrap_or(id).to_owned());
         Ok(mapping)
+    }
+
+    /// The same for an export, which says itself what the id is.
+    pub(crate) fn of_export(mut self) -> Self {
+        self.id = Some(EXPORTED_ID.to_owned());
+        self
     }
 
     /// The name that a column gets; `None`: it is left out.

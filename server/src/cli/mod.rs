@@ -1,7 +1,9 @@
 //! The commands of `nigh`.
 
+mod backup;
 mod demo;
 mod eval;
+mod export;
 mod failure;
 mod filter;
 mod import;
@@ -40,6 +42,7 @@ pub(crate) struct Cli {
 enum Command {
     Serve(serve::Args),
     Import(import::Args),
+    Export(export::Args),
     Query(query::Args),
     Eval(eval::Args),
     Status(status::Status),
@@ -52,6 +55,9 @@ enum Command {
     Pins(versions::Pins),
     Unpin(versions::Unpin),
     Diff(versions::Diff),
+    Backup(backup::Make),
+    Backups(backup::List),
+    Restore(backup::Bring),
     Demo(demo::Args),
 }
 
@@ -101,6 +107,7 @@ async fn command(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Serve(args) => serve::run(args).await,
         Command::Import(args) => import::run(args, out).await,
+        Command::Export(args) => export::run(args, out).await,
         Command::Query(args) => query::run(args, out).await,
         Command::Eval(args) => eval::run(args, out).await,
         Command::Status(args) => status::status(args, out).await,
@@ -113,6 +120,9 @@ async fn command(cli: Cli) -> Result<()> {
         Command::Pins(args) => versions::pins(args, out).await,
         Command::Unpin(args) => versions::unpin(args, out).await,
         Command::Diff(args) => versions::diff(args, out).await,
+        Command::Backup(args) => backup::make(args, out).await,
+        Command::Backups(args) => backup::list(args, out).await,
+        Command::Restore(args) => backup::bring(args, out).await,
         Command::Demo(args) => demo::run(args, out).await,
     }
 }
@@ -135,6 +145,8 @@ mod tests {
             ("nigh import p.jsonl.gz -c c --vectors v.npy --create --vector e:3:cosine --text t:english", true),
             ("nigh import p.jsonl -c c --vector e:3", false),
             ("nigh import p.jsonl", false),
+            ("nigh export p.parquet -c c --at monday --column year:int --column title:text", true),
+            ("nigh export p.parquet -c c --column year", false),
             ("nigh import - -c c --batch 0", false),
             ("nigh query -c c --text words --filter a=1 --recall 0.9 -o json", true),
             ("nigh query -c c --text words --recall 0.9 --exact", false),
@@ -150,6 +162,12 @@ mod tests {
             ("nigh diff monday -c c --from 7 -n 100", true),
             ("nigh diff monday tuesday -c c -o json", true),
             ("nigh diff -c c", false),
+            ("nigh backup -c a -c b --target shelf", true),
+            ("nigh backup --data d --place /shelf", true),
+            ("nigh backup --data d", false),
+            ("nigh backups --place /shelf --drop 1-2", true),
+            ("nigh restore -c a --into b --time 2026-01-31T12:00:00Z", true),
+            ("nigh restore -c a --seq 7 --newest", false),
             ("nigh drop", false),
             ("nigh optimize -c c --cancel", true),
             ("nigh", false),

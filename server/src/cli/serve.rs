@@ -1,11 +1,12 @@
 //! `nigh serve`: the server itself.
 
 use crate::cli::failure::Result;
-use nigh_server::config::{Config, GRPC_PORT, HTTP_PORT};
+use nigh_server::config::{Archive, Config, GRPC_PORT, HTTP_PORT};
 use nigh_server::serve::run_until_signal;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 const fn loopback(port: u16) -> SocketAddr {
@@ -41,6 +42,26 @@ pub(crate) struct Args {
     /// out
     #[arg(long, env = "NIGH_DISK_HARD_LIMIT", value_name = "MIB")]
     disk_hard_limit: Option<u32>,
+    /// A directory for backups, which requests then name
+    #[arg(long = "backup-target", env = "NIGH_BACKUP_TARGETS", value_name = "NAME=DIR", value_delimiter = ',', value_parser = named)]
+    backup_targets: Vec<(String, String)>,
+    /// The backup target to which the log goes before it may be cut
+    #[arg(long, env = "NIGH_ARCHIVE", value_name = "NAME")]
+    archive: Option<String>,
+    /// Seconds between two pieces of the archive
+    #[arg(long, env = "NIGH_ARCHIVE_EVERY", value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    archive_every: u32,
+    /// MiB of log that a collection keeps for an archive that lags; beyond it the archive gets a gap
+    #[arg(long, env = "NIGH_ARCHIVE_KEEP", value_name = "MIB", default_value_t = 4096)]
+    archive_keep: u32,
+}
+
+/// `name=place`.
+fn named(text: &str) -> std::result::Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, place)) if !name.is_empty() && !place.is_empty() => Ok((name.to_owned(), place.to_owned())),
+        _ => Err("a target is written NAME=DIRECTORY".to_owned()),
+    }
 }
 
 /// Runs it.
@@ -49,8 +70,21 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,nigh=info,nigh_server=info"));
     // Somebody who embeds this may have set up their own already.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
-    let Args { data, grpc, http, insecure_bind, build_threads, upkeep_io, disk_soft_limit, disk_hard_limit } = args;
-    let mut config = Config { grpc, http, insecure_bind, ..Config::new(data) };
+    let Args {
+        data,
+        grpc,
+        http,
+        insecure_bind,
+        build_threads,
+        upkeep_io,
+        disk_soft_limit,
+        disk_hard_limit,
+        backup_targets,
+        ..
+    } = args;
+    let (every, keep_bytes) = (Duration::from_secs(args.archive_every.into()), u64::from(args.archive_keep) << 20);
+    let archive = args.archive.map(|target| Archive { target, every, keep_bytes });
+    let mut config = Config { grpc, http, insecure_bind, backup_targets, archive, ..Config::new(data) };
     if let Some(threads) = build_threads {
         config.storage.build_threads = threads as usize;
     }

@@ -102,6 +102,10 @@ fn status_text(out: Output, name: &str, described: &Description) -> String {
         row("text", format!("{}: {} over {paths}", field.name, field.analyzer));
     }
     row("log", format!("seq {} applied, {} on disk", status.seq, status.durable_seq));
+    if let Some(seq) = status.archived_seq {
+        let gap = if status.archive_gap { "; A GAP in it: make a backup" } else { "" };
+        row("archive", format!("seq {seq}, {} behind the disk{gap}", status.durable_seq.saturating_sub(seq)));
+    }
     let (rows, dead) = segments(status);
     let count = status.segments.len();
     row("segments", format!("{count} with {} rows, {} of them dead", thousands(rows), thousands(dead)));

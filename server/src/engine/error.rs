@@ -75,6 +75,19 @@ pub enum Error {
     /// A file turned out to be corrupt while it was read.
     #[error("data on disk is corrupt; the server's log names the file and the place")]
     Corrupt,
+    /// A backup, or the archive, is not what was written.
+    #[error("the backup is damaged: {0}")]
+    Damaged(String),
+    /// A backup's target failed.
+    #[error("could not {doing} `{key}` at the backup target `{target}`; the server's log says why")]
+    Target {
+        /// What was tried.
+        doing: &'static str,
+        /// The target.
+        target: String,
+        /// The object.
+        key: String,
+    },
     /// Not yet, or no longer, served.
     #[error("{0}")]
     Unavailable(String),

@@ -8,6 +8,8 @@
 //! sources   how far they were read
 //! ```
 
+pub mod archive;
+pub mod backup;
 pub mod catalog;
 pub mod error;
 pub mod fetch;
@@ -15,8 +17,10 @@ pub mod pool;
 pub mod query;
 pub mod read;
 pub mod recall;
+pub mod restore;
 pub mod search;
 pub mod sources;
+pub mod target;
 pub mod versions;
 pub mod write;
 
@@ -26,6 +30,7 @@ use recall::Recalls;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use target::Target;
 
 /// Callers that may wait for upkeep.
 const CHORES_QUEUED: usize = 64;
@@ -39,6 +44,11 @@ pub struct Engine {
     writes: Pool,
     chores: Pool,
     recalls: Arc<Recalls>,
+    /// Where backups may go.
+    targets: Vec<Arc<Target>>,
+    pub(crate) archiver: archive::Archiver,
+    /// Held by the backup that is being made.
+    backing: tokio::sync::Mutex<()>,
     /// Whether every collection of the catalog was opened, or quarantined.
     opened: AtomicBool,
 }
@@ -51,11 +61,19 @@ impl Engine {
             writes: Pool::behind("the queue of writes", limits.writes_running, limits.writes_queued),
             chores: Pool::new("the queue of upkeep that was asked for", 1, CHORES_QUEUED),
             recalls: Arc::default(),
+            targets: Vec::new(),
+            archiver: archive::Archiver::default(),
+            backing: tokio::sync::Mutex::new(()),
             opened: AtomicBool::new(false),
             store,
             root,
             limits,
         }
+    }
+
+    /// The same, with places for backups.
+    pub fn with_targets(self, targets: Vec<Arc<Target>>) -> Self {
+        Self { targets, ..self }
     }
 
     /// What live queries came to.

@@ -7,6 +7,7 @@
 //! status  malformed                errors as gRPC tells them
 //! ```
 
+mod backups;
 mod collections;
 mod convert;
 mod filter;

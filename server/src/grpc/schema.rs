@@ -125,6 +125,8 @@ pub(super) fn status_out(status: Status) -> v1::CollectionStatus {
         resident_bytes: catalog::resident_bytes(),
         tasks: status.tasks.into_iter().map(task).collect(),
         upkeep_failed: status.upkeep_failed.unwrap_or_default(),
+        archived_seq: status.archive.map(|archive| archive.seq),
+        archive_gap: status.archive.is_some_and(|archive| archive.gap),
     }
 }
 

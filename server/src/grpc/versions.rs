@@ -1,10 +1,14 @@
 //! The calls of `Versions`.
 
-use super::{Door, deadline, filter};
+use super::backups::{Transfer, summary};
+use super::{Door, deadline, filter, status};
 use crate::engine::versions::Diff;
 use crate::metrics::Rpc;
 use nigh_proto::v1::versions_server::Versions;
-use nigh_proto::v1::{self, ChangeKind, DiffRequest, PinRequest, PinsRequest, UnpinRequest};
+use nigh_proto::v1::{
+    self, BackupRequest, BackupsRequest, ChangeKind, DiffRequest, DropBackupRequest, PinRequest, PinsRequest,
+    RestoreRequest, UnpinRequest,
+};
 use nigh_storage::diff::Change;
 use nigh_storage::pins::Pin;
 use tonic::{Request, Response, Status};
@@ -14,6 +18,36 @@ const PAGE_DEFAULT: usize = 1000;
 
 #[tonic::async_trait]
 impl Versions for Door {
+    type BackupStream = Transfer;
+    type RestoreStream = Transfer;
+
+    async fn backup(&self, request: Request<BackupRequest>) -> Result<Response<Transfer>, Status> {
+        self.backing_up(request.into_inner()).map(Response::new).map_err(|err| status::of(&err))
+    }
+
+    async fn restore(&self, request: Request<RestoreRequest>) -> Result<Response<Transfer>, Status> {
+        self.restoring(request.into_inner()).map(Response::new).map_err(|err| status::of(&err))
+    }
+
+    async fn backups(&self, request: Request<BackupsRequest>) -> Result<Response<v1::BackupsReply>, Status> {
+        let (deadline, request) = (deadline(request.metadata()), request.into_inner());
+        let work = async move {
+            let target = self.engine.target(&request.target)?;
+            let all = deadline.within("while the backups were listed", target.backups()).await??;
+            Ok(v1::BackupsReply { backups: all.into_iter().map(summary).collect() })
+        };
+        self.call(Rpc::Backups, work).await
+    }
+
+    async fn drop_backup(&self, request: Request<DropBackupRequest>) -> Result<Response<v1::DropBackupReply>, Status> {
+        let request = request.into_inner();
+        let work = async move {
+            let target = self.engine.target(&request.target)?;
+            Ok(v1::DropBackupReply { bytes_freed: target.drop_backup(&request.backup).await? })
+        };
+        self.call(Rpc::DropBackup, work).await
+    }
+
     async fn pin(&self, request: Request<PinRequest>) -> Result<Response<v1::PinReply>, Status> {
         let (deadline, request) = (deadline(request.metadata()), request.into_inner());
         let work = async move {

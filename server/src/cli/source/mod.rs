@@ -61,6 +61,8 @@ impl Format {
 pub(crate) struct Source {
     pub(crate) records: Box<dyn Iterator<Item = Result<Record>> + Send>,
     pub(crate) extent: Extent,
+    /// Whether it is an export of nigh, which says itself what the id is.
+    pub(crate) exported: bool,
 }
 
 /// How much there is, for the progress bar.
@@ -97,7 +99,7 @@ impl Opening {
                 let rows = npy::Npy::open(&self.path)?;
                 let extent = Extent::Rows(rows.rows());
                 let records = npy::Records::new(rows, self.vector_field.clone(), self.skip)?;
-                Ok(Source { records: Box::new(records), extent })
+                Ok(Source { records: Box::new(records), extent, exported: false })
             }
             Format::Parquet => parquet::open(&self.path, mapping.clone(), self.skip),
             Format::Jsonl => {
@@ -105,7 +107,7 @@ impl Opening {
                 let extent = beside.as_ref().map_or(bytes, |vectors| Extent::Rows(vectors.rows()));
                 let beside = beside.map(|vectors| (self.vector_field.clone(), vectors));
                 let records = jsonl::Records::new(&self.path, reader, beside, mapping.clone(), self.skip)?;
-                Ok(Source { records: Box::new(records), extent })
+                Ok(Source { records: Box::new(records), extent, exported: false })
             }
         }
     }

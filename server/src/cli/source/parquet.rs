@@ -5,8 +5,9 @@
 //! compare. A null is a key that is not there.
 
 use super::{Extent, Record, Source, wrong};
+use crate::cli::export;
 use crate::cli::failure::{Failure, Place, Result, doing};
-use crate::cli::mapping::Mapping;
+use crate::cli::mapping::{EXPORTED_ID, Mapping};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Date32Type, Date64Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
@@ -34,10 +35,17 @@ pub(crate) fn open(path: &Path, mapping: Mapping, skip: u64) -> Result<Source> {
     let rows = builder.metadata().file_metadata().num_rows();
     let rows = u64::try_from(rows).map_err(|_| wrong(path, Place::Whole, format!("it promises {rows} rows")))?;
     let mut columns = Vec::new();
+    let marks = builder.metadata().file_metadata().key_value_metadata();
+    let exported = marks.is_some_and(|marks| marks.iter().any(|mark| mark.key == export::MARK));
     for field in builder.schema().fields() {
         let name = mapping.name(field.name()).map(str::to_owned);
+        let text = *field.data_type() == DataType::Utf8;
         let role = match name {
             None => Role::LeftOut,
+            Some(_) if exported && text && field.name() == export::ID => Role::Id,
+            Some(_) if exported && text && field.name() == export::PAYLOAD => Role::Whole,
+            // What else an export holds of the payload, it says twice.
+            Some(name) if exported && !mapping.is_vector(&name) => Role::LeftOut,
             Some(name) if mapping.is_vector(&name) => {
                 check_vector(field.data_type())
                     .map_err(|why| wrong(path, Place::Whole, format!("column `{}` {why}", field.name())))?;
@@ -56,7 +64,7 @@ pub(crate) fn open(path: &Path, mapping: Mapping, skip: u64) -> Result<Source> {
     let offset = usize::try_from(skip.min(rows)).unwrap_or(usize::MAX);
     let batches = builder.with_batch_size(BATCH_ROWS).with_offset(offset).build().map_err(broken)?;
     let records = Records { path: path.to_owned(), batches, columns, batch: None, row: skip.min(rows), failed: false };
-    Ok(Source { records: Box::new(records), extent: Extent::Rows(rows) })
+    Ok(Source { records: Box::new(records), extent: Extent::Rows(rows), exported })
 }
 
 /// What becomes of a column.
@@ -64,6 +72,10 @@ enum Role {
     LeftOut,
     Vector(String),
     Payload(String),
+    /// The id of an export.
+    Id,
+    /// The payload of an export.
+    Whole,
 }
 
 struct Records {
@@ -88,7 +100,7 @@ impl Records {
                 },
             }
         };
-        let (mut vectors, mut payload) = (Vec::new(), Map::new());
+        let (mut vectors, mut payload, mut id) = (Vec::new(), Map::new(), None);
         for ((column, role), array) in self.columns.iter().zip(batch.columns()) {
             match role {
                 Role::LeftOut => {}
@@ -98,6 +110,12 @@ impl Records {
                         .ok_or_else(|| self.broken(format!("column `{column}` has a null inside a vector")))?;
                     vectors.push((name.clone(), vector));
                 }
+                Role::Id => id = value(array, at),
+                Role::Whole => {
+                    let text = array.as_string::<i32>().value(at);
+                    payload = serde_json::from_str(text)
+                        .map_err(|error| self.broken(format!("column `{column}` is no JSON object: {error}")))?;
+                }
                 Role::Payload(name) => {
                     if let Some(value) = value(array, at) {
                         payload.insert(name.clone(), value);
@@ -105,6 +123,7 @@ impl Records {
                 }
             }
         }
+        payload.extend(id.map(|id| (EXPORTED_ID.to_owned(), id)));
         self.batch = Some((batch, at + 1));
         self.row += 1;
         Ok(Some(Record { row: self.row - 1, place: Place::Row(self.row - 1), vectors, payload }))

@@ -1,0 +1,340 @@
+//! Backups: made, listed, dropped; every file goes to the target once, however many backups hold it.
+//!
+//! ```text
+//! hold every collection -> files that the target has not -> the backup's own object, created last
+//! ```
+//!
+//! What fails, or is called off, leaves the backups that are there as they are, and perhaps files that
+//! nobody names: they go when a backup is dropped. No copy is made on the local disk.
+
+use crate::engine::Engine;
+use crate::engine::error::{Error, Result};
+use crate::engine::target::Target;
+use nigh_storage::backup::{BackedUp, Backup, Stored};
+use nigh_storage::manifest::FileEntry;
+use nigh_storage::pins::Hold;
+use nigh_storage::store::State;
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use uuid::Uuid;
+
+/// So many backups are looked at for files that are at the target already.
+const KNOWN_BACKUPS: usize = 4;
+/// A mark of a backup, or of a removal, that is older than this was left by one that was killed.
+const MARK_HOLDS: Duration = Duration::from_secs(24 * 3600);
+/// Files that nobody names are removed when they are this old.
+const UNNAMED_FOR: Duration = Duration::from_secs(3600);
+
+/// How far a backup, or a restore, is.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Progress {
+    /// The collection at hand.
+    pub collection: String,
+    /// Files that are done, of so many.
+    pub files: (u64, u64),
+    /// Bytes that are done, of so many.
+    pub bytes: (u64, u64),
+    /// Bytes of those that were at the target already.
+    pub bytes_reused: u64,
+}
+
+/// Hears of the progress; false calls the work off.
+pub type Seen = Box<dyn FnMut(&Progress) -> bool + Send>;
+
+/// A backup, as it is listed.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Summary {
+    /// Its name.
+    pub id: String,
+    /// When it began, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// Its collections.
+    pub collections: Vec<CollectionSummary>,
+    /// Why it cannot be read, where it cannot.
+    pub broken: bool,
+}
+
+/// A collection of a backup.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CollectionSummary {
+    /// Its name.
+    pub name: String,
+    /// The last operation that is part of it.
+    pub seq: u64,
+    /// When that was committed, in milliseconds since 1970.
+    pub seq_time_ms: u64,
+    /// Its points.
+    pub points: u64,
+    /// The bytes of its files.
+    pub bytes: u64,
+}
+
+impl Summary {
+    pub(crate) fn of(backup: &Backup) -> Self {
+        let collection = |one: &BackedUp| CollectionSummary {
+            name: one.collection.clone(),
+            seq: one.version.seq(),
+            seq_time_ms: one.version.manifest.time_ms,
+            points: one.version.points,
+            bytes: one.bytes(),
+        };
+        let collections = backup.collections.iter().map(collection).collect();
+        Self { id: backup.id.clone(), time_ms: backup.time_ms, collections, broken: false }
+    }
+}
+
+impl Engine {
+    /// A target that was named when the server started.
+    pub fn target(&self, name: &str) -> Result<Arc<Target>> {
+        let missing = || Error::Missing { what: "backup target", name: name.chars().take(128).collect() };
+        match (name, self.targets.len()) {
+            ("", 1) => Ok(self.targets[0].clone()),
+            _ => self.targets.iter().find(|target| target.name() == name).cloned().ok_or_else(missing),
+        }
+    }
+
+    /// Backs these collections up, all of them where none is named.
+    pub async fn backup(&self, target: &Target, names: Vec<String>, seen: Seen) -> Result<Summary> {
+        let running = || Error::Unavailable("a backup is running already".to_owned());
+        let _one = self.backing.try_lock().map_err(|_| running())?;
+        let time_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        let id = format!("{time_ms:013}-{:08x}", Uuid::new_v4().as_fields().0);
+        target.begin(&id).await?;
+        let made = self.backup_all(target, &id, time_ms, names, seen).await;
+        if let Err(err) = target.remove(&format!("active/{id}")).await {
+            tracing::warn!(%err, "the mark of a backup could not be removed; it holds for a day");
+        }
+        made
+    }
+
+    async fn backup_all(
+        &self,
+        target: &Target,
+        id: &str,
+        time_ms: u64,
+        names: Vec<String>,
+        seen: Seen,
+    ) -> Result<Summary> {
+        let holds = self.hold(names).await?;
+        let known = Known::of(&target.newest(KNOWN_BACKUPS).await?);
+        let files = |hold: &Arc<Hold>| hold.version().files().map(|(_, file)| file.bytes).collect::<Vec<_>>();
+        let sizes: Vec<u64> = holds.iter().flat_map(|(_, hold)| files(hold)).collect();
+        let mut progress = Progress::default();
+        (progress.files.1, progress.bytes.1) = (sizes.len() as u64, sizes.iter().sum());
+        let mut copying = Copying { target, known, progress, seen };
+        let mut collections = Vec::with_capacity(holds.len());
+        for (name, hold) in holds {
+            copying.progress.collection.clone_from(&name);
+            let files = copying.collection(&hold).await?;
+            collections.push(BackedUp { collection: name, version: hold.version().clone(), files });
+        }
+        let backup = Backup { id: id.to_owned(), time_ms, collections };
+        if !target.create(&format!("backups/{id}"), backup.encode()?).await? {
+            return Err(Error::Exists(format!("there is a backup `{id}` already")));
+        }
+        Ok(Summary::of(&backup))
+    }
+
+    /// Holds the newest state of these collections: nothing that it names goes away meanwhile.
+    async fn hold(&self, names: Vec<String>) -> Result<Vec<(String, Arc<Hold>)>> {
+        let names = match names.is_empty() {
+            false => names,
+            // What is quarantined cannot be backed up, and must not stand in the way of the others.
+            true => {
+                self.store.list().into_iter().filter(|(_, state)| *state == State::Open).map(|(name, _)| name).collect()
+            }
+        };
+        let mut holds = Vec::with_capacity(names.len());
+        for name in names {
+            let collection = self.store.collection(&name)?;
+            let hold = tokio::task::spawn_blocking(move || collection.hold()).await;
+            holds.push((name, Arc::new(hold.map_err(|_| Error::Internal("holding a version failed"))??)));
+        }
+        Ok(holds)
+    }
+}
+
+/// Files that are at the target, by the place that they had in a collection.
+struct Known(HashMap<(Uuid, u64, String, u64, u64), Stored>);
+
+impl Known {
+    fn of(backups: &[Backup]) -> Self {
+        let mut known = HashMap::new();
+        for one in backups.iter().flat_map(|backup| &backup.collections) {
+            let stored: HashMap<_, _> = one.files.iter().map(|file| ((file.segment, &file.name), file)).collect();
+            for (segment, file) in one.version.files() {
+                if let Some(stored) = stored.get(&(segment.number, &file.name)) {
+                    known.insert(Self::key(one.version.manifest.collection, segment.number, file), (*stored).clone());
+                }
+            }
+        }
+        Self(known)
+    }
+
+    fn key(collection: Uuid, segment: u64, file: &FileEntry) -> (Uuid, u64, String, u64, u64) {
+        (collection, segment, file.name.clone(), file.bytes, file.checksum)
+    }
+}
+
+struct Copying<'t> {
+    target: &'t Target,
+    known: Known,
+    progress: Progress,
+    seen: Seen,
+}
+
+impl Copying<'_> {
+    async fn collection(&mut self, hold: &Arc<Hold>) -> Result<Vec<Stored>> {
+        let id = hold.version().manifest.collection;
+        let entries: Vec<(u64, FileEntry)> =
+            hold.version().files().map(|(segment, file)| (segment.number, file.clone())).collect();
+        let mut files = Vec::with_capacity(entries.len());
+        for (segment, file) in entries {
+            let known = self.known.0.get(&Known::key(id, segment, &file)).cloned();
+            let stored = match known {
+                Some(stored) if self.target.has(&stored).await? => self.reused(stored)?,
+                _ => self.copy(hold, segment, file).await?,
+            };
+            self.progress.files.0 += 1;
+            self.tell(0)?;
+            files.push(stored);
+        }
+        Ok(files)
+    }
+
+    async fn copy(&mut self, hold: &Arc<Hold>, segment: u64, file: FileEntry) -> Result<Stored> {
+        let from = hold.clone();
+        // Reading and hashing a file is work for a thread that may block.
+        let read = tokio::task::spawn_blocking(move || from.read(segment, &file)).await;
+        let (bytes, stored) = read.map_err(|_| Error::Internal("reading a file failed"))??;
+        if self.target.has(&stored).await? {
+            return self.reused(stored);
+        }
+        let (target, key) = (self.target, format!("files/{}", stored.key()));
+        target.put(&key, bytes, &mut |sent| self.tell(sent)).await?;
+        Ok(stored)
+    }
+
+    fn reused(&mut self, stored: Stored) -> Result<Stored> {
+        self.progress.bytes_reused += stored.bytes;
+        self.tell(stored.bytes)?;
+        Ok(stored)
+    }
+
+    fn tell(&mut self, bytes: u64) -> Result<()> {
+        self.progress.bytes.0 += bytes;
+        if (self.seen)(&self.progress) { Ok(()) } else { Err(Error::Gone) }
+    }
+}
+
+impl Target {
+    /// Whether a file is there, by what is in it, and whole.
+    async fn has(&self, stored: &Stored) -> Result<bool> {
+        Ok(self.length(&format!("files/{}", stored.key())).await? == Some(stored.bytes))
+    }
+
+    /// Marks that a backup is being made, and makes sure that nobody removes files meanwhile.
+    async fn begin(&self, id: &str) -> Result<()> {
+        let mark = format!("active/{id}");
+        let first = self.create(&mark, Vec::new()).await?;
+        // A store that creates what is there already would let two writers believe that they were first.
+        if !first || self.create(&mark, Vec::new()).await? {
+            self.remove(&mark).await?;
+            let limit = "it does not refuse to create what is there already";
+            return Err(Error::invalid("backup target", format!("`{}`", self.name()), limit));
+        }
+        if self.age("collecting").await?.is_some_and(|age| age < MARK_HOLDS) {
+            self.remove(&mark).await?;
+            return Err(Error::Unavailable("files of dropped backups are being removed from the target".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// The newest backups that can be read, the newest first.
+    async fn newest(&self, most: usize) -> Result<Vec<Backup>> {
+        let mut newest = Vec::new();
+        for one in self.list("backups").await?.iter().rev().take(most) {
+            match self.backup(&one.name).await {
+                Ok(backup) => newest.push(backup),
+                Err(err) => {
+                    tracing::warn!(backup = one.name, %err, "a backup cannot be read; its files are not reused")
+                }
+            }
+        }
+        Ok(newest)
+    }
+
+    /// A backup by its name.
+    pub async fn backup(&self, id: &str) -> Result<Backup> {
+        let key = format!("backups/{id}");
+        let bytes = self.read(&key).await?;
+        Backup::decode(Path::new(&key), &bytes).map_err(|err| Error::Damaged(err.to_string()))
+    }
+
+    /// Every backup, the oldest first.
+    pub async fn backups(&self) -> Result<Vec<Summary>> {
+        let mut all = Vec::new();
+        for one in self.list("backups").await? {
+            let broken = Summary { id: one.name.clone(), time_ms: 0, collections: Vec::new(), broken: true };
+            match self.backup(&one.name).await {
+                Ok(backup) => all.push(Summary::of(&backup)),
+                Err(Error::Damaged(why)) => {
+                    tracing::error!(backup = one.name, why, "a backup cannot be read");
+                    all.push(broken);
+                }
+                Err(err) => return Err(err),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Drops a backup, and removes the files that no other one names; gives the bytes that came free.
+    pub async fn drop_backup(&self, id: &str) -> Result<u64> {
+        let key = format!("backups/{id}");
+        if self.length(&key).await?.is_none() {
+            return Err(Error::Missing { what: "backup", name: id.chars().take(128).collect() });
+        }
+        self.remove(&key).await?;
+        self.collect(UNNAMED_FOR).await
+    }
+
+    /// Removes the files that no backup names and that are older than this.
+    pub async fn collect(&self, unnamed_for: Duration) -> Result<u64> {
+        let taken =
+            || Error::Unavailable("a backup is being made, or files are being removed; try again later".to_owned());
+        if !self.create("collecting", Vec::new()).await? {
+            if self.age("collecting").await?.is_some_and(|age| age < MARK_HOLDS) {
+                return Err(taken());
+            }
+            self.remove("collecting").await?;
+            if !self.create("collecting", Vec::new()).await? {
+                return Err(taken());
+            }
+        }
+        let freed = match self.list("active").await?.iter().any(|mark| mark.age < MARK_HOLDS) {
+            true => Err(taken()),
+            false => self.remove_unnamed(unnamed_for).await,
+        };
+        self.remove("collecting").await?;
+        freed
+    }
+
+    async fn remove_unnamed(&self, unnamed_for: Duration) -> Result<u64> {
+        let mut named = BTreeSet::new();
+        for one in self.list("backups").await? {
+            // One that cannot be read may name any file: nothing is removed then.
+            let backup = self.backup(&one.name).await?;
+            named.extend(backup.collections.iter().flat_map(|one| &one.files).map(Stored::key));
+        }
+        let mut freed = 0;
+        for file in self.list("files").await? {
+            if !named.contains(&file.name) && file.age >= unnamed_for {
+                self.remove(&format!("files/{}", file.name)).await?;
+                freed += file.bytes;
+            }
+        }
+        Ok(freed)
+    }
+}
