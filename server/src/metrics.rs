@@ -5,6 +5,7 @@
 use crate::engine::Engine;
 use crate::engine::catalog;
 use crate::engine::recall::{Measured, Recalls};
+use nigh_storage::memory::What;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -177,6 +178,15 @@ fn write_process(out: &mut String, engine: &Engine) -> std::fmt::Result {
     one(out, "nigh_resident_bytes", "Memory of the process, mapped files included.", catalog::resident_bytes())?;
     let failed = engine.archive_failed().is_some().into();
     one(out, "nigh_archive_failed", "1 where the log could not be archived when it was tried last.", failed)?;
+    let memory = engine.memory();
+    one(out, "nigh_memory_limit_bytes", "How much the process may hold; mapped files do not count.", memory.limit)?;
+    head(out, "nigh_memory_bytes", "gauge", "Memory by what it is held for; own: all that is not mapped from files.")?;
+    for (what, bytes) in What::ALL.into_iter().zip(memory.held) {
+        writeln!(out, "nigh_memory_bytes{{what=\"{}\"}} {bytes}", what.name())?;
+    }
+    writeln!(out, "nigh_memory_bytes{{what=\"own\"}} {}", memory.own)?;
+    head(out, "nigh_memory_refusals_total", "counter", "Writes that were refused for want of memory.")?;
+    writeln!(out, "nigh_memory_refusals_total {}", memory.refused)?;
     one(out, "nigh_ready", "1 when every collection is open or quarantined.", progress.ready.into())?;
     head(out, "nigh_callers", "gauge", "Callers that run or wait.")?;
     writeln!(out, "nigh_callers{{of=\"reads\"}} {reads}\nnigh_callers{{of=\"writes\"}} {writes}")?;

@@ -36,6 +36,9 @@ const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 /// A connection that is silent for this long is asked whether it is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
+/// How often the memory of the process is looked at.
+const MEMORY_EVERY: Duration = Duration::from_millis(100);
+
 /// Why a server did not start, or did not stop well.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -109,6 +112,7 @@ impl Server {
 
         let pages = http::router(engine.clone(), metrics.clone());
         let until = stopped(stopping.clone());
+        let keeping = stopping.clone();
         let http_door = tokio::spawn(async move {
             if let Err(err) = axum::serve(http_listener, pages).with_graceful_shutdown(until).await {
                 tracing::error!(%err, "the HTTP port ended");
@@ -123,6 +127,7 @@ impl Server {
             }
             None => None,
         };
+        tokio::spawn(keep_memory(engine.clone(), keeping));
         let opening = tokio::spawn(open(engine.clone(), health.clone(), is_ready));
         let drain = Duration::from_millis(config.limits.drain_ms);
         Ok(Running {
@@ -214,6 +219,21 @@ async fn grpc_door(
         }
     });
     Ok((reporter, task))
+}
+
+/// Keeps the process within its memory until the server stops.
+async fn keep_memory(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            // Whoever could say that it stops may be gone: a stop as well.
+            _ = stopping.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(MEMORY_EVERY) => {}
+        }
+        let engine = engine.clone();
+        if let Err(err) = tokio::task::spawn_blocking(move || engine.keep_memory()).await {
+            tracing::error!(%err, "the memory of the process could not be looked at");
+        }
+    }
 }
 
 /// Comes when the server is to stop.

@@ -11,6 +11,7 @@ use crate::error::{Error, Result, doing};
 use crate::heal::Health;
 use crate::ledger::{Ledger, Note, SourcePosition};
 use crate::manifest::Manifest;
+use crate::memory::{Share, What};
 use crate::merge;
 use crate::part::Part;
 use crate::pins::Pins;
@@ -79,6 +80,7 @@ pub(crate) struct Inner {
     pub(crate) next_segment: AtomicU64,
     pub(crate) health: Health,
     pub(crate) chores: Chores,
+    share: Share,
     born: Instant,
     /// Milliseconds after `born` of the last write.
     written: AtomicU64,
@@ -102,11 +104,14 @@ impl Inner {
         state: State,
         log: Log,
     ) -> Self {
+        let share = Share::new(options.memory.clone());
+        hold(&share, &state);
         Self {
             name,
             folder,
             disk: space.disk().clone(),
             options,
+            share,
             space,
             schema: state.schema.clone(),
             queue: Queue::default(),
@@ -135,7 +140,14 @@ impl Inner {
 
     /// Makes the state what readers see.
     pub(crate) fn publish(&self, state: &State) {
+        hold(&self.share, state);
         self.published.store(Arc::new(state.snapshot()));
+    }
+
+    /// Tells how much waits for the writer. What waits is parsed already, and takes about three times its bytes in
+    /// the log.
+    pub(crate) fn tell_queue(&self) {
+        self.share.set(What::Queue, self.queue.waiting_bytes().saturating_mul(3));
     }
 
     /// The time, which does not go back behind what was committed.
@@ -191,6 +203,16 @@ impl Inner {
     }
 }
 
+/// Tells what the parts of a collection hold.
+fn hold(share: &Share, state: &State) {
+    let (mut live, mut graphs) = (0, 0);
+    for entry in &state.entries {
+        *if entry.is_live() { &mut live } else { &mut graphs } += entry.held.part().held_bytes();
+    }
+    share.set(What::Live, live);
+    share.set(What::Graphs, graphs);
+}
+
 impl Collection {
     /// Starts the writer of a collection that was recovered.
     pub(crate) fn start(inner: Inner, upkeep: &Upkeep) -> Result<Arc<Self>> {
@@ -240,8 +262,10 @@ impl Collection {
 
     /// As [`Self::submit`], with what goes beside the operations.
     pub fn submit_batch(&self, batch: WriteBatch, durability: Durability, done: Done) -> Result<()> {
-        self.leave_room()?;
         let gives_back = batch.ops.iter().all(|op| matches!(op, Write::Delete(_)));
+        if !gives_back {
+            self.leave_room()?;
+        }
         let batch = self.inner.schema.batch(batch)?;
         if let LogForm::Encoded(payload) = &batch.log {
             committer::check_record(payload.len(), self.inner.options.record_bytes_max)?;
@@ -251,7 +275,9 @@ impl Collection {
 
     fn push(&self, pending: Pending) -> Result<()> {
         let options = &self.inner.options;
-        self.inner.queue.push(pending, options.queue_batches, options.queue_bytes).map_err(|err| match err {
+        let pushed = self.inner.queue.push(pending, options.queue_batches, options.queue_bytes);
+        self.inner.tell_queue();
+        pushed.map_err(|err| match err {
             Error::Closed { .. } => Error::Closed { name: self.inner.name.clone() },
             other => other,
         })
@@ -262,8 +288,11 @@ impl Collection {
         let limit = self.inner.options.seal_bytes.saturating_mul(LIVE_SEALS_MAX);
         let live = |view: &&crate::snapshot::PartView| view.part.segment() == 0;
         let got = self.inner.snapshot().parts.iter().filter(live).map(|view| view.part.bytes()).sum();
-        if got <= limit || !self.inner.options.background {
+        if !self.inner.options.background {
             return Ok(());
+        }
+        if got <= limit {
+            return self.inner.options.memory.admit();
         }
         Err(Error::Full { what: "the memory for rows not yet sealed (bytes)", got, limit, retry_ms: 500 })
     }

@@ -100,6 +100,11 @@ impl Queue {
         self.waiting.lock().batches.is_empty()
     }
 
+    /// Bytes of the batches that wait.
+    pub(crate) fn waiting_bytes(&self) -> u64 {
+        self.waiting.lock().bytes
+    }
+
     /// The next group; empty after a time of rest; `None` when closed and empty.
     fn next_group(&self, rest: Option<Duration>) -> Option<Vec<Pending>> {
         let mut waiting = self.waiting.lock();
@@ -159,6 +164,7 @@ impl Writer {
     }
 
     fn turn(&mut self, inner: &Inner, group: Vec<Pending>) {
+        inner.tell_queue();
         // Whoever was acknowledged without a sync waits for it, and so does what has to heal.
         let healed = inner.heal();
         self.unsynced = match group.is_empty() {

@@ -18,6 +18,7 @@ pub mod expiry;
 pub mod frame;
 pub mod ledger;
 pub mod manifest;
+pub mod memory;
 pub mod op;
 pub mod part;
 pub mod pins;

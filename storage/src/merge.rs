@@ -2,6 +2,7 @@
 
 use crate::collection::Inner;
 use crate::error::Result;
+use crate::memory::Budget;
 use crate::part::Part;
 use crate::seal::{rows_without, save_dead, translate};
 use crate::segment::build::Rows;
@@ -57,7 +58,10 @@ pub(crate) fn merge(inner: &Inner, idle: Duration, reason: &str) -> Result<bool>
     if inputs.is_empty() {
         return Ok(false);
     }
-    let alive = inputs.iter().map(|(segment, dead)| u64::from(segment.rows()) - dead.len()).sum();
+    let alive: u64 = inputs.iter().map(|(segment, dead)| u64::from(segment.rows()) - dead.len()).sum();
+    // Until there is room it waits; what it would join is searched side by side.
+    let needed = Budget::build_bytes(&inner.schema.spec, alive);
+    let Some(room) = inner.options.memory.try_build(needed) else { return Ok(false) };
     let running = inner.chores.begin(Lane::Merging, reason, alive);
     let rows: Vec<Vec<Row>> = inputs.iter().map(|(segment, dead)| rows_without(&**segment, dead)).collect();
     let parts = inputs.iter().map(|(segment, _)| &**segment as &dyn Part);
@@ -71,7 +75,7 @@ pub(crate) fn merge(inner: &Inner, idle: Duration, reason: &str) -> Result<bool>
     let number = inner.new_segment_number();
     let mut built = None;
     if rows_of.len() > 0 {
-        let entry = inner.builder(&running.task).build(number, &rows_of).map_err(|err| inner.explained(err))?;
+        let entry = inner.builder(&running.task, &room).build(number, &rows_of).map_err(|err| inner.explained(err))?;
         let Some(entry) = entry else { return Ok(false) };
         let segment = Segment::open(&*inner.disk, &inner.folder, &inner.schema.spec, &entry)?;
         built = Some((entry, Arc::new(segment)));

@@ -12,6 +12,7 @@ use crate::error::{Result, doing};
 use crate::frame::{self, Kind};
 use crate::ledger::{self, OUTCOMES_MAX, Outcome, PAGE_PREFIX, PAGES_MAX, SourcePosition};
 use crate::manifest::{FileEntry, Manifest, OutcomesEntry, SegmentEntry};
+use crate::memory::{Budget, Building};
 use crate::part::Part;
 use crate::segment::build::{Builder, Rows};
 use crate::segment::{Segment, folder};
@@ -90,10 +91,12 @@ fn build_and_install(inner: &Inner, frozen: &Frozen, task: &Task) -> Result<bool
     let rows_of = Rows::new(&kept);
     let bytes: u64 = frozen.parts.iter().map(|(held, _)| held.part().bytes()).sum();
     inner.space.admit_seal(bytes.saturating_add(bytes / 2))?;
+    let needed = Budget::build_bytes(&inner.schema.spec, rows_of.len().into());
+    let room = inner.options.memory.build(needed);
     let number = inner.new_segment_number();
     let mut built = None;
     if rows_of.len() > 0 {
-        let entry = inner.builder(task).build(number, &rows_of).map_err(|err| inner.explained(err))?;
+        let entry = inner.builder(task, &room).build(number, &rows_of).map_err(|err| inner.explained(err))?;
         let Some(entry) = entry else { return Ok(false) };
         let segment = Segment::open(&*inner.disk, &inner.folder, &inner.schema.spec, &entry)?;
         built = Some((entry, Arc::new(segment)));
@@ -219,13 +222,14 @@ pub(crate) fn load_dead(disk: &dyn crate::disk::Disk, collection: &Path, entry: 
 }
 
 impl Inner {
-    pub(crate) fn builder<'a>(&'a self, task: &'a Task) -> Builder<'a> {
+    pub(crate) fn builder<'a>(&'a self, task: &'a Task, room: &Building) -> Builder<'a> {
         Builder {
             disk: &*self.disk,
             collection: &self.folder,
             schema: &self.schema,
             threads: self.options.build_threads,
             task,
+            scratch_bytes: room.scratch,
         }
     }
 }

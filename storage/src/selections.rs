@@ -103,6 +103,14 @@ impl Selections {
     }
 }
 
+impl Selections {
+    /// Forgets the filters and terms, not the rows alive.
+    pub(crate) fn forget(&self) {
+        *self.filters.lock() = Filters::default();
+        *self.terms.lock() = Terms::default();
+    }
+}
+
 impl PartView {
     /// The rows alive; `None` where all of them are.
     pub fn selected_alive(&self) -> Option<Arc<Selection>> {

@@ -13,6 +13,7 @@ use crate::collection::Collection;
 use crate::disk::Disk;
 use crate::error::{Error, Result, doing};
 use crate::frame::{self, Kind};
+use crate::memory::Budget;
 use crate::recover;
 use crate::schema::{CollectionSpec, check_name};
 use crate::space::{self, Watch};
@@ -68,6 +69,8 @@ pub struct Options {
     pub record_bytes_max: u64,
     /// Says when a write is committed, and what is expired.
     pub clock: Clock,
+    /// How much memory all collections may hold together; stores may share it. Without a limit where it is not said.
+    pub memory: Arc<Budget>,
 }
 
 impl Default for Options {
@@ -89,6 +92,7 @@ impl Default for Options {
             background: true,
             record_bytes_max: crate::wal::PAYLOAD_BYTES_MAX as u64,
             clock: Clock::System,
+            memory: Arc::default(),
         }
     }
 }
@@ -144,7 +148,9 @@ impl Store {
     }
 
     /// Locks the directory and reads its catalog; no collection is opened yet.
-    pub fn attach(disk: Arc<dyn Disk>, root: &Path, options: Options) -> Result<Arc<Self>> {
+    pub fn attach(disk: Arc<dyn Disk>, root: &Path, mut options: Options) -> Result<Arc<Self>> {
+        options.seal_bytes = options.memory.seal_bytes(options.seal_bytes);
+        options.queue_bytes = options.memory.seal_bytes(options.queue_bytes);
         disk.create_dir(root).map_err(doing("create", root))?;
         let path = root.join("LOCK");
         let lock = disk.lock(&path).map_err(|err| match err.kind() {
@@ -271,6 +277,21 @@ impl Store {
             Opened::Quarantined(why) => State::Quarantined(why.clone()),
         };
         self.collections.read().iter().map(|(name, slot)| (name.clone(), state(slot))).collect()
+    }
+
+    /// What all collections hold in memory, and how much they may.
+    pub fn memory(&self) -> &Arc<Budget> {
+        &self.options.memory
+    }
+
+    /// Lets go of the pages of mapped files, and of what is kept of filters: all of it comes back when it is asked for.
+    pub fn ease_memory(&self) {
+        self.disk.let_go_of_all();
+        let open: Vec<Arc<Collection>> =
+            self.list().iter().filter_map(|(name, _)| self.collection(name).ok()).collect();
+        for view in open.iter().flat_map(|collection| collection.snapshot().parts.clone()) {
+            view.selections.forget();
+        }
     }
 
     /// Syncs and closes every collection. Nothing is lost without it.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo build --release -p nigh-server -p nigh-benches
-//! target/release/load --points 1000000 [--memory-limit 4GiB]
+//! target/release/load --points 1000000 [--memory-limit 4096]
 //! ```
 //!
 //! The server is the program that users start, beside this one. Point `i` has the payload of passage `i % 100,000` and its
@@ -49,7 +49,7 @@ struct Args {
     /// The server's program; else the one beside this one.
     #[arg(long)]
     server: Option<PathBuf>,
-    /// Handed to the server.
+    /// MiB that the server may hold.
     #[arg(long)]
     memory_limit: Option<String>,
     /// Where the data is kept, and left; else a folder that is removed.

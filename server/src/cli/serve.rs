@@ -2,10 +2,13 @@
 
 use crate::cli::failure::Result;
 use nigh_server::config::{Archive, Config, GRPC_PORT, HTTP_PORT};
+use nigh_server::engine::memory::default_limit;
 use nigh_server::serve::run_until_signal;
+use nigh_storage::memory::Budget;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
@@ -42,6 +45,10 @@ pub(crate) struct Args {
     /// out
     #[arg(long, env = "NIGH_DISK_HARD_LIMIT", value_name = "MIB")]
     disk_hard_limit: Option<u32>,
+    /// MiB that the process may hold; nine tenths of its control group's or three quarters of the machine's memory where
+    /// it is left out
+    #[arg(long, env = "NIGH_MEMORY_LIMIT", value_name = "MIB", value_parser = clap::value_parser!(u32).range(64..))]
+    memory_limit: Option<u32>,
     /// A directory for backups, which requests then name
     #[arg(long = "backup-target", env = "NIGH_BACKUP_TARGETS", value_name = "NAME=DIR", value_delimiter = ',', value_parser = named)]
     backup_targets: Vec<(String, String)>,
@@ -80,6 +87,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         disk_soft_limit,
         disk_hard_limit,
         backup_targets,
+        memory_limit,
         ..
     } = args;
     let (every, keep_bytes) = (Duration::from_secs(args.archive_every.into()), u64::from(args.archive_keep) << 20);
@@ -91,5 +99,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     config.storage.upkeep_bytes_per_second = upkeep_io.map(|mib| u64::from(mib) << 20);
     config.storage.space_soft_bytes = disk_soft_limit.map(|mib| u64::from(mib) << 20);
     config.storage.space_hard_bytes = disk_hard_limit.map(|mib| u64::from(mib) << 20);
+    let limit = memory_limit.map_or_else(default_limit, |mib| u64::from(mib) << 20);
+    config.storage.memory = Arc::new(Budget::new(limit));
     Ok(run_until_signal(config).await?)
 }

@@ -13,6 +13,7 @@ pub mod backup;
 pub mod catalog;
 pub mod error;
 pub mod fetch;
+pub mod memory;
 pub mod pool;
 pub mod query;
 pub mod read;

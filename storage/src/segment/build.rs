@@ -30,6 +30,8 @@ pub(crate) struct Builder<'a> {
     pub(crate) threads: usize,
     /// Is told how far the build is, and says when it is to be given up.
     pub(crate) task: &'a Task,
+    /// What it may take for a while beside what it lays down.
+    pub(crate) scratch_bytes: u64,
 }
 
 /// The rows that a segment will hold: those kept of each part, in this order.
@@ -199,7 +201,8 @@ impl Builder<'_> {
             })?);
             let full: Bytes = crate::frame::open(self.disk, &folder.join(&name), Kind::VectorFull)?;
             self.task.making(&vector_file(at, "route"));
-            let how = BuildParams::new(self.threads, &self.task.stop);
+            let budget_bytes = self.scratch_bytes;
+            let how = BuildParams { budget_bytes, ..BuildParams::new(self.threads, &self.task.stop) };
             let from = rows.parts.iter().map(|kept| Extended { part: kept.part.sealed(at), rows: kept.rows });
             let from: Vec<Extended<'_>> = from.collect();
             let built = SealedVectors::extend(&field.spec, rows.len(), &full, &from, &how)?;
