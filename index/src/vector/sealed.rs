@@ -96,8 +96,9 @@ pub struct BuildParams<'a> {
     pub threads: usize,
     /// Set when the build is to be given up.
     pub stop: &'a AtomicBool,
-    /// Memory that a build of lists may take beside what comes out, a few bytes a row and the centroids
-    /// (`ivf/build`). Less of it means a smaller sample and more passes; a graph takes what it takes.
+    /// Memory that a build may take beside what comes out. Of lists: a few bytes a row and the centroids come on top
+    /// (`ivf/build`); less of it means a smaller sample and more passes. Of a graph: codes, groups and chosen links come
+    /// on top; less of it means more passes, and the same bytes.
     pub budget_bytes: u64,
 }
 
@@ -158,7 +159,7 @@ impl SealedVectors {
         match spec.ivf {
             None => {
                 let sources: Vec<Source<'_>> = from.iter().map(source).collect();
-                pool.install(|| Self::build_here(spec, &read, full, &sources, how.stop))
+                pool.install(|| Self::build_here(spec, &read, full, &sources, how))
             }
             Some(ivf) => {
                 let bodies = pool.install(|| ivf::build(spec, ivf, &read, how.budget_bytes, how.stop))?;
@@ -177,16 +178,16 @@ impl SealedVectors {
         read: &Full,
         full: &Bytes,
         sources: &[Source<'_>],
-        stop: &AtomicBool,
+        how: &BuildParams<'_>,
     ) -> Result<Option<Built>> {
         let rows = read.rows();
         let order = Order::of((0..rows).filter(|row| read.has(Row(*row))), spec.hnsw.m);
         let (codes, drafts) = Codes::encode(read, spec.metric, &order.rows);
         let known = Known::of(sources, &order.rows).filter(|known| known.share() >= KNOWN_SHARE_MIN);
-        let layers = Layers::build(&drafts, &order, spec.hnsw, known.as_ref(), stop);
+        let layers = Layers::build(&drafts, &order, spec.hnsw, known.as_ref(), how.budget_bytes / 4, how.stop);
         let Some(layers) = layers else { return Ok(None) };
         drop((drafts, known));
-        let codes = codes.to_body(&order.rows, rows);
+        let codes = Bytes::from(codes.to_body(&order.rows, rows));
         let (links, width) = (layers.base_by_row(&order, rows), layers.width());
         let upper = layers.into_upper();
         let finished = Finished {
@@ -198,19 +199,16 @@ impl SealedVectors {
             upper: &upper,
             m: spec.hnsw.m as usize,
         };
-        let mut built = Built { codes, route: finished.to_body() };
+        let route = Bytes::from(finished.to_body());
         drop((links, upper));
-        let opened = Self::open(
-            spec,
-            rows,
-            full.clone(),
-            Bytes::copy_from_slice(&built.codes),
-            Bytes::copy_from_slice(&built.route),
-        )?;
-        if stop.load(Ordering::Relaxed) {
+        let opened = Self::open(spec, rows, full.clone(), codes.clone(), route.clone())?;
+        if how.stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
         let efforts = calibrate(&opened, &order.rows[order.above().len()..]);
+        drop(opened);
+        // Nobody else holds the bodies any more: they are not copied.
+        let mut built = Built { codes: codes.into(), route: route.into() };
         Graph::set_efforts(&mut built.route, &efforts);
         Ok(Some(built))
     }

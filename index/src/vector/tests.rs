@@ -210,12 +210,13 @@ fn a_graph_goes_on_from_those_before_it() {
             let from: Vec<Extended<'_>> =
                 sealed.iter().zip(&kept).map(|(part, rows)| Extended { part: Some(part), rows }).collect();
             let stop = AtomicBool::new(false);
-            let extend = |threads| {
-                let how = BuildParams::new(threads, &stop);
+            let extend = |threads, budget_bytes| {
+                let how = BuildParams { budget_bytes, ..BuildParams::new(threads, &stop) };
                 SealedVectors::extend(&anew.spec, anew.rows(), &anew.full, &from, &how).unwrap().unwrap()
             };
-            let built = extend(2);
-            assert!(built == extend(1), "the same bytes for any number of threads");
+            let built = extend(2, 256 << 20);
+            assert!(built == extend(1, 256 << 20), "the same bytes for any number of threads");
+            assert!(built == extend(2, 1 << 20), "and of passes");
             assert!(built != anew.built, "what was known was used");
             let Built { codes, route } = built;
             let extended =

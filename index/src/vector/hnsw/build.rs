@@ -21,6 +21,12 @@ use std::sync::atomic::AtomicBool;
 /// The highest level has at most this many places: comparing them all takes about a microsecond.
 const TOPS_MAX: usize = 512;
 
+/// Places that one task chooses links for.
+const CHOOSING: usize = 256;
+
+/// More passes than this save little and look at everything too often.
+const PASSES_MAX: u64 = 64;
+
 /// Rounds of joining what the entry does not reach.
 const JOIN_ROUNDS: usize = 8;
 
@@ -114,12 +120,14 @@ pub(in crate::vector) struct Layers {
 impl Layers {
     /// Builds over drafts that stand in the given order. `None` where it was stopped, or where there are
     /// more nodes than a walk can name.
-    /// With what is `known` of the places only those that are new to each other are compared.
+    /// With what is `known` of the places only those that are new to each other are compared. What is only needed for a
+    /// while is made in passes of about `scratch_bytes`, which change no byte of what comes out.
     pub(in crate::vector) fn build(
         drafts: &Drafts,
         order: &Order,
         spec: HnswSpec,
         known: Option<&Known<'_>>,
+        scratch_bytes: u64,
         stop: &AtomicBool,
     ) -> Option<Self> {
         if drafts.len() == 0 || drafts.len() >= PLACES_MAX {
@@ -129,7 +137,7 @@ impl Layers {
         for (level, places) in order.places[..order.places.len() - 1].iter().enumerate() {
             let width = if level == 0 { 2 * spec.m as usize } else { spec.m as usize };
             let known = known.filter(|_| level == 0);
-            layers.push(layer(drafts, *places as u32, width, spec.ef_construct as usize, known, stop)?);
+            layers.push(layer(drafts, *places as u32, width, spec.ef_construct as usize, known, scratch_bytes, stop)?);
         }
         let mut built = Self { layers, tops: order.tops() as u32 };
         built.join(drafts, spec.ef_construct as usize);
@@ -232,6 +240,7 @@ fn layer(
     width: usize,
     effort: usize,
     known: Option<&Known<'_>>,
+    scratch_bytes: u64,
     stop: &AtomicBool,
 ) -> Option<Layer> {
     // An effort of 128 joins 8 groups and takes 12 candidates of each.
@@ -244,44 +253,131 @@ fn layer(
         Some(known) if known.is_one() => Vec::new(),
         _ => partition(drafts, (0..places).collect(), breadth, stop)?,
     };
-    let met = Met::of(drafts, leaves, taken, places, known);
-    let own: Vec<Vec<Candidate>> = (0..places)
-        .into_par_iter()
-        .map_init(
-            || (Bench::default(), Vec::new(), Vec::new()),
-            |(bench, near, candidates), place| {
-                near.clear();
-                met.add(place, near);
-                if let Some(known) = known {
-                    known.links(place, near);
-                }
-                measured(drafts, place, near, candidates, bench);
-                select(drafts, candidates, width, least, bench)
-            },
-        )
-        .collect();
-    drop(met);
+    let leaves = Leaves::of(leaves, places, known);
+    let own = own_links(drafts, &leaves, known, (width, least, taken), scratch_bytes);
+    drop(leaves);
     let mut layer = Layer { links: vec![NONE; places as usize * width], width };
-    let offered = Offers::of(&own, places);
-    layer.links.par_chunks_exact_mut(width).enumerate().for_each_init(
-        || (Bench::default(), Vec::new()),
-        |(bench, candidates), (place, block)| {
-            candidates.clear();
-            candidates.extend_from_slice(&own[place]);
-            candidates.extend_from_slice(offered.to(place as u32));
-            candidates.sort_unstable();
-            candidates.dedup();
-            if candidates.len() > width {
-                *candidates = select(drafts, candidates, width, least, bench);
-            }
-            set(block, candidates.iter().map(|candidate| candidate.1));
-        },
-    );
+    let passes = passes(own.links.len() * size_of::<Candidate>(), scratch_bytes);
+    let mut rest = &mut layer.links[..];
+    for range in split(places, passes) {
+        let offered = Offers::of(&own, &range);
+        let (blocks, after) = rest.split_at_mut(range.len() * width);
+        rest = after;
+        blocks.par_chunks_exact_mut(width).zip(range).for_each_init(
+            || (Bench::default(), Vec::new()),
+            |(bench, candidates), (block, place)| {
+                candidates.clear();
+                candidates.extend_from_slice(own.of(place));
+                candidates.extend_from_slice(offered.to(place));
+                candidates.sort_unstable();
+                candidates.dedup();
+                if candidates.len() > width {
+                    *candidates = select(drafts, candidates, width, least, bench);
+                }
+                set(block, candidates.iter().map(|candidate| candidate.1));
+            },
+        );
+    }
     Some(layer)
 }
 
-/// Whom every place met in its groups, nearest first within a group.
+/// How many passes keep what one of them holds within `scratch_bytes`.
+fn passes(bytes: usize, scratch_bytes: u64) -> u32 {
+    (bytes as u64).div_ceil(scratch_bytes.max(1)).clamp(1, PASSES_MAX) as u32
+}
+
+/// Places in so many stretches, one after another.
+fn split(places: u32, count: u32) -> impl Iterator<Item = Range<u32>> {
+    let at = move |step: u32| (u64::from(places) * u64::from(step) / u64::from(count)) as u32;
+    (0..count).map(move |step| at(step)..at(step + 1))
+}
+
+/// The links that every place chose, one place after another.
+#[derive(Default)]
+struct Own {
+    starts: Vec<usize>,
+    links: Vec<Candidate>,
+}
+
+impl Own {
+    fn of(&self, place: u32) -> &[Candidate] {
+        &self.links[self.starts[place as usize]..self.starts[place as usize + 1]]
+    }
+}
+
+/// What every place chooses of those that it met in its groups and of those that it knows. The lists of whom it met
+/// are made for a stretch of places at a time: for all of them at once they would be the largest thing of a build.
+fn own_links(
+    drafts: &Drafts,
+    leaves: &Leaves,
+    known: Option<&Known<'_>>,
+    (width, least, taken): (usize, usize, usize),
+    scratch_bytes: u64,
+) -> Own {
+    let places = leaves.places;
+    let passes = passes(leaves.members * taken * size_of::<u32>(), scratch_bytes);
+    let mut own = Own { starts: Vec::with_capacity(places as usize + 1), links: Vec::new() };
+    own.starts.push(0);
+    for range in split(places, passes) {
+        let met = Met::of(drafts, leaves, taken, range.clone(), known);
+        let chosen: Vec<(Vec<Candidate>, Vec<u32>)> = (0..range.len().div_ceil(CHOOSING))
+            .into_par_iter()
+            .map_init(
+                || (Bench::default(), Vec::new(), Vec::new()),
+                |(bench, near, candidates), stretch| {
+                    let first = range.start + (stretch * CHOOSING) as u32;
+                    let (mut links, mut counts) = (Vec::new(), Vec::with_capacity(CHOOSING));
+                    for place in first..range.end.min(first + CHOOSING as u32) {
+                        near.clear();
+                        met.add(place, near);
+                        if let Some(known) = known {
+                            known.links(place, near);
+                        }
+                        measured(drafts, place, near, candidates, bench);
+                        let selected = select(drafts, candidates, width, least, bench);
+                        counts.push(selected.len() as u32);
+                        links.extend(selected);
+                    }
+                    (links, counts)
+                },
+            )
+            .collect();
+        if range.start == 0 {
+            // Others choose about as many: without the reserve the list would double as it grows.
+            let links: usize = chosen.iter().map(|chosen| chosen.0.len()).sum();
+            own.links.reserve_exact(links * passes as usize + links / 16);
+        }
+        for (links, counts) in chosen {
+            own.links.extend_from_slice(&links);
+            for count in counts {
+                own.starts.push(own.starts[own.starts.len() - 1] + count as usize);
+            }
+        }
+    }
+    own
+}
+
+/// The groups of a level.
+struct Leaves {
+    leaves: Vec<Vec<u32>>,
+    places: u32,
+    members: usize,
+}
+
+impl Leaves {
+    fn of(mut leaves: Vec<Vec<u32>>, places: u32, known: Option<&Known<'_>>) -> Self {
+        if let Some(known) = known {
+            // Those who know each other stand side by side, to be passed over together.
+            leaves.par_iter_mut().for_each(|leaf| leaf.sort_by_key(|place| known.group(*place)));
+        }
+        let members = leaves.iter().map(Vec::len).sum();
+        Self { leaves, places, members }
+    }
+}
+
+/// Whom every place of a stretch met in its groups, nearest first within a group.
 struct Met {
+    range: Range<u32>,
     /// Where the lists of a place begin in `lists`.
     starts: Vec<u32>,
     /// For each place and group of it: where the list begins in `near`, in units of `taken`.
@@ -291,60 +387,65 @@ struct Met {
 }
 
 impl Met {
-    fn of(drafts: &Drafts, mut leaves: Vec<Vec<u32>>, taken: usize, places: u32, known: Option<&Known<'_>>) -> Self {
-        if let Some(known) = known {
-            // Those who know each other stand side by side, to be passed over together.
-            leaves.par_iter_mut().for_each(|leaf| leaf.sort_by_key(|place| known.group(*place)));
-        }
-        let mut starts = vec![0u32; places as usize + 1];
-        leaves.iter().flatten().for_each(|place| starts[*place as usize + 1] += 1);
+    fn of(drafts: &Drafts, leaves: &Leaves, taken: usize, range: Range<u32>, known: Option<&Known<'_>>) -> Self {
+        let leaves = &leaves.leaves;
+        let inside = |place: &&u32| range.contains(*place);
+        let mut starts = vec![0u32; range.len() + 1];
+        leaves.iter().flatten().filter(inside).for_each(|place| starts[(*place - range.start) as usize + 1] += 1);
         for at in 1..starts.len() {
             starts[at] += starts[at - 1];
         }
         let members = starts.last().map_or(0, |members| *members as usize);
         let mut next = starts.clone();
         let mut lists = vec![0u32; members];
-        for (list, place) in leaves.iter().flatten().enumerate() {
-            lists[next[*place as usize] as usize] = list as u32;
-            next[*place as usize] += 1;
+        for (list, place) in leaves.iter().flatten().filter(inside).enumerate() {
+            let next = &mut next[(*place - range.start) as usize];
+            lists[*next as usize] = list as u32;
+            *next += 1;
         }
         let mut near = vec![NONE; members * taken];
         let mut rest = &mut near[..];
         let mut rooms = Vec::with_capacity(leaves.len());
-        for leaf in &leaves {
-            let (room, after) = rest.split_at_mut(leaf.len() * taken);
+        for leaf in leaves {
+            let (room, after) = rest.split_at_mut(leaf.iter().filter(inside).count() * taken);
             rooms.push(room);
             rest = after;
         }
         leaves.par_iter().zip(rooms).for_each_init(
             || (Leaf::default(), <[Vec<f32>; SIDE]>::default(), Vec::new()),
-            |(leaf, rows, best), (places, room)| {
+            |(leaf, rows, best), (places, mut room)| {
+                if room.is_empty() {
+                    return;
+                }
                 drafts.gather(places, leaf);
-                for (group, room) in room.chunks_mut(taken * SIDE).enumerate() {
-                    let of = group * SIDE;
+                for of in (0..places.len()).step_by(SIDE) {
                     let last = places.len().min(of + SIDE) - 1;
+                    if !places[of..=last].iter().any(|place| range.contains(place)) {
+                        continue;
+                    }
                     let both = familiar(known, places, of);
                     let but = if both.contains(&last) { both.clone() } else { 0..0 };
                     drafts.leaf_rows(leaf, of, &but, rows);
-                    for (at, (room, row)) in room.chunks_exact_mut(taken).zip(&mut *rows).enumerate() {
-                        let own =
-                            if both.contains(&(of + at)) { both.clone() } else { familiar(known, places, of + at) };
+                    for (at, row) in (of..=last).zip(&mut *rows).filter(|(at, _)| range.contains(&places[*at])) {
+                        let own = if both.contains(&at) { both.clone() } else { familiar(known, places, at) };
                         row[own].fill(f32::INFINITY);
-                        nearest_of(&row[..places.len()], taken, Some(of + at), best);
-                        for (room, near) in room.iter_mut().zip(&*best) {
-                            *room = places[near.1 as usize];
+                        nearest_of(&row[..places.len()], taken, Some(at), best);
+                        let (list, after) = std::mem::take(&mut room).split_at_mut(taken);
+                        room = after;
+                        for (list, near) in list.iter_mut().zip(&*best) {
+                            *list = places[near.1 as usize];
                         }
                     }
                 }
             },
         );
-        Self { starts, lists, near, taken }
+        Self { range, starts, lists, near, taken }
     }
 
     /// Adds whom a place met, some of them more than once.
     fn add(&self, place: u32, near: &mut Vec<u32>) {
-        let lists = &self.lists[self.starts[place as usize] as usize..self.starts[place as usize + 1] as usize];
-        for list in lists {
+        let at = (place - self.range.start) as usize;
+        for list in &self.lists[self.starts[at] as usize..self.starts[at + 1] as usize] {
             let list = &self.near[*list as usize * self.taken..][..self.taken];
             near.extend(list.iter().filter(|near| **near != NONE));
         }
@@ -372,31 +473,35 @@ fn measured(drafts: &Drafts, place: u32, near: &mut Vec<u32>, candidates: &mut V
     candidates.sort_unstable();
 }
 
-/// Who offers a link to whom.
+/// Who offers a link to the places of a stretch.
 struct Offers {
+    first: u32,
     starts: Vec<u32>,
     from: Vec<Candidate>,
 }
 
 impl Offers {
-    fn of(own: &[Vec<Candidate>], places: u32) -> Self {
-        let mut starts = vec![0u32; places as usize + 1];
-        own.iter().flatten().for_each(|link| starts[link.1 as usize + 1] += 1);
+    fn of(own: &Own, range: &Range<u32>) -> Self {
+        let inside = |link: &&Candidate| range.contains(&link.1);
+        let mut starts = vec![0u32; range.len() + 1];
+        own.links.iter().filter(inside).for_each(|link| starts[(link.1 - range.start) as usize + 1] += 1);
         for at in 1..starts.len() {
             starts[at] += starts[at - 1];
         }
         let mut next = starts.clone();
         let mut from = vec![(0, 0); starts.last().map_or(0, |all| *all as usize)];
-        for (place, links) in own.iter().enumerate() {
-            for (distance, to) in links {
-                from[next[*to as usize] as usize] = (*distance, place as u32);
-                next[*to as usize] += 1;
+        for (place, ends) in own.starts.windows(2).enumerate() {
+            for (distance, to) in own.links[ends[0]..ends[1]].iter().filter(inside) {
+                let next = &mut next[(*to - range.start) as usize];
+                from[*next as usize] = (*distance, place as u32);
+                *next += 1;
             }
         }
-        Self { starts, from }
+        Self { first: range.start, starts, from }
     }
 
     fn to(&self, place: u32) -> &[Candidate] {
-        &self.from[self.starts[place as usize] as usize..self.starts[place as usize + 1] as usize]
+        let at = (place - self.first) as usize;
+        &self.from[self.starts[at] as usize..self.starts[at + 1] as usize]
     }
 }

@@ -59,7 +59,9 @@ impl Codes {
 
     /// The body in row order, for a part of so many rows.
     pub(super) fn to_body(&self, order: &[u32], rows: u32) -> Vec<u8> {
-        let mut out = SectionsWriter::new(Vec::new());
+        // Room for the records and what stands beside them: a body that doubles as it grows would take twice as much.
+        let most = self.memory_bytes() as usize + 8 * rows as usize + (1 << 20);
+        let mut out = SectionsWriter::new(Vec::with_capacity(most));
         let written: io::Result<()> = match self {
             Self::Projected(codes) => codes.write(order, rows, &mut out),
             Self::Absolute(codes) => codes.write(order, rows, &mut out),
