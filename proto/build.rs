@@ -7,6 +7,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = [
         "nigh/v1/common.proto",
         "nigh/v1/collections.proto",
+        "nigh/v1/integrity.proto",
         "nigh/v1/points.proto",
         "nigh/v1/sources.proto",
         "nigh/v1/versions.proto",

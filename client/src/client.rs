@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::retry::{self, Budget, Repeat, RetryPolicy};
 use nigh_proto::MESSAGE_BYTES_MAX;
 use nigh_proto::v1::collections_client::CollectionsClient;
+use nigh_proto::v1::integrity_client::IntegrityClient;
 use nigh_proto::v1::points_client::PointsClient;
 use nigh_proto::v1::sources_client::SourcesClient;
 use prost::Message;
@@ -148,6 +149,10 @@ impl Client {
 
     pub(crate) fn collections(&self) -> CollectionsClient<Channel> {
         CollectionsClient::new(self.shared.channel.clone()).max_decoding_message_size(self.shared.message_bytes_max)
+    }
+
+    pub(crate) fn integrity(&self) -> IntegrityClient<Channel> {
+        IntegrityClient::new(self.shared.channel.clone()).max_decoding_message_size(self.shared.message_bytes_max)
     }
 
     /// Sends one call, and again where that is worth it.

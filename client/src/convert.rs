@@ -67,7 +67,7 @@ pub(crate) fn point_in(point: v1::Point) -> Result<Point> {
     Ok(Point { id, vectors: vectors_in(point.vectors), payload: payload_in(&point.payload)?, version, expires_at_ms })
 }
 
-fn selector_out(selector: Selector) -> v1::Selector {
+pub(crate) fn selector_out(selector: Selector) -> v1::Selector {
     let selector = match selector {
         Selector::Ids(ids) => v1::selector::Selector::Ids(ids_out(&ids)),
         Selector::Matching(filter) => v1::selector::Selector::Filter(filter_out(filter)),

@@ -41,6 +41,7 @@ pub mod error;
 pub mod filter;
 pub mod id;
 pub mod ingest;
+pub mod integrity;
 pub mod point;
 pub mod query;
 pub mod reply;

@@ -135,7 +135,7 @@ pub struct CollectionSummary {
     pub name: String,
     /// "open", "opening" or "quarantined".
     pub state: String,
-    /// Why, where it is quarantined.
+    /// Why it is quarantined, or how far its opening is.
     pub reason: String,
 }
 

@@ -21,6 +21,8 @@ pub struct Config {
     pub http: SocketAddr,
     /// Whether it may listen where other machines reach it. There are no keys and no encryption yet.
     pub insecure_bind: bool,
+    /// Whether the data may lie on a network file system.
+    pub allow_network_fs: bool,
     /// How collections are kept.
     pub storage: Options,
     /// What one caller, and all of them together, may ask for.
@@ -51,6 +53,7 @@ impl Config {
             grpc: loopback(GRPC_PORT),
             http: loopback(HTTP_PORT),
             insecure_bind: false,
+            allow_network_fs: false,
             storage: Options::default(),
             limits: Limits::default(),
             backup_targets: Vec::new(),

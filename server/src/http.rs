@@ -7,7 +7,8 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use serde_json::json;
+use nigh_storage::opening::Opening;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// What the pages are made of.
@@ -32,8 +33,17 @@ async fn readiness(State(shared): State<Shared>) -> impl IntoResponse {
     let status = if progress.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let (open, opening, quarantined) = (progress.open, progress.opening, progress.quarantined);
     let collections = json!({"open": open, "opening": opening, "quarantined": quarantined});
-    let body = json!({"ready": progress.ready, "collections": collections}).to_string();
+    let opening: Vec<_> = shared.engine.openings().into_iter().map(opening_json).collect();
+    let body = json!({"ready": progress.ready, "collections": collections, "opening": opening}).to_string();
     (status, [(header::CONTENT_TYPE, "application/json")], body + "\n")
+}
+
+fn opening_json((name, opening): (String, Opening)) -> Value {
+    let done = opening.done.min(opening.total);
+    json!({
+        "collection": name, "stage": opening.stage.name(), "done_bytes": done, "total_bytes": opening.total,
+        "doing": opening.to_string(),
+    })
 }
 
 async fn numbers(State(shared): State<Shared>) -> impl IntoResponse {

@@ -6,6 +6,7 @@ use crate::engine::Engine;
 use crate::engine::catalog;
 use crate::engine::recall::{Measured, Recalls};
 use nigh_storage::memory::What;
+use nigh_storage::scrub::ScrubCounts;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -28,6 +29,8 @@ pub enum Rpc {
     List,
     Optimize,
     CancelMerge,
+    Scrub,
+    Erase,
     Write,
     /// One batch of an ingest stream, from its arrival to its acknowledgement.
     IngestBatch,
@@ -47,13 +50,15 @@ pub enum Rpc {
     Restore,
 }
 
-const RPCS: [(Rpc, &str); 22] = [
+const RPCS: [(Rpc, &str); 24] = [
     (Rpc::Create, "Create"),
     (Rpc::Drop, "Drop"),
     (Rpc::Describe, "Describe"),
     (Rpc::List, "List"),
     (Rpc::Optimize, "Optimize"),
     (Rpc::CancelMerge, "CancelMerge"),
+    (Rpc::Scrub, "Scrub"),
+    (Rpc::Erase, "Erase"),
     (Rpc::Write, "Write"),
     (Rpc::IngestBatch, "IngestBatch"),
     (Rpc::Query, "Query"),
@@ -124,6 +129,7 @@ impl Metrics {
         let _ = write_process(&mut out, engine);
         let _ = write_collections(&mut out, engine);
         let _ = write_recalls(&mut out, engine.recalls());
+        let _ = write_scrubs(&mut out, engine.scrubs());
         out
     }
 
@@ -194,6 +200,22 @@ fn write_process(out: &mut String, engine: &Engine) -> std::fmt::Result {
     let states = [("open", progress.open), ("opening", progress.opening), ("quarantined", progress.quarantined)];
     for (state, count) in states {
         writeln!(out, "nigh_collections{{state=\"{state}\"}} {count}")?;
+    }
+    Ok(())
+}
+
+fn write_scrubs(out: &mut String, scrubs: ScrubCounts) -> std::fmt::Result {
+    let all: [(&str, &str, &str, u64); 6] = [
+        ("nigh_scrub_running", "gauge", "1 while files are being read again.", scrubs.running.into()),
+        ("nigh_scrubbed_files_total", "counter", "Files that were read again.", scrubs.files),
+        ("nigh_scrubbed_bytes_total", "counter", "Bytes that were read again.", scrubs.bytes),
+        ("nigh_scrub_errors_total", "counter", "Files that were found damaged.", scrubs.errors),
+        ("nigh_scrub_passes_total", "counter", "Times that everything was read again.", scrubs.passes),
+        ("nigh_scrub_last_pass_seconds", "gauge", "Unix time of the last of them; 0: none.", scrubs.last_pass_s),
+    ];
+    for (name, kind, help, value) in all {
+        head(out, name, kind, help)?;
+        writeln!(out, "{name} {value}")?;
     }
     Ok(())
 }

@@ -15,7 +15,8 @@ use crate::grpc::{self, Door};
 use crate::http;
 use crate::metrics::Metrics;
 use nigh_proto::v1;
-use nigh_storage::disk::FsDisk;
+use nigh_storage::disk::{FsDisk, place};
+use nigh_storage::scrub::Scrubber;
 use nigh_storage::store::Store;
 use std::io;
 use std::net::SocketAddr;
@@ -93,6 +94,7 @@ pub struct Running {
     health: HealthReporter,
     opening: JoinHandle<()>,
     archiving: Option<JoinHandle<()>>,
+    scrubber: Scrubber,
     doors: Vec<JoinHandle<()>>,
     drain: Duration,
 }
@@ -129,6 +131,7 @@ impl Server {
         };
         tokio::spawn(keep_memory(engine.clone(), keeping));
         let opening = tokio::spawn(open(engine.clone(), health.clone(), is_ready));
+        let scrubber = engine.scrubber()?;
         let drain = Duration::from_millis(config.limits.drain_ms);
         Ok(Running {
             grpc,
@@ -139,6 +142,7 @@ impl Server {
             health,
             opening,
             archiving,
+            scrubber,
             doors: vec![grpc_door, http_door],
             drain,
         })
@@ -153,9 +157,14 @@ async fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
 }
 
 async fn attach(config: &Config) -> Result<Arc<Engine>> {
-    let (data, mut options) = (config.data.clone(), config.storage.clone());
+    let (data, mut options, anywhere) = (config.data.clone(), config.storage.clone(), config.allow_network_fs);
     options.archive_keep_bytes = config.archive.as_ref().map(|archive| archive.keep_bytes);
-    let attach = move || Store::attach(Arc::new(FsDisk), &data, options);
+    let attach = move || {
+        if !anywhere {
+            place::refuse_network(&data)?;
+        }
+        Store::attach(Arc::new(FsDisk), &data, options)
+    };
     let store = tokio::task::spawn_blocking(attach).await.map_err(failed("open the data directory"))??;
     let target = |(name, place): &(String, String)| Ok::<_, Error>(Arc::new(Target::open(name, place)?));
     let targets = config.backup_targets.iter().map(target).collect::<Result<_>>()?;
@@ -181,8 +190,9 @@ async fn open(engine: Arc<Engine>, health: HealthReporter, ready: watch::Sender<
 }
 
 /// What the health service speaks of; the empty name is the whole server.
-fn services() -> [&'static str; 4] {
-    ["", v1::points_server::SERVICE_NAME, v1::collections_server::SERVICE_NAME, v1::versions_server::SERVICE_NAME]
+fn services() -> [&'static str; 5] {
+    let (versions, integrity) = (v1::versions_server::SERVICE_NAME, v1::integrity_server::SERVICE_NAME);
+    ["", v1::points_server::SERVICE_NAME, v1::collections_server::SERVICE_NAME, versions, integrity]
 }
 
 async fn grpc_door(
@@ -210,6 +220,7 @@ async fn grpc_door(
         .add_service(door.collections())
         .add_service(door.sources())
         .add_service(door.versions())
+        .add_service(door.integrity())
         .add_service(health)
         .add_service(reflection);
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
@@ -278,8 +289,13 @@ impl Running {
             archiving.abort();
         }
         self.opening.await.map_err(failed("finish the opening of the collections"))?;
-        let engine = self.engine;
-        tokio::task::spawn_blocking(move || engine.close()).await.map_err(failed("close the collections"))
+        let (engine, scrubber) = (self.engine, self.scrubber);
+        let close = move || {
+            // What is read again is given up by the closing; then its thread has nothing more to do.
+            engine.close();
+            drop(scrubber);
+        };
+        tokio::task::spawn_blocking(close).await.map_err(failed("close the collections"))
     }
 }
 

@@ -170,6 +170,11 @@ impl Inner {
         }
     }
 
+    /// Something to be done with the log; its writer waits.
+    pub(crate) fn with_log<T>(&self, deed: impl FnOnce(&mut Log) -> T) -> T {
+        deed(&mut self.log.lock())
+    }
+
     pub(crate) fn cut_log(&self, seq: u64) {
         let mut log = self.log.lock();
         let seq = self.may_cut(seq, log.bytes());

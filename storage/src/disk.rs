@@ -2,6 +2,8 @@
 
 #[cfg(any(test, feature = "cruel"))]
 pub mod cruel;
+pub mod place;
+mod scan;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -31,6 +33,11 @@ pub trait Disk: Send + Sync {
     fn let_go(&self, _mapped: &[u8]) {}
     /// Lets go of the pages of every mapped file.
     fn let_go_of_all(&self) {}
+    /// A file's bytes from front to back, in pieces: from the medium itself where the disk can, past what
+    /// the system keeps of them in memory. An error of `see` ends it.
+    fn scan(&self, path: &Path, see: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        see(&self.read(path)?)
+    }
     /// Names of the entries of a folder, sorted.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
     /// A file's length; an error of kind `NotFound` where there is none.
@@ -45,8 +52,8 @@ pub trait Disk: Send + Sync {
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// The room on the file system that holds this path.
     fn space(&self, path: &Path) -> io::Result<Space>;
-    /// Takes the lock file for this process until the value is dropped; an error of kind
-    /// `WouldBlock` where somebody else has it.
+    /// Takes the lock file for this process until the value is dropped, and says in it who has it; an
+    /// error of kind `WouldBlock` where somebody else has it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>>;
 }
 
@@ -180,6 +187,10 @@ impl Disk for FsDisk {
         fs::read(path)
     }
 
+    fn scan(&self, path: &Path, see: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        scan::scan(path, see)
+    }
+
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(path)? {
@@ -221,8 +232,17 @@ impl Disk for FsDisk {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
         file.try_lock()?;
+        // For whoever finds it locked; the lock holds without it, also on a disk that is full.
+        let _ = file.set_len(0).and_then(|()| file.write_all_at(holder().as_bytes(), 0));
         Ok(Box::new(file))
     }
+}
+
+/// This process, as it is told to another one.
+fn holder() -> String {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let at = if host.trim().is_empty() { String::new() } else { format!(" on {}", host.trim()) };
+    format!("process {}{at}", std::process::id())
 }
 
 struct FsAppender {
@@ -343,6 +363,7 @@ mod tests {
         let path = folder.path().join("LOCK");
         let held = FsDisk.lock(&path).unwrap();
         assert_eq!(FsDisk.lock(&path).err().unwrap().kind(), io::ErrorKind::WouldBlock);
+        assert!(fs::read_to_string(&path).unwrap().contains(&std::process::id().to_string()), "it says who has it");
         drop(held);
         FsDisk.lock(&path).unwrap();
     }

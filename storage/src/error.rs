@@ -1,5 +1,6 @@
 //! What can go wrong below the doors, and whose mistake it was.
 
+use crate::opening::Opening;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -97,16 +98,23 @@ pub enum Error {
         why: String,
     },
     /// The collection is still being opened; try again after a while.
-    #[error("collection `{name}` is still being opened")]
+    #[error("collection `{name}` is still being opened: {progress}; try again in {retry_ms} ms")]
     Opening {
         /// The collection.
         name: String,
+        /// How far that is.
+        progress: Opening,
+        /// A good time to wait.
+        retry_ms: u64,
     },
     /// Another process holds the directory.
-    #[error("{} is in use by another process", path.display())]
+    #[error("{} is in use by {holder}: a data directory serves one process; end that one, or use another directory",
+            path.display())]
     Locked {
         /// The lock file.
         path: PathBuf,
+        /// Who holds it, as far as it says.
+        holder: String,
     },
     /// The disk's mistake: this file can no longer be trusted.
     #[error("{} is corrupt at byte {at}: {why}", path.display())]
@@ -119,7 +127,8 @@ pub enum Error {
         why: String,
     },
     /// The file was written by a newer version of nigh.
-    #[error("{} has format version {got}; this version of nigh reads up to {known}", path.display())]
+    #[error("{} has format version {got}, and this build of nigh reads up to {known}: \
+             open it with the one that wrote it, or a later one", path.display())]
     Newer {
         /// The file.
         path: PathBuf,
@@ -127,6 +136,17 @@ pub enum Error {
         got: u16,
         /// The newest version known.
         known: u16,
+    },
+    /// The file was written in a format that is not read any more.
+    #[error("{} has format version {got}, and this build of nigh reads from {least} on: \
+             it was made by an earlier, unreleased build", path.display())]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// The version in the file.
+        got: u16,
+        /// The oldest version that is read.
+        least: u16,
     },
     /// The operating system's answer.
     #[error("could not {doing} {}: {source}", path.display())]

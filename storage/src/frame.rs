@@ -20,8 +20,6 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 /// The length of a header.
 pub const HEADER_BYTES: u64 = 64;
-/// The newest version known, of every kind.
-pub const VERSION: u16 = 1;
 
 const MAGIC: [u8; 4] = *b"nigh";
 const HEADER: usize = HEADER_BYTES as usize;
@@ -62,6 +60,43 @@ pub enum Kind {
     Outcomes = 13,
     /// What a backup holds.
     Backup = 14,
+    /// Whose the data directory is.
+    Identity = 20,
+}
+
+/// The versions of a kind that are read.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Versions {
+    /// The oldest.
+    pub least: u16,
+    /// The newest, which is the one that is written.
+    pub current: u16,
+}
+
+/// What every kind has come to. Whoever changes a layout raises `current` here, raises `least` with it or goes on
+/// reading the old one, and stores a directory of the new layout (tests/tests/formats.rs).
+pub const VERSIONS: &[(Kind, Versions)] = &[
+    (Kind::Manifest, Versions { least: 1, current: 1 }),
+    (Kind::Ids, Versions { least: 1, current: 1 }),
+    (Kind::Payload, Versions { least: 1, current: 1 }),
+    (Kind::Fields, Versions { least: 1, current: 1 }),
+    (Kind::VectorFull, Versions { least: 1, current: 1 }),
+    (Kind::VectorCodes, Versions { least: 1, current: 1 }),
+    (Kind::VectorRoute, Versions { least: 1, current: 1 }),
+    (Kind::Text, Versions { least: 1, current: 1 }),
+    (Kind::Dead, Versions { least: 1, current: 1 }),
+    (Kind::Catalog, Versions { least: 1, current: 1 }),
+    (Kind::Log, Versions { least: 1, current: 1 }),
+    (Kind::Pin, Versions { least: 1, current: 1 }),
+    (Kind::Outcomes, Versions { least: 1, current: 1 }),
+    (Kind::Backup, Versions { least: 1, current: 1 }),
+    (Kind::Identity, Versions { least: 1, current: 1 }),
+];
+
+/// The versions of this kind.
+pub fn versions(kind: Kind) -> Versions {
+    let found = VERSIONS.iter().find(|(have, _)| *have == kind);
+    found.map_or(Versions { least: 1, current: 1 }, |(_, versions)| *versions)
 }
 
 /// What the manifest keeps of a file.
@@ -201,6 +236,40 @@ pub fn verify(disk: &dyn Disk, path: &Path, kind: Kind) -> Result<FrameInfo> {
     Ok(FrameInfo { bytes: HEADER_BYTES + length, checksum })
 }
 
+/// Reads the whole file from the medium, past the page cache where the disk can, and checks it as [`verify`] does;
+/// without a kind, by the one that its header tells. `pace` is told of every piece's bytes, and ends the reading by
+/// an error.
+pub fn scan(
+    disk: &dyn Disk,
+    path: &Path,
+    kind: Option<Kind>,
+    pace: &mut dyn FnMut(u64) -> io::Result<()>,
+) -> Result<FrameInfo> {
+    let (mut head, mut hash, mut bytes) = (Vec::with_capacity(HEADER), Xxh3::new(), 0);
+    let scanned = disk.scan(path, &mut |piece| {
+        let (first, rest) = piece.split_at(piece.len().min(HEADER - head.len()));
+        head.extend_from_slice(first);
+        hash.update(rest);
+        bytes += piece.len() as u64;
+        pace(piece.len() as u64)
+    });
+    scanned.map_err(doing("read", path))?;
+    let number = head.get(4..6).map_or(0, |number| u16::from_le_bytes([number[0], number[1]]));
+    let told = || VERSIONS.iter().map(|(kind, _)| *kind).find(|kind| *kind as u16 == number);
+    let kind = kind.or_else(told).ok_or_else(|| Error::corrupt(path, 4, format!("kind {number} is not known")))?;
+    let [length, expected] = read_header(path, &head, kind)?;
+    let got = bytes - HEADER_BYTES;
+    if got != length {
+        return Err(Error::corrupt(path, 8, format!("the body has {got} bytes, the header says {length}")));
+    }
+    let checksum = hash.digest();
+    if checksum != expected {
+        let why = format!("the body's checksum is {checksum:016x}, the header says {expected:016x}");
+        return Err(Error::corrupt(path, HEADER_BYTES, why));
+    }
+    Ok(FrameInfo { bytes, checksum })
+}
+
 /// As [`verify`], of a file that the manifest names: it is the file of this length and checksum, not
 /// another one of the same kind that came to its name.
 pub fn verify_named(disk: &dyn Disk, path: &Path, kind: Kind, named: FrameInfo) -> Result<()> {
@@ -295,7 +364,7 @@ pub(crate) fn header(kind: Kind, word0: u64, word1: u64) -> [u8; HEADER] {
     let mut header = [0; HEADER];
     header[..4].copy_from_slice(&MAGIC);
     header[4..6].copy_from_slice(&(kind as u16).to_le_bytes());
-    header[6..8].copy_from_slice(&VERSION.to_le_bytes());
+    header[6..8].copy_from_slice(&versions(kind).current.to_le_bytes());
     header[8..16].copy_from_slice(&word0.to_le_bytes());
     header[16..24].copy_from_slice(&word1.to_le_bytes());
     let checksum = xxh3_64(&header[..HEADER - 8]);
@@ -318,11 +387,15 @@ pub(crate) fn read_header(path: &Path, file: &[u8], kind: Kind) -> Result<[u64; 
     if word(HEADER - 8) != xxh3_64(&header[..HEADER - 8]) {
         return corrupt(0, "the header does not match its checksum");
     }
-    if half(6) > VERSION {
-        return Err(Error::Newer { path: path.to_owned(), got: half(6), known: VERSION });
-    }
     if half(4) != kind as u16 {
         return Err(Error::corrupt(path, 4, format!("kind {}, not {} ({kind:?})", half(4), kind as u16)));
+    }
+    let (path, got, Versions { least, current }) = (path.to_owned(), half(6), versions(kind));
+    if got > current {
+        return Err(Error::Newer { path, got, known: current });
+    }
+    if got < least {
+        return Err(Error::Older { path, got, least });
     }
     Ok([word(8), word(16)])
 }
@@ -357,6 +430,12 @@ mod tests {
             assert_eq!(open_checked(&disk, path, Kind::Ids, info).unwrap(), body);
             let other = FrameInfo { checksum: info.checksum ^ 1, ..info };
             assert!(verify_named(&disk, path, Kind::Ids, other).is_err(), "another file of this name");
+            let mut seen = 0;
+            let scanned = scan(&disk, path, Some(Kind::Ids), &mut |bytes| {
+                seen += bytes;
+                Ok(())
+            });
+            assert_eq!((scanned.unwrap(), seen), (info, info.bytes));
             assert!(open(&disk, path, Kind::Payload).is_err(), "another kind");
         }
     }
@@ -368,6 +447,7 @@ mod tests {
         for bit in 0..disk.length(&path).unwrap() * 8 {
             disk.flip_bit(&path, bit);
             assert!(verify(&disk, &path, Kind::Ids).is_err(), "bit {bit}");
+            assert!(scan(&disk, &path, None, &mut |_| Ok(())).is_err(), "bit {bit}");
             disk.flip_bit(&path, bit);
         }
         verify(&disk, &path, Kind::Ids).unwrap();
@@ -384,14 +464,34 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_version_is_named() {
+    fn newer_and_older_versions_are_named() {
         let disk = CruelDisk::new();
-        let mut header = header(Kind::Ids, 0, xxh3_64(b""));
-        header[6] = VERSION as u8 + 1;
-        let checksum = xxh3_64(&header[..HEADER - 8]);
-        header[HEADER - 8..].copy_from_slice(&checksum.to_le_bytes());
-        disk.create(Path::new("file")).unwrap().append(&header).unwrap();
-        let err = open(&disk, Path::new("file"), Kind::Ids).unwrap_err();
-        assert!(matches!(err, Error::Newer { got: 2, known: 1, .. }), "{err}");
+        let Versions { least, current } = versions(Kind::Ids);
+        for version in [current + 1, least - 1] {
+            let mut header = header(Kind::Ids, 0, xxh3_64(b""));
+            header[6..8].copy_from_slice(&version.to_le_bytes());
+            let checksum = xxh3_64(&header[..HEADER - 8]);
+            header[HEADER - 8..].copy_from_slice(&checksum.to_le_bytes());
+            let path = PathBuf::from(version.to_string());
+            disk.create(&path).unwrap().append(&header).unwrap();
+            let err = open(&disk, &path, Kind::Ids).unwrap_err();
+            match version > current {
+                true => assert!(matches!(err, Error::Newer { got, known, .. } if got == version && known == current)),
+                false => {
+                    assert!(matches!(err, Error::Older { got, least: from, .. } if got == version && from == least))
+                }
+            }
+            // What a reader of the newest can do, and that of an older one.
+            let text = err.to_string();
+            assert!(text.contains("format version") && text.contains("build"), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_kind_has_its_versions_once() {
+        for (kind, Versions { least, current }) in VERSIONS {
+            assert!(*least >= 1 && least <= current, "{kind:?}");
+            assert_eq!(VERSIONS.iter().filter(|(other, _)| other == kind).count(), 1, "{kind:?}");
+        }
     }
 }

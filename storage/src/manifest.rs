@@ -75,6 +75,13 @@ pub struct FileEntry {
     pub checksum: u64,
 }
 
+impl SegmentEntry {
+    /// Bytes of its files, that of the dead rows left out.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes).sum()
+    }
+}
+
 impl FileEntry {
     fn stays_in_folder(&self) -> bool {
         !(self.name.is_empty() || self.name.starts_with('.') || self.name.contains(['/', '\\', '\0']))

@@ -1,8 +1,8 @@
 //! Several segments become one: fewer places to ask, and the space of dead rows comes back.
 
 use crate::collection::Inner;
-use crate::error::Result;
-use crate::memory::Budget;
+use crate::error::{Error, Result};
+use crate::memory::{Budget, Building};
 use crate::part::Part;
 use crate::seal::{rows_without, save_dead, translate};
 use crate::segment::build::Rows;
@@ -58,11 +58,30 @@ pub(crate) fn merge(inner: &Inner, idle: Duration, reason: &str) -> Result<bool>
     if inputs.is_empty() {
         return Ok(false);
     }
-    let alive: u64 = inputs.iter().map(|(segment, dead)| u64::from(segment.rows()) - dead.len()).sum();
     // Until there is room it waits; what it would join is searched side by side.
-    let needed = Budget::build_bytes(&inner.schema.spec, alive);
+    let needed = Budget::build_bytes(&inner.schema.spec, alive(&inputs));
     let Some(room) = inner.options.memory.try_build(needed) else { return Ok(false) };
-    let running = inner.chores.begin(Lane::Merging, reason, alive);
+    merge_these(inner, &inputs, &room, reason)
+}
+
+/// Writes one segment anew that has dead rows, whatever their share: its number, and how many they were. `None` where
+/// no segment has any that a checkpoint knows.
+pub(crate) fn rewrite(inner: &Inner, reason: &str) -> Result<Option<(u64, u64)>> {
+    let _one = inner.merging.lock();
+    let input = inner.state.lock().entries.iter().filter_map(sealed).find(|(_, dead)| !dead.is_empty());
+    let Some((segment, dead)) = input else { return Ok(None) };
+    let (number, rows) = (segment.segment(), dead.len());
+    let inputs = [(segment, dead)];
+    let room = inner.options.memory.build(Budget::build_bytes(&inner.schema.spec, alive(&inputs)));
+    match merge_these(inner, &inputs, &room, reason)? {
+        true => Ok(Some((number, rows))),
+        false => Err(inner.poisoned().unwrap_or(Error::Closed { name: inner.name.clone() })),
+    }
+}
+
+/// False where it was called off.
+fn merge_these(inner: &Inner, inputs: &[Input], room: &Building, reason: &str) -> Result<bool> {
+    let running = inner.chores.begin(Lane::Merging, reason, alive(inputs));
     let rows: Vec<Vec<Row>> = inputs.iter().map(|(segment, dead)| rows_without(&**segment, dead)).collect();
     let parts = inputs.iter().map(|(segment, _)| &**segment as &dyn Part);
     let kept: Vec<Kept<'_, dyn Part + '_>> = parts.zip(&rows).map(|(part, rows)| Kept { part, rows }).collect();
@@ -75,12 +94,12 @@ pub(crate) fn merge(inner: &Inner, idle: Duration, reason: &str) -> Result<bool>
     let number = inner.new_segment_number();
     let mut built = None;
     if rows_of.len() > 0 {
-        let entry = inner.builder(&running.task, &room).build(number, &rows_of).map_err(|err| inner.explained(err))?;
+        let entry = inner.builder(&running.task, room).build(number, &rows_of).map_err(|err| inner.explained(err))?;
         let Some(entry) = entry else { return Ok(false) };
         let segment = Segment::open(&*inner.disk, &inner.folder, &inner.schema.spec, &entry)?;
         built = Some((entry, Arc::new(segment)));
     }
-    install(inner, &inputs, &rows, built)?;
+    install(inner, inputs, &rows, built)?;
     for (segment, _) in inputs.iter().filter(|(segment, _)| !inner.pins.name_segment(segment.segment())) {
         // Snapshots that still read the files hold their maps: the space comes back with the last one.
         if let Err(err) = inner.disk.remove_dir(&folder(&inner.folder, segment.segment()))
@@ -94,6 +113,11 @@ pub(crate) fn merge(inner: &Inner, idle: Duration, reason: &str) -> Result<bool>
 }
 
 type Input = (Arc<Segment>, Arc<Bitmap>);
+
+/// The rows that a merge lays down.
+fn alive(inputs: &[Input]) -> u64 {
+    inputs.iter().map(|(segment, dead)| u64::from(segment.rows()) - dead.len()).sum()
+}
 
 fn install(
     inner: &Inner,

@@ -8,6 +8,7 @@ use crate::frame::{self, HEADER_BYTES, Kind};
 use crate::ledger::{self, Ledger, Note, Outcome};
 use crate::manifest::{Manifest, SegmentEntry};
 use crate::op::{self, Op};
+use crate::opening::{Progress, Stage};
 use crate::pins::Pins;
 use crate::prepare::Schema;
 use crate::schema::CollectionSpec;
@@ -52,22 +53,18 @@ pub(crate) fn create(disk: &dyn Disk, folder: &Path, collection: Uuid, spec: Col
 }
 
 /// Opens a collection.
-pub(crate) fn open(folder: &Path, name: &str, options: Options, space: Arc<Watch>) -> Result<Inner> {
+pub(crate) fn open(
+    folder: &Path,
+    name: &str,
+    options: Options,
+    space: Arc<Watch>,
+    progress: &Progress,
+) -> Result<Inner> {
     let disk = space.disk().clone();
     let manifest = Manifest::load(&*disk, folder)?;
     let pins = Pins::load(&*disk, folder)?;
     remove_rubbish(&*disk, folder, &manifest, &pins)?;
-    let schema = Arc::new(Schema::new(Arc::new(manifest.spec.clone()))?);
-    let mut entries = Vec::with_capacity(manifest.segments.len());
-    for entry in &manifest.segments {
-        let segment = Segment::open(&*disk, folder, &manifest.spec, entry)?;
-        let dead = load_dead(&*disk, folder, entry)?;
-        entries.push(Entry::with_dead(Held::Sealed(Arc::new(segment)), Arc::new(dead)));
-    }
-    let mut state = State { schema, entries, seq: manifest.replay_from - 1, time_ms: manifest.time_ms };
-    let mut ledger = load_ledger(&*disk, folder, &manifest)?;
-    let replayed_to = replay(&*disk, folder, &manifest, &mut state, &mut ledger)?;
-    state.seq = state.seq.max(replayed_to);
+    let (state, ledger) = load(&*disk, folder, &manifest, progress)?;
     let log = Log::start(disk.clone(), log_folder(folder), state.seq + 1, options.log_file_bytes)?;
     let mut inner = Inner::new(name.to_owned(), folder.to_owned(), options, space, manifest, state, log);
     (inner.pins, inner.ledger) = (pins, ledger.into());
@@ -84,13 +81,51 @@ fn load_ledger(disk: &dyn Disk, folder: &Path, manifest: &Manifest) -> Result<Le
     Ok(Ledger::new(&manifest.positions, outcomes))
 }
 
-fn replay(disk: &dyn Disk, folder: &Path, manifest: &Manifest, state: &mut State, ledger: &mut Ledger) -> Result<u64> {
+/// What a collection holds by its manifest and its log; nothing on disk is changed.
+pub(crate) fn load(
+    disk: &dyn Disk,
+    folder: &Path,
+    manifest: &Manifest,
+    progress: &Progress,
+) -> Result<(State, Ledger)> {
+    progress.begin(Stage::Segments, manifest.segments.iter().map(SegmentEntry::bytes).sum());
+    let schema = Arc::new(Schema::new(Arc::new(manifest.spec.clone()))?);
+    let mut entries = Vec::with_capacity(manifest.segments.len());
+    for entry in &manifest.segments {
+        let segment = Segment::open(disk, folder, &manifest.spec, entry)?;
+        let dead = load_dead(disk, folder, entry)?;
+        entries.push(Entry::with_dead(Held::Sealed(Arc::new(segment)), Arc::new(dead)));
+        progress.add(entry.bytes());
+    }
+    let mut state = State { schema, entries, seq: manifest.replay_from - 1, time_ms: manifest.time_ms };
+    let mut ledger = load_ledger(disk, folder, manifest)?;
+    progress.begin(Stage::Log, log_bytes(disk, folder));
+    let replayed_to = replay(disk, folder, manifest, (&mut state, &mut ledger), progress)?;
+    state.seq = state.seq.max(replayed_to);
+    Ok((state, ledger))
+}
+
+/// Bytes of the files of the log; 0 where they cannot be told.
+pub(crate) fn log_bytes(disk: &dyn Disk, folder: &Path) -> u64 {
+    let log = log_folder(folder);
+    let names = disk.list(&log).unwrap_or_default();
+    names.iter().filter_map(|name| disk.length(&log.join(name)).ok()).sum()
+}
+
+fn replay(
+    disk: &dyn Disk,
+    folder: &Path,
+    manifest: &Manifest,
+    (state, ledger): (&mut State, &mut Ledger),
+    progress: &Progress,
+) -> Result<u64> {
     let schema = state.schema.clone();
     let log = log_folder(folder);
     let mut group: Vec<Record> = Vec::new();
     let mut bytes = 0;
     let replayed = wal::replay(disk, &log, manifest.replay_from, &mut |record| {
         bytes += record.payload.len();
+        progress.add(record.payload.len() as u64);
         group.push(record);
         if group.len() >= GROUP_RECORDS_MAX || bytes >= GROUP_BYTES_MAX {
             bytes = 0;

@@ -1,7 +1,8 @@
 //! The data directory: its lock, its catalog, its collections.
 //!
 //! ```text
-//! data/LOCK
+//! data/LOCK                    held by the process that has the directory; says which one
+//! data/NIGH                    whose directory it is, and in which format (see identity)
 //! data/CATALOG                 which collection is in which folder; replaced whole
 //! data/<uuid>/MANIFEST ...     a collection; its name is nowhere in a path
 //! ```
@@ -13,9 +14,12 @@ use crate::collection::Collection;
 use crate::disk::Disk;
 use crate::error::{Error, Result, doing};
 use crate::frame::{self, Kind};
+use crate::identity::Identity;
 use crate::memory::Budget;
+use crate::opening::{Opening, Progress};
 use crate::recover;
 use crate::schema::{CollectionSpec, check_name};
+use crate::scrub::Scrubs;
 use crate::space::{self, Watch};
 use crate::upkeep::Upkeep;
 use parking_lot::{Mutex, RwLock};
@@ -24,11 +28,17 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use uuid::Uuid;
 
 /// A store holds at most this many collections.
 pub const COLLECTIONS_MAX: usize = 10_000;
+
+/// So many collections are opened at once: one reads while another one reckons.
+const OPENED_AT_ONCE: usize = 4;
+/// A good time to wait for a collection that is being opened.
+const OPENING_RETRY_MS: u64 = 500;
 
 /// How a store works.
 #[derive(Clone, Debug)]
@@ -63,6 +73,10 @@ pub struct Options {
     pub writer_thread: bool,
     /// Where the log goes to an archive: it is kept until it is there, unless it grows beyond this.
     pub archive_keep_bytes: Option<u64>,
+    /// Everything is read again so often (see [`crate::scrub`]); `None`: never by itself.
+    pub scrub_every: Option<Duration>,
+    /// Bytes a second that this reads; `None`: as fast as it goes.
+    pub scrub_bytes_per_second: Option<u64>,
     /// Whether collections seal and merge by themselves. Off in tests that say when.
     pub background: bool,
     /// A batch takes at most this many bytes in the log.
@@ -89,6 +103,8 @@ impl Default for Options {
             heal_after: Duration::from_millis(100),
             writer_thread: true,
             archive_keep_bytes: None,
+            scrub_every: Some(Duration::from_secs(7 * 24 * 3600)),
+            scrub_bytes_per_second: Some(32 << 20),
             background: true,
             record_bytes_max: crate::wal::PAYLOAD_BYTES_MAX as u64,
             clock: Clock::System,
@@ -104,6 +120,8 @@ pub struct Store {
     options: Options,
     space: Arc<Watch>,
     collections: RwLock<BTreeMap<String, Slot>>,
+    scrubs: Scrubs,
+    closing: AtomicBool,
     /// Held by whoever changes the catalog.
     changing: Mutex<()>,
     upkeep: Upkeep,
@@ -117,7 +135,7 @@ struct Slot {
 
 enum Opened {
     Open(Arc<Collection>),
-    Opening,
+    Opening(Arc<Progress>),
     Quarantined(String),
 }
 
@@ -126,16 +144,16 @@ enum Opened {
 pub enum State {
     /// It serves.
     Open,
-    /// It is being opened.
-    Opening,
+    /// It is being opened, and how far that is.
+    Opening(Opening),
     /// It cannot be served, and why.
     Quarantined(String),
 }
 
 /// What the catalog file says.
 #[derive(Serialize, Deserialize, Default)]
-struct Catalog {
-    collections: BTreeMap<String, Uuid>,
+pub(crate) struct Catalog {
+    pub(crate) collections: BTreeMap<String, Uuid>,
 }
 
 impl Store {
@@ -152,14 +170,11 @@ impl Store {
         options.seal_bytes = options.memory.seal_bytes(options.seal_bytes);
         options.queue_bytes = options.memory.seal_bytes(options.queue_bytes);
         disk.create_dir(root).map_err(doing("create", root))?;
-        let path = root.join("LOCK");
-        let lock = disk.lock(&path).map_err(|err| match err.kind() {
-            io::ErrorKind::WouldBlock => Error::Locked { path: path.clone() },
-            _ => doing("lock", &path)(err),
-        })?;
+        let lock = lock(&*disk, root)?;
         sync_above(&*disk, root)?;
+        Identity::of(&*disk, root)?;
         let catalog = load_catalog(&*disk, root)?;
-        let slot = |folder| Slot { folder, opened: Opened::Opening };
+        let slot = |folder| Slot { folder, opened: Opened::Opening(Arc::default()) };
         let collections = catalog.collections.into_iter().map(|(name, folder)| (name, slot(folder))).collect();
         let upkeep = Upkeep::start(&options).map_err(doing("start a thread for", root))?;
         let space = Arc::new(Watch::new(disk.clone(), root, &options));
@@ -169,6 +184,8 @@ impl Store {
             options,
             space,
             collections: RwLock::new(collections),
+            scrubs: Scrubs::default(),
+            closing: AtomicBool::new(false),
             changing: Mutex::new(()),
             upkeep,
             _lock: lock,
@@ -177,25 +194,38 @@ impl Store {
         Ok(Arc::new(store))
     }
 
-    /// Opens every collection that is not open yet; each serves as soon as it is.
+    /// Opens every collection that is not open yet, several at once, those with the least log first; each
+    /// serves as soon as it is.
     pub fn open_all(&self) {
-        let waiting: Vec<(String, Uuid)> = self
-            .collections
-            .read()
-            .iter()
-            .filter(|(_, slot)| matches!(slot.opened, Opened::Opening))
-            .map(|(name, slot)| (name.clone(), slot.folder))
-            .collect();
-        for (name, folder) in waiting {
-            let opened = match self.open_one(&name, folder) {
-                Ok(collection) => Opened::Open(collection),
-                Err(err) => {
-                    tracing::error!(collection = name, %err, "quarantined");
-                    Opened::Quarantined(err.to_string())
-                }
-            };
-            self.replace(&name, opened);
+        let mut waiting: Vec<(u64, String, Uuid, Arc<Progress>)> = Vec::new();
+        for (name, slot) in &*self.collections.read() {
+            if let Opened::Opening(progress) = &slot.opened {
+                let log_bytes = recover::log_bytes(&*self.disk, &self.folder(slot.folder));
+                waiting.push((log_bytes, name.clone(), slot.folder, progress.clone()));
+            }
         }
+        waiting.sort_unstable_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        // A test that says when things happen is told the same every time.
+        let threads = if self.options.background { OPENED_AT_ONCE.min(waiting.len()) } else { 1 };
+        let next = AtomicUsize::new(0);
+        let open = || {
+            while let Some((_, name, folder, progress)) = waiting.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let opened = match self.open_one(name, *folder, progress) {
+                    Ok(collection) => Opened::Open(collection),
+                    Err(err) => {
+                        tracing::error!(collection = name, %err, "quarantined");
+                        Opened::Quarantined(err.to_string())
+                    }
+                };
+                self.replace(name, opened);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..threads {
+                scope.spawn(open);
+            }
+            open();
+        });
     }
 
     /// Creates a collection; false where one of this name and an equal spec is there already.
@@ -227,7 +257,7 @@ impl Store {
         let mut catalog = self.catalog();
         catalog.collections.insert(name.to_owned(), folder);
         self.save(&catalog)?;
-        let opened = Opened::Open(self.open_one(name, folder)?);
+        let opened = Opened::Open(self.open_one(name, folder, &Progress::default())?);
         self.collections.write().insert(name.to_owned(), Slot { folder, opened });
         Ok(true)
     }
@@ -263,7 +293,9 @@ impl Store {
     pub fn collection(&self, name: &str) -> Result<Arc<Collection>> {
         match self.collections.read().get(name).map(|slot| &slot.opened) {
             Some(Opened::Open(collection)) => Ok(collection.clone()),
-            Some(Opened::Opening) => Err(Error::Opening { name: name.to_owned() }),
+            Some(Opened::Opening(progress)) => {
+                Err(Error::Opening { name: name.to_owned(), progress: progress.now(), retry_ms: OPENING_RETRY_MS })
+            }
             Some(Opened::Quarantined(why)) => Err(Error::Quarantined { name: name.to_owned(), why: why.clone() }),
             None => Err(Error::Missing { what: "collection", name: shortened(name) }),
         }
@@ -273,7 +305,7 @@ impl Store {
     pub fn list(&self) -> Vec<(String, State)> {
         let state = |slot: &Slot| match &slot.opened {
             Opened::Open(_) => State::Open,
-            Opened::Opening => State::Opening,
+            Opened::Opening(progress) => State::Opening(progress.now()),
             Opened::Quarantined(why) => State::Quarantined(why.clone()),
         };
         self.collections.read().iter().map(|(name, slot)| (name.clone(), state(slot))).collect()
@@ -294,8 +326,36 @@ impl Store {
         }
     }
 
+    /// What scrubbing came to since the start.
+    pub fn scrubs(&self) -> &Scrubs {
+        &self.scrubs
+    }
+
+    /// How it works.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Whether it is being closed.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
+    }
+
+    /// Serves a collection no more: one of its files is damaged. What is open of it is closed.
+    pub(crate) fn quarantine(&self, collection: &Arc<Collection>, err: &Error) {
+        let name = collection.name();
+        // One of the same name may stand there by now.
+        let same = matches!(self.collections.read().get(name).map(|slot| &slot.opened),
+            Some(Opened::Open(open)) if Arc::ptr_eq(open, collection));
+        if same {
+            tracing::error!(collection = name, %err, "quarantined");
+            self.replace(name, Opened::Quarantined(err.to_string()));
+        }
+    }
+
     /// Syncs and closes every collection. Nothing is lost without it.
     pub fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
         let open: Vec<Arc<Collection>> = self
             .collections
             .read()
@@ -318,8 +378,8 @@ impl Store {
         }
     }
 
-    fn open_one(&self, name: &str, folder: Uuid) -> Result<Arc<Collection>> {
-        let inner = recover::open(&self.folder(folder), name, self.options.clone(), self.space.clone())?;
+    fn open_one(&self, name: &str, folder: Uuid, progress: &Progress) -> Result<Arc<Collection>> {
+        let inner = recover::open(&self.folder(folder), name, self.options.clone(), self.space.clone(), progress)?;
         Collection::start(inner, &self.upkeep)
     }
 
@@ -350,6 +410,20 @@ impl Store {
     }
 }
 
+/// Takes the lock of a data directory.
+pub(crate) fn lock(disk: &dyn Disk, root: &Path) -> Result<Box<dyn Send + Sync>> {
+    let path = root.join("LOCK");
+    disk.lock(&path).map_err(|err| match err.kind() {
+        io::ErrorKind::WouldBlock => {
+            let says = disk.read(&path).unwrap_or_default();
+            let says = String::from_utf8_lossy(&says[..says.len().min(100)]).trim().to_owned();
+            let holder = if says.is_empty() { "another process".to_owned() } else { says };
+            Error::Locked { path: path.clone(), holder }
+        }
+        _ => doing("lock", &path)(err),
+    })
+}
+
 /// Makes the directory's own name durable, and those above it: it may just have been created.
 fn sync_above(disk: &dyn Disk, root: &Path) -> Result<()> {
     for folder in root.ancestors().skip(1) {
@@ -370,7 +444,7 @@ fn catalog_body(catalog: &Catalog) -> Vec<u8> {
     serde_json::to_vec(catalog).expect("names and UUIDs are JSON")
 }
 
-fn load_catalog(disk: &dyn Disk, root: &Path) -> Result<Catalog> {
+pub(crate) fn load_catalog(disk: &dyn Disk, root: &Path) -> Result<Catalog> {
     let path = root.join("CATALOG");
     match disk.length(&path) {
         Err(err) if err.kind() == io::ErrorKind::NotFound => {

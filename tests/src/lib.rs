@@ -13,5 +13,6 @@ pub mod oracle;
 pub mod passages;
 pub mod process;
 pub mod random;
+pub mod sample;
 pub mod server;
 pub mod wire;

@@ -33,6 +33,12 @@ pub(crate) enum Failure {
     /// What was measured is worse than it may be.
     #[error("{0}")]
     Worse(String),
+    /// Files are not as they were written.
+    #[error("{damaged} of {files} files are damaged: restore them from a backup")]
+    Damaged { damaged: u64, files: u64 },
+    /// Files that are being served are not as they were written.
+    #[error("{damaged} collections are damaged, and quarantined: restore them from a backup")]
+    Quarantined { damaged: u64 },
     /// An import stopped before its end.
     #[error("{why}; {rows_in} rows are in and on disk")]
     Stopped { why: String, rows_in: u64 },

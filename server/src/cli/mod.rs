@@ -7,6 +7,7 @@ mod export;
 mod failure;
 mod filter;
 mod import;
+mod integrity;
 mod mapping;
 mod output;
 mod progress;
@@ -18,6 +19,7 @@ mod source;
 mod sources;
 mod spec;
 mod status;
+mod verify;
 mod versions;
 
 use crate::cli::failure::{Failure, Result};
@@ -58,8 +60,16 @@ enum Command {
     Backup(backup::Make),
     Backups(backup::List),
     Restore(backup::Bring),
+    Verify(verify::Args),
+    Scrub(integrity::Scrub),
+    Compact(integrity::Compact),
     Demo(demo::Args),
 }
+
+/// Seconds that a call may take, where nobody says otherwise.
+const TIMEOUT_SECONDS: u32 = 30;
+/// The same for calls that read or write all of a collection.
+const LONG_SECONDS: u32 = 24 * 3600;
 
 /// Where the server is.
 #[derive(Clone, Debug, clap::Args)]
@@ -68,11 +78,17 @@ pub(crate) struct Server {
     #[arg(long, env = "NIGH_ADDR", value_name = "HOST:PORT", default_value = "127.0.0.1:6334")]
     addr: String,
     /// Seconds that a call may take
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(long, value_name = "SECONDS", default_value_t = TIMEOUT_SECONDS)]
     timeout: u32,
 }
 
 impl Server {
+    /// For a call that may take hours: the usual time is no limit for it, one that was set is.
+    fn for_long_work(&self) -> Self {
+        let timeout = if self.timeout == TIMEOUT_SECONDS { LONG_SECONDS } else { self.timeout };
+        Self { timeout, ..self.clone() }
+    }
+
     async fn connect(&self) -> Result<Client> {
         let timeout = Duration::from_secs(self.timeout.into());
         Ok(Client::builder(&self.addr).timeout(timeout).connect().await?)
@@ -123,6 +139,9 @@ async fn command(cli: Cli) -> Result<()> {
         Command::Backup(args) => backup::make(args, out).await,
         Command::Backups(args) => backup::list(args, out).await,
         Command::Restore(args) => backup::bring(args, out).await,
+        Command::Scrub(args) => integrity::scrub(args, out).await,
+        Command::Compact(args) => integrity::compact(args, out).await,
+        Command::Verify(args) => verify::run(args, out).await,
         Command::Demo(args) => demo::run(args, out).await,
     }
 }
@@ -168,6 +187,11 @@ mod tests {
             ("nigh backups --place /shelf --drop 1-2", true),
             ("nigh restore -c a --into b --time 2026-01-31T12:00:00Z", true),
             ("nigh restore -c a --seq 7 --newest", false),
+            ("nigh verify data -c c -o json", true),
+            ("nigh verify", false),
+            ("nigh scrub -c c --rate 50", true),
+            ("nigh compact -c c --erase --ids 1,2", true),
+            ("nigh compact -c c --ids 1", false),
             ("nigh drop", false),
             ("nigh optimize -c c --cancel", true),
             ("nigh", false),

@@ -31,6 +31,15 @@ pub(crate) struct Args {
     /// Listen where other machines reach it, without keys and without encryption
     #[arg(long, env = "NIGH_INSECURE_BIND")]
     insecure_bind: bool,
+    /// Keep the data on a network file system, whose syncs and locks are not known to hold
+    #[arg(long, env = "NIGH_ALLOW_NETWORK_FS")]
+    allow_network_fs: bool,
+    /// Days after which every file is read again and held against its checksum; 0: never
+    #[arg(long, env = "NIGH_SCRUB_DAYS", value_name = "DAYS", default_value_t = 7)]
+    scrub_days: u32,
+    /// MiB a second that this reads; 0: no limit
+    #[arg(long, env = "NIGH_SCRUB_IO", value_name = "MIB", default_value_t = 32)]
+    scrub_io: u32,
     /// Threads that build segments; as many as there are cores where it is left out
     #[arg(long, env = "NIGH_BUILD_THREADS", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
     build_threads: Option<u32>,
@@ -82,6 +91,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         grpc,
         http,
         insecure_bind,
+        allow_network_fs,
+        scrub_days,
+        scrub_io,
         build_threads,
         upkeep_io,
         disk_soft_limit,
@@ -92,7 +104,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     } = args;
     let (every, keep_bytes) = (Duration::from_secs(args.archive_every.into()), u64::from(args.archive_keep) << 20);
     let archive = args.archive.map(|target| Archive { target, every, keep_bytes });
-    let mut config = Config { grpc, http, insecure_bind, backup_targets, archive, ..Config::new(data) };
+    let mut config =
+        Config { grpc, http, insecure_bind, allow_network_fs, backup_targets, archive, ..Config::new(data) };
+    let days = |days: u32| Duration::from_secs(u64::from(days) * 24 * 3600);
+    config.storage.scrub_every = (scrub_days > 0).then(|| days(scrub_days));
+    config.storage.scrub_bytes_per_second = (scrub_io > 0).then(|| u64::from(scrub_io) << 20);
     if let Some(threads) = build_threads {
         config.storage.build_threads = threads as usize;
     }

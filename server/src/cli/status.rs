@@ -66,6 +66,7 @@ pub(crate) struct Drop {
 
 pub(crate) async fn status(args: Status, out: Output) -> Result<()> {
     let client = args.server.connect().await?;
+    let mut closed = Vec::new();
     let names = match args.collection {
         Some(name) => vec![name],
         None => {
@@ -73,6 +74,7 @@ pub(crate) async fn status(args: Status, out: Output) -> Result<()> {
             let all = client.list_collections().await?;
             for one in all.iter().filter(|one| !open(one)) {
                 out.say(&format!("{}  {} {}\n", out.bold(&one.name), one.state, one.reason))?;
+                closed.push(json!({"collection": one.name, "state": one.state, "reason": one.reason}));
             }
             all.into_iter().filter(open).map(|one| one.name).collect()
         }
@@ -83,7 +85,7 @@ pub(crate) async fn status(args: Status, out: Output) -> Result<()> {
         all.push((name, described));
     }
     out.either(
-        || all.iter().map(|(name, described)| status_json(name, described)).collect(),
+        || closed.into_iter().chain(all.iter().map(|(name, described)| status_json(name, described))).collect(),
         || all.iter().map(|(name, described)| status_text(out, name, described)).collect(),
     )
 }

@@ -4,6 +4,8 @@ use crate::engine::Engine;
 use crate::engine::error::{Error, Result};
 use crate::engine::pool::Deadline;
 use nigh_storage::collection::Collection;
+use nigh_storage::error::Error as Storage;
+use nigh_storage::opening::Opening;
 use nigh_storage::schema::CollectionSpec;
 use nigh_storage::status::Status;
 use nigh_storage::store::State;
@@ -36,16 +38,29 @@ impl Engine {
         for (_, state) in self.store.list() {
             match state {
                 State::Open => progress.open += 1,
-                State::Opening => progress.opening += 1,
+                State::Opening(_) => progress.opening += 1,
                 State::Quarantined(_) => progress.quarantined += 1,
             }
         }
         progress
     }
 
+    /// The collections that are being opened, and how far that is.
+    pub fn openings(&self) -> Vec<(String, Opening)> {
+        let opening = |(name, state)| match state {
+            State::Opening(opening) => Some((name, opening)),
+            _ => None,
+        };
+        self.store.list().into_iter().filter_map(opening).collect()
+    }
+
     /// An open collection.
     pub fn collection(&self, name: &str) -> Result<Arc<Collection>> {
-        Ok(self.store.collection(name)?)
+        self.store.collection(name).map_err(|err| match err {
+            // Which file it is helps whoever has to mend it; where the data lies stays out.
+            Storage::Quarantined { name, why } => Error::Quarantined { name, why: self.without_root(&why) },
+            other => other.into(),
+        })
     }
 
     /// Every collection by name, and why it is not served, where it is not.
@@ -127,7 +142,7 @@ impl Engine {
     }
 
     /// A reason without the place of the data directory, which callers need not know.
-    fn without_root(&self, why: &str) -> String {
+    pub(crate) fn without_root(&self, why: &str) -> String {
         why.replace(&self.root.display().to_string(), "data")
     }
 }

@@ -70,8 +70,13 @@ pub enum Error {
     #[error("collection `{0}` takes no writes until its disk answers again; the server's log says what failed")]
     Poisoned(String),
     /// The collection's files cannot be trusted.
-    #[error("collection `{0}` is quarantined; the server's log says why")]
-    Quarantined(String),
+    #[error("collection `{name}` is quarantined: {why}")]
+    Quarantined {
+        /// The collection.
+        name: String,
+        /// The file below the data directory and the place, or where to look for them.
+        why: String,
+    },
     /// A file turned out to be corrupt while it was read.
     #[error("data on disk is corrupt; the server's log names the file and the place")]
     Corrupt,
@@ -88,7 +93,15 @@ pub enum Error {
         /// The object.
         key: String,
     },
-    /// Not yet, or no longer, served.
+    /// Not yet served.
+    #[error("{what}")]
+    Opening {
+        /// Which collection, and how far its opening is.
+        what: String,
+        /// A good time to wait.
+        retry_ms: u64,
+    },
+    /// No longer served.
     #[error("{0}")]
     Unavailable(String),
     /// The caller's time ran out before the work was done.
@@ -132,9 +145,12 @@ impl From<nigh_storage::error::Error> for Error {
             Storage::Poisoned { name, .. } => Self::Poisoned(name),
             Storage::Unknown { name, .. } => Self::Unknown(name),
             Storage::NoSpace { free, needed, .. } => Self::DiskFull { free, needed },
-            Storage::Quarantined { name, .. } => Self::Quarantined(name),
-            Storage::Opening { .. } | Storage::Closed { .. } => Self::Unavailable(err.to_string()),
-            Storage::Corrupt { .. } | Storage::Newer { .. } => {
+            Storage::Quarantined { name, .. } => {
+                Self::Quarantined { name, why: "the server's log says why".to_owned() }
+            }
+            Storage::Opening { retry_ms, .. } => Self::Opening { what: err.to_string(), retry_ms },
+            Storage::Closed { .. } => Self::Unavailable(err.to_string()),
+            Storage::Corrupt { .. } | Storage::Newer { .. } | Storage::Older { .. } => {
                 tracing::error!(%err, "a request met corrupt data");
                 Self::Corrupt
             }
@@ -174,7 +190,7 @@ mod tests {
             Storage::Unknown { name: "c".into(), why: "could not sync /secret".into() },
             Storage::NoSpace { path: "/secret".into(), free: 1, needed: 2 },
             Storage::Quarantined { name: "c".into(), why: "/secret is corrupt".into() },
-            Storage::Locked { path: "/secret".into() },
+            Storage::Locked { path: "/secret".into(), holder: "secret".into() },
             io(io::ErrorKind::StorageFull),
             io(io::ErrorKind::Other),
         ] {

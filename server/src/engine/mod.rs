@@ -6,6 +6,7 @@
 //! write     batches                                          read     payloads and vectors of winners, pages, counts
 //! recall    how good live queries were                     versions kept under a name, read, compared
 //! sources   how far they were read
+//! integrity reading everything again; erasing, with a receipt
 //! ```
 
 pub mod archive;
@@ -13,6 +14,7 @@ pub mod backup;
 pub mod catalog;
 pub mod error;
 pub mod fetch;
+pub mod integrity;
 pub mod memory;
 pub mod pool;
 pub mod query;

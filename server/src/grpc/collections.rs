@@ -71,12 +71,12 @@ impl Collections for Door {
         _request: Request<v1::ListCollectionsRequest>,
     ) -> Result<Response<v1::ListCollectionsReply>, Status> {
         let summary = |(name, state)| {
-            let (state, reason) = match state {
-                State::Open => ("open", String::new()),
-                State::Opening => ("opening", String::new()),
-                State::Quarantined(why) => ("quarantined", why),
+            let (state, reason, opening) = match state {
+                State::Open => ("open", String::new(), None),
+                State::Opening(opening) => ("opening", opening.to_string(), Some(schema::opening_out(opening))),
+                State::Quarantined(why) => ("quarantined", why, None),
             };
-            v1::CollectionSummary { name, state: state.to_owned(), reason }
+            v1::CollectionSummary { name, state: state.to_owned(), reason, opening }
         };
         let work = async move {
             let collections = self.engine.list().into_iter().map(summary).collect();

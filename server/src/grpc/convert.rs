@@ -107,7 +107,7 @@ fn names(spec: &CollectionSpec) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
-fn selector(points: Option<v1::Selector>) -> Result<Selector> {
+pub(super) fn selector(points: Option<v1::Selector>) -> Result<Selector> {
     match points.and_then(|points| points.selector) {
         Some(selector::Selector::Ids(of)) => Ok(Selector::Ids(ids("points.ids", of.ids)?)),
         Some(selector::Selector::Filter(filter)) => {

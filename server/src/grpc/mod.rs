@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! collections  points  ingest  sources      the calls
-//! versions
+//! versions  integrity
 //! convert  filter  query  schema   wire -> plain types and back, once
 //! status  malformed                errors as gRPC tells them
 //! ```
@@ -12,6 +12,7 @@ mod collections;
 mod convert;
 mod filter;
 mod ingest;
+mod integrity;
 mod malformed;
 mod points;
 mod query;
@@ -27,6 +28,7 @@ use crate::engine::error::Result;
 use crate::engine::pool::Deadline;
 use crate::metrics::{Metrics, Rpc};
 use nigh_proto::v1::collections_server::CollectionsServer;
+use nigh_proto::v1::integrity_server::IntegrityServer;
 use nigh_proto::v1::points_server::PointsServer;
 use nigh_proto::v1::sources_server::SourcesServer;
 use nigh_proto::v1::versions_server::VersionsServer;
@@ -68,6 +70,11 @@ impl Door {
     /// The service of sources.
     pub(crate) fn sources(&self) -> SourcesServer<Self> {
         SourcesServer::new(self.clone()).max_decoding_message_size(self.engine.limits().message_bytes_max)
+    }
+
+    /// The service of integrity.
+    pub(crate) fn integrity(&self) -> IntegrityServer<Self> {
+        IntegrityServer::new(self.clone()).max_decoding_message_size(self.engine.limits().message_bytes_max)
     }
 
     /// The service of points.

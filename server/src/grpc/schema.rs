@@ -7,6 +7,7 @@ use nigh_index::text::spec::TextSpec;
 use nigh_index::vector::metric::Metric;
 use nigh_index::vector::spec::{HnswSpec, IvfCode, IvfSpec, VectorSpec};
 use nigh_proto::v1;
+use nigh_storage::opening::Opening;
 use nigh_storage::schema::{CollectionSpec, TextField, VectorField};
 use nigh_storage::status::{SegmentStatus, Status, TaskStatus};
 
@@ -92,6 +93,12 @@ pub(super) fn spec_out(spec: &CollectionSpec) -> v1::CollectionSpec {
         texts: spec.texts.iter().map(text).collect(),
         no_auto_index: spec.no_auto_index,
     }
+}
+
+/// How far an opening is, as it goes out.
+pub(super) fn opening_out(opening: Opening) -> v1::OpeningProgress {
+    let (done_bytes, total_bytes) = (opening.done.min(opening.total), opening.total);
+    v1::OpeningProgress { stage: opening.stage.name().to_owned(), done_bytes, total_bytes }
 }
 
 /// How a collection is, as it goes out.

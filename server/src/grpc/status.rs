@@ -29,7 +29,7 @@ pub(super) fn of(err: &Error) -> Status {
 /// After which time it may go through, where that is known.
 fn retry_ms(err: &Error) -> Option<u64> {
     match err {
-        Error::Full { retry_ms, .. } => Some(*retry_ms),
+        Error::Full { retry_ms, .. } | Error::Opening { retry_ms, .. } => Some(*retry_ms),
         // Room comes back when somebody deletes something; a disk that failed is tried ten times a second at first.
         Error::DiskFull { .. } => Some(1000),
         Error::Poisoned(_) => Some(200),
@@ -46,8 +46,8 @@ pub(super) fn code(err: &Error) -> Code {
         Error::Full { .. } | Error::DiskFull { .. } => Code::ResourceExhausted,
         Error::Condition { .. } => Code::FailedPrecondition,
         Error::Unknown(_) => Code::Unknown,
-        Error::Quarantined(_) | Error::Corrupt | Error::Damaged(_) => Code::DataLoss,
-        Error::Unavailable(_) | Error::Target { .. } | Error::Poisoned(_) => Code::Unavailable,
+        Error::Quarantined { .. } | Error::Corrupt | Error::Damaged(_) => Code::DataLoss,
+        Error::Opening { .. } | Error::Unavailable(_) | Error::Target { .. } | Error::Poisoned(_) => Code::Unavailable,
         Error::Late(_) => Code::DeadlineExceeded,
         Error::Gone => Code::Cancelled,
         Error::Internal(_) => Code::Internal,
@@ -65,6 +65,11 @@ mod tests {
         let violation = &status.get_details_bad_request().unwrap().field_violations[0];
         assert_eq!(violation.field, "ops[3].upsert.id");
         assert_eq!(violation.description, "`zz`; an id is a number or a UUID");
+
+        let what = "collection `c` is still being opened: it waits for its turn".to_owned();
+        let status = of(&Error::Opening { what, retry_ms: 500 });
+        assert_eq!(status.code(), Code::Unavailable);
+        assert_eq!(status.get_details_retry_info().unwrap().retry_delay, Some(Duration::from_millis(500)));
 
         let status = of(&Error::Full { what: "the queue", got: 8, limit: 8, retry_ms: 250 });
         assert_eq!(status.code(), Code::ResourceExhausted);

@@ -41,6 +41,6 @@ mod writer;
 
 pub(crate) use piece::read_some;
 pub use piece::{piece, piece_records};
-pub use reader::{Replayed, replay};
+pub use reader::{Replayed, check, replay};
 pub use record::{PAYLOAD_BYTES_MAX, Record};
 pub use writer::Log;

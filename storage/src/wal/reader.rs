@@ -5,6 +5,7 @@ use crate::disk::Disk;
 use crate::error::{Error, Result, doing};
 use crate::frame::{self, HEADER_BYTES, Kind};
 use bytes::Bytes;
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 /// How a replay ended.
@@ -28,6 +29,43 @@ pub fn replay(
     from_seq: u64,
     see: &mut dyn FnMut(Record) -> Result<()>,
 ) -> Result<Replayed> {
+    let open = |start| LogFile::open(disk, dir, start);
+    walk(disk, dir, from_seq, &open, see)
+}
+
+/// Reads a log that somebody may be writing: files and bytes that were read, from the one with this operation on.
+///
+/// # Errors
+///
+/// As [`replay`]; and [`Error::Corrupt`] where it does not reach the last operation that is known to be on disk. Half of
+/// what the writer is writing looks like damage too: ask again while it waits.
+pub fn check(disk: &dyn Disk, dir: &Path, from_seq: u64, durable: u64) -> Result<(u64, u64)> {
+    let (files, bytes) = (Cell::new(0), Cell::new(0));
+    let last = Cell::new(from_seq);
+    let open = |start| {
+        // Copied: what is mapped must not change.
+        let path = file_path(dir, start);
+        let copy = Bytes::from(disk.read(&path).map_err(doing("read", &path))?);
+        last.set(start);
+        files.set(files.get() + 1);
+        bytes.set(bytes.get() + copy.len() as u64);
+        LogFile::of(path, copy, Some(start))
+    };
+    let replayed = walk(disk, dir, from_seq, &open, &mut |_| Ok(()))?;
+    if replayed.next_seq <= durable {
+        let path = file_path(dir, last.get());
+        return Err(missing(&path, HEADER_BYTES, replayed.next_seq, durable + 1));
+    }
+    Ok((files.get(), bytes.get()))
+}
+
+fn walk(
+    disk: &dyn Disk,
+    dir: &Path,
+    from_seq: u64,
+    open: &dyn Fn(u64) -> Result<LogFile>,
+    see: &mut dyn FnMut(Record) -> Result<()>,
+) -> Result<Replayed> {
     let starts = file_starts(disk, dir)?;
     // A file whose successor begins no later than `from_seq` holds nothing that is asked for.
     let Some(first) = starts.iter().rposition(|start| *start <= from_seq) else {
@@ -46,7 +84,7 @@ pub fn replay(
         if *start > next_seq {
             return Err(missing(&behind.0, behind.1, next_seq, *start));
         }
-        let file = LogFile::open(disk, dir, *start)?;
+        let file = open(*start)?;
         let end = file.records(&mut |framed| {
             let (begin, end) = (framed.record.first_seq, framed.record.end_seq());
             if begin >= next_start {

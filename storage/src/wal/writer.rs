@@ -185,6 +185,18 @@ impl Log {
         self.write(&[Record::mark(self.next_seq)])
     }
 
+    /// Goes on in a new file where the current one holds a record: a cut can then remove all that was written until now.
+    pub fn close_file(&mut self) -> Result<()> {
+        self.check_whole()?;
+        if self.next_seq > self.current.first_seq {
+            self.roll()?;
+        }
+        match self.next_seq > self.current.first_seq {
+            true => Err(doing("begin a new file in", &self.dir)(std::io::ErrorKind::StorageFull.into())),
+            false => Ok(()),
+        }
+    }
+
     /// Removes the files that hold nothing but operations below this one. A file that could not be
     /// removed does no harm.
     pub fn cut_before(&mut self, seq: u64) -> Result<()> {
