@@ -28,18 +28,23 @@ use nigh_index::text::spec::TextSpec;
 use nigh_index::vector::metric::Metric;
 use nigh_index::vector::nearest::Nearest;
 use nigh_index::vector::sealed::{BuildParams, SealedVectors};
-use nigh_index::vector::spec::VectorSpec;
+use nigh_index::vector::spec::{IvfCode, IvfSpec, VectorSpec};
 use nigh_storage::disk::Disk;
 use nigh_storage::disk::cruel::CruelDisk;
 use nigh_storage::frame::{self, Kind};
 use nigh_storage::manifest::{FILE_NAME, Manifest};
 use nigh_storage::op;
+use nigh_storage::point::Point;
+use nigh_storage::schema::{CollectionSpec, TextField, VectorField};
+use nigh_storage::store::{Options, Store};
 use nigh_storage::wal::{Log, Record, replay};
+use nigh_storage::write::{Durability, Selector, Write};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
+use uuid::Uuid;
 
 const ROWS: u32 = 300;
 
@@ -194,15 +199,19 @@ pub fn text(data: &[u8]) {
         .expect("the texts are sound")
     });
     let Ok(text) = SealedText::open(damaged(data, &WHOLE).into(), ROWS) else { return };
-    let terms = distinct(["common", "word7", "other3", "nowhere"].map(str::to_owned).to_vec());
+    search_text(&text, ROWS);
+}
+
+fn search_text(text: &dyn TextPart, rows: u32) {
+    let terms = distinct(["common", "word7", "other3", "red"].map(str::to_owned).to_vec());
     let dead = Bitmap::from_rows([3, 4, 200]);
     let _ = text.statistics(&terms, &dead);
     let statistics = Statistics { docs: 300, tokens: 900, frequencies: vec![300, 0, 30, 6] };
     let query = Weighted::new(&terms, &statistics, &TextSpec::default());
-    let third = Selection::new(Bitmap::from_rows((0..ROWS).filter(|row| row % 3 == 0)), ROWS);
+    let third = Selection::new(Bitmap::from_rows((0..rows).filter(|row| row % 3 == 0)), rows);
     for allowed in [None, Some(&third)] {
         if let Ok(found) = text.search(&query, 10, allowed) {
-            assert!(found.hits.len() <= 10 && found.hits.iter().all(|hit| hit.row.0 < ROWS));
+            assert!(found.hits.len() <= 10 && found.hits.iter().all(|hit| hit.row.0 < rows));
         }
     }
 }
@@ -211,28 +220,153 @@ pub fn text(data: &[u8]) {
 pub fn vectors(data: &[u8]) {
     static WHOLE: LazyLock<(VectorSpec, [Vec<u8>; 3])> = LazyLock::new(|| {
         let spec = VectorSpec::new(8, Metric::Cosine);
-        let mut out = SectionsWriter::new(Vec::new());
-        let mut vector = |row: Row| (!row.0.is_multiple_of(9)).then(|| Cow::Owned(numbers(row.0)));
-        SealedVectors::write_full(&spec, ROWS, &mut vector, &mut out).expect("a Vec takes every byte");
-        let full = out.finish().expect("a Vec takes every byte");
-        let stop = AtomicBool::new(false);
-        let how = BuildParams::new(1, &stop);
-        let built = SealedVectors::build(&spec, ROWS, &full.clone().into(), &how);
-        let built = built.expect("the vectors are sound").expect("nobody stopped it");
-        (spec, [full, built.codes, built.route])
+        let bodies = built(&spec);
+        (spec, bodies)
     });
     let (spec, bodies) = &*WHOLE;
     let which = usize::from(data.first().copied().unwrap_or(0)) / 8 % 3;
     let body = |at: usize| Bytes::from(if at == which { damaged(data, &bodies[at]) } else { bodies[at].clone() });
     let Ok(vectors) = SealedVectors::open(spec, ROWS, body(0), body(1), body(2)) else { return };
+    search_all(&vectors);
+}
+
+/// Full vectors, codes and route of a field.
+fn built(spec: &VectorSpec) -> [Vec<u8>; 3] {
+    let mut out = SectionsWriter::new(Vec::new());
+    let mut vector = |row: Row| (!row.0.is_multiple_of(9)).then(|| Cow::Owned(numbers(row.0)));
+    SealedVectors::write_full(spec, ROWS, &mut vector, &mut out).expect("a Vec takes every byte");
+    let full = out.finish().expect("a Vec takes every byte");
+    let stop = AtomicBool::new(false);
+    let how = BuildParams::new(1, &stop);
+    let built = SealedVectors::build(spec, ROWS, &full.clone().into(), &how);
+    let built = built.expect("the vectors are sound").expect("nobody stopped it");
+    [full, built.codes, built.route]
+}
+
+/// Searches in every way, and reads every vector.
+fn search_all(vectors: &dyn Nearest) {
     let allowed = Selection::new(Bitmap::from_rows((0..ROWS).filter(|row| row % 3 == 0)), ROWS);
-    for (route, allowed) in
-        [(Route::Graph, None), (Route::GraphFiltered, Some(&allowed)), (Route::Exact, Some(&allowed))]
-    {
-        let found = vectors.search(&numbers(77), 10, allowed, &Plan::by(route, 32));
-        assert!(found.hits.len() <= 10 && found.hits.iter().all(|hit| hit.row.0 < ROWS));
+    for route in [Route::Graph, Route::GraphFiltered, Route::Ivf, Route::Codes, Route::Exact] {
+        for allowed in [None, Some(&allowed)] {
+            let found = vectors.search(&numbers(77), 10, allowed, &Plan::by(route, 32));
+            assert!(found.hits.len() <= 10 && found.hits.iter().all(|hit| hit.row.0 < ROWS));
+        }
     }
     (0..ROWS).for_each(|row| drop(vectors.vector(Row(row))));
+}
+
+/// As [`vectors`], for inverted lists of both kinds of codes.
+pub fn lists(data: &[u8]) {
+    static WHOLE: LazyLock<[(VectorSpec, [Vec<u8>; 3]); 2]> = LazyLock::new(|| {
+        [IvfCode::Pq4, IvfCode::Bits(2)].map(|code| {
+            let ivf = Some(IvfSpec { lists: 7, code, rerank: 20 });
+            let spec = VectorSpec { ivf, ..VectorSpec::new(8, Metric::Euclid) };
+            let bodies = built(&spec);
+            (spec, bodies)
+        })
+    });
+    let first = usize::from(data.first().copied().unwrap_or(0)) / 8;
+    let (spec, bodies) = &WHOLE[first % 2];
+    let which = first / 2 % 3;
+    let body = |at: usize| Bytes::from(if at == which { damaged(data, &bodies[at]) } else { bodies[at].clone() });
+    let Ok(vectors) = SealedVectors::open(spec, ROWS, body(0), body(1), body(2)) else { return };
+    search_all(&vectors);
+}
+
+/// Opens a store in which a file of a segment says something else than it did, under checksums that hold, and reads all.
+pub fn segment(data: &[u8]) {
+    static WHOLE: LazyLock<(CruelDisk, PathBuf)> = LazyLock::new(|| {
+        let disk = CruelDisk::new();
+        let store = Store::open(Arc::new(disk.clone()), Path::new("data"), options()).expect("the disk is sound");
+        let ivf = Some(IvfSpec { lists: 4, code: IvfCode::Pq8, rerank: 0 });
+        let field = |name: &str, ivf| {
+            let spec = VectorSpec { ivf, ..VectorSpec::new(8, Metric::Cosine) };
+            VectorField { name: name.to_owned(), spec }
+        };
+        let text = TextField { name: "colour".to_owned(), paths: Vec::new(), spec: TextSpec::default() };
+        let spec = CollectionSpec {
+            vectors: vec![field("a", None), field("b", ivf)],
+            texts: vec![text],
+            no_auto_index: false,
+        };
+        store.create("c", spec).expect("the spec is sound");
+        let collection = store.collection("c").expect("it was created");
+        let point = |row: u32| {
+            let id =
+                if row.is_multiple_of(2) { u64::from(row).into() } else { PointId::Uuid(Uuid::from_u128(row.into())) };
+            let vectors = vec![(0, numbers(row)), (1, numbers(row + 1))];
+            let expires_at_ms = row.is_multiple_of(7).then_some(4_102_444_800_000);
+            Write::Upsert(Point { id, vectors, payload: Payloads::of(Row(row)).to_string().into(), expires_at_ms })
+        };
+        let write = |writes| collection.write(writes, Durability::Durable).expect("the disk is sound");
+        write((0..ROWS).map(point).collect());
+        collection.seal().expect("the disk is sound");
+        write(vec![Write::Delete(Selector::Ids((0..40_u64).step_by(4).map(PointId::Num).collect()))]);
+        collection.seal().expect("the disk is sound");
+        store.close();
+        let folder = disk.list(Path::new("data")).expect("it is there").into_iter().find(|name| name.len() == 36);
+        (disk, Path::new("data").join(folder.expect("there is one collection")))
+    });
+    let (disk, folder) = (WHOLE.0.kill(), &WHOLE.1);
+    let mut manifest = Manifest::load(&disk, folder).expect("it is sound");
+    let entry = &mut manifest.segments[0];
+    let at = folder.join("segments").join(format!("{:010}", entry.number));
+    let count = entry.files.len() + 1;
+    let which = usize::from(data.get(1).copied().unwrap_or(0)) % count;
+    let file = entry.files.iter_mut().chain(&mut entry.dead).nth(which).expect("it is one of them");
+    let path = at.join(&file.name);
+    let bytes = disk.read(&path).expect("it is there");
+    let kind = frame::VERSIONS.iter().map(|(kind, _)| *kind).find(|kind| (*kind as u16).to_le_bytes() == bytes[4..6]);
+    let body = damaged(data, &bytes[frame::HEADER_BYTES as usize..]);
+    disk.remove(&path).expect("the disk is sound");
+    let info = frame::write_small(&disk, &path, kind.expect("it is known"), &body).expect("the disk is sound");
+    (file.bytes, file.checksum) = (info.bytes, info.checksum);
+    manifest.save(&disk, folder).expect("the disk is sound");
+
+    let store = Store::open(Arc::new(disk), Path::new("data"), options()).expect("the catalog is sound");
+    let Ok(collection) = store.collection("c") else { return };
+    for view in &collection.snapshot().parts {
+        for row in (0..view.part.rows()).map(Row) {
+            let id = view.part.id(row);
+            let _ = (view.part.find(&id), view.find_alive(&id), view.payload(row));
+            let _ = (view.part.nearest(0).vector(row), view.part.nearest(1).vector(row));
+        }
+        let _ = view.part.ids_from(&PointId::Num(0)).count();
+        (0..2).for_each(|field| search_all(view.part.nearest(field)));
+        let _ = eval(&parse("colour = 'red' OR number < 7").expect("it is a filter"), view.part.fields(), view);
+        search_text(view.part.text(0), view.part.rows());
+    }
+    let _ = collection.write(vec![Write::Delete(Selector::Ids(vec![8_u64.into()]))], Durability::Durable);
+    let _ = (collection.seal(), collection.settle());
+    store.close();
+}
+
+/// Attaches a directory whose catalog or identity says something else than it did, under checksums that hold.
+pub fn directory(data: &[u8]) {
+    static WHOLE: LazyLock<CruelDisk> = LazyLock::new(|| {
+        let disk = CruelDisk::new();
+        let store = Store::open(Arc::new(disk.clone()), Path::new("data"), options()).expect("the disk is sound");
+        store.create("c", CollectionSpec::default()).expect("the spec is sound");
+        store.close();
+        disk
+    });
+    let disk = WHOLE.kill();
+    let (name, kind) = match data.get(1).copied().unwrap_or(0) % 2 {
+        0 => ("CATALOG", Kind::Catalog),
+        _ => ("NIGH", Kind::Identity),
+    };
+    let path = Path::new("data").join(name);
+    let bytes = disk.read(&path).expect("it is there");
+    let body = damaged(data, &bytes[frame::HEADER_BYTES as usize..]);
+    frame::replace(&disk, &path, kind, &body).expect("the disk is sound");
+    if let Ok(store) = Store::open(Arc::new(disk), Path::new("data"), options()) {
+        store.list().into_iter().for_each(|(name, _)| drop(store.collection(&name)));
+        store.close();
+    }
+}
+
+fn options() -> Options {
+    Options { background: false, build_threads: 1, ballast_bytes: 0, ..Options::default() }
 }
 
 /// Parses a filter; what is parsed is written in words that mean the same.

@@ -16,13 +16,23 @@ fn noise(seed: u64) -> Vec<u8> {
     (0..length).map(|_| next() as u8).collect()
 }
 
+/// So many inputs of the first seeds; `NIGH_FUZZ=seconds` goes on with others for so long, and says how many there were.
 fn survives(target: fn(&[u8]), inputs: u64) {
-    for seed in 0..inputs {
+    let seconds = std::env::var("NIGH_FUZZ").ok().map(|text| text.parse().unwrap());
+    let begin = std::time::Instant::now();
+    let more =
+        |seed: u64| seconds.is_some_and(|seconds: u64| !seed.is_multiple_of(64) || begin.elapsed().as_secs() < seconds);
+    let mut seed = 0;
+    while seed < inputs || more(seed) {
         let data = noise(seed);
         if let Err(panic) = std::panic::catch_unwind(|| target(&data)) {
             eprintln!("seed {seed}: {data:?}");
             std::panic::resume_unwind(panic);
         }
+        seed += 1;
+    }
+    if seconds.is_some() {
+        println!("{seed} inputs in {:.0} s", begin.elapsed().as_secs_f64());
     }
 }
 
@@ -69,6 +79,21 @@ fn text() {
 #[test]
 fn vectors() {
     survives(targets::vectors, 3000);
+}
+
+#[test]
+fn lists() {
+    survives(targets::lists, 3000);
+}
+
+#[test]
+fn segment() {
+    survives(targets::segment, 400);
+}
+
+#[test]
+fn directory() {
+    survives(targets::directory, 1000);
 }
 
 /// Words of the language, thrown together: plain noise would seldom be a filter.
