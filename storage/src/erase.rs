@@ -91,6 +91,12 @@ fn erase(inner: &Inner) -> Result<Erased> {
     let gone = before.iter().filter(|(path, _)| !after.contains_key(*path));
     erased.removed = gone.map(|(path, (bytes, checksum))| removed(path, *bytes, *checksum)).collect();
     erased.left = left(inner, &after);
+    // The log is kept for an archive that has not got it yet.
+    let starts =
+        after.keys().filter_map(|path| Some((path, path.strip_prefix("wal/")?.strip_suffix(".log")?.parse().ok()?)));
+    let starts: Vec<(&String, u64)> = starts.collect();
+    let old = starts.windows(2).filter(|pair| pair[1].1 <= checkpoint).map(|pair| pair[0].0.clone());
+    erased.left.extend(old);
     Ok(erased)
 }
 

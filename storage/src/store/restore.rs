@@ -11,6 +11,7 @@ use super::{COLLECTIONS_MAX, Opened, Slot, Store};
 use crate::archive::{self, Until};
 use crate::backup::{self, BackedUp, Incoming, Stored};
 use crate::error::{Error, Result, doing};
+use crate::opening::Progress;
 use crate::recover;
 use crate::wal::Log;
 use bytes::Bytes;
@@ -86,7 +87,8 @@ impl Store {
         backup::lay_down(&*self.disk, &root, folder, from, pieces.fetch)?;
         let seq = self.replay(&root, from, until, pieces)?;
         // Opened, read whole and closed once before anybody is told of it.
-        let found = recover::open(&root, name, self.options.clone(), self.space.clone())?.snapshot();
+        let found =
+            recover::open(&root, name, self.options.clone(), self.space.clone(), &Progress::default())?.snapshot();
         let points = found.points();
         if found.seq != seq || (seq == from.version.seq() && points != from.version.points) {
             let why =
@@ -99,7 +101,7 @@ impl Store {
         self.may_restore(name)?;
         let mut catalog = self.catalog();
         catalog.collections.insert(name.to_owned(), folder);
-        let opened = Opened::Open(self.open_one(name, folder)?);
+        let opened = Opened::Open(self.open_one(name, folder, &Progress::default())?);
         *named = true;
         self.save(&catalog)?;
         self.collections.write().insert(name.to_owned(), Slot { folder, opened });
