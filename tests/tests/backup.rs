@@ -59,7 +59,8 @@ impl Home {
     async fn all(&self, name: &str) -> Model {
         let scroll = Scroll { vectors: VectorsWanted::All, ..Scroll::default() };
         let points: Result<Vec<Point>, _> = self.client.scroll(name, scroll).collect().await;
-        points.unwrap().into_iter().map(|point| (point.id, point)).collect()
+        // The model does not know which operation wrote a point.
+        points.unwrap().into_iter().map(|point| (point.id, Point { version: 0, ..point })).collect()
     }
 
     async fn backup(&self) -> (Backup, Progress) {
