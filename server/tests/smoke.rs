@@ -144,7 +144,10 @@ async fn what_is_written_is_found_in_every_way_and_after_a_restart() {
 
     ask_everything(&mut client).await;
     let (status, body) = page(&running, "/readyz").await;
-    assert_eq!((status, body.trim()), (200, r#"{"ready":true,"collections":{"open":1,"opening":0,"quarantined":0}}"#));
+    assert_eq!(
+        (status, body.trim()),
+        (200, r#"{"ready":true,"collections":{"open":1,"opening":0,"quarantined":0},"opening":[]}"#)
+    );
     let (status, body) = page(&running, "/metrics").await;
     assert!(status == 200 && body.contains("nigh_points{collection=\"things\"} 19"), "{body}");
     assert_eq!(page(&running, "/healthz").await.0, 200);
