@@ -378,7 +378,11 @@ fn run(seed: u64, steps: u64, ways: u64, kind: &Kind) -> Result<(Vec<Found>, His
     });
     let meanwhile: Arc<Meanwhile> = Arc::default();
     let (working, noted) = (meanwhile.clone(), notes.clone());
-    let watched = watched.while_writing(move |path| working.work(path, &noted));
+    // Threads of their own write and seal beside each other anyway, and one that seals cannot do so twice.
+    let watched = match kind.background {
+        true => watched,
+        false => watched.while_writing(move |path| working.work(path, &noted)),
+    };
     let mut dice = Dice(seed);
     let life = Life::begin(Arc::new(watched), notes.clone(), kind.background)?;
     let mut life = Life { meanwhile, ..life };
