@@ -47,6 +47,8 @@ use std::sync::{Arc, LazyLock};
 use uuid::Uuid;
 
 const ROWS: u32 = 300;
+/// Rows of vectors: with fewer there is neither a graph nor lists.
+const VECTOR_ROWS: u32 = 2_400;
 
 /// Noise, or these bytes with damage: each four bytes are a place, a deed and a value.
 fn damaged(data: &[u8], whole: &[u8]) -> Vec<u8> {
@@ -226,33 +228,34 @@ pub fn vectors(data: &[u8]) {
     let (spec, bodies) = &*WHOLE;
     let which = usize::from(data.first().copied().unwrap_or(0)) / 8 % 3;
     let body = |at: usize| Bytes::from(if at == which { damaged(data, &bodies[at]) } else { bodies[at].clone() });
-    let Ok(vectors) = SealedVectors::open(spec, ROWS, body(0), body(1), body(2)) else { return };
-    search_all(&vectors);
+    let Ok(vectors) = SealedVectors::open(spec, VECTOR_ROWS, body(0), body(1), body(2)) else { return };
+    search_all(&vectors, VECTOR_ROWS);
 }
 
 /// Full vectors, codes and route of a field.
 fn built(spec: &VectorSpec) -> [Vec<u8>; 3] {
     let mut out = SectionsWriter::new(Vec::new());
     let mut vector = |row: Row| (!row.0.is_multiple_of(9)).then(|| Cow::Owned(numbers(row.0)));
-    SealedVectors::write_full(spec, ROWS, &mut vector, &mut out).expect("a Vec takes every byte");
+    SealedVectors::write_full(spec, VECTOR_ROWS, &mut vector, &mut out).expect("a Vec takes every byte");
     let full = out.finish().expect("a Vec takes every byte");
     let stop = AtomicBool::new(false);
     let how = BuildParams::new(1, &stop);
-    let built = SealedVectors::build(spec, ROWS, &full.clone().into(), &how);
+    let built = SealedVectors::build(spec, VECTOR_ROWS, &full.clone().into(), &how);
     let built = built.expect("the vectors are sound").expect("nobody stopped it");
+    assert!(built.route.len() > 1000, "there is something to damage");
     [full, built.codes, built.route]
 }
 
 /// Searches in every way, and reads every vector.
-fn search_all(vectors: &dyn Nearest) {
-    let allowed = Selection::new(Bitmap::from_rows((0..ROWS).filter(|row| row % 3 == 0)), ROWS);
+fn search_all(vectors: &dyn Nearest, rows: u32) {
+    let allowed = Selection::new(Bitmap::from_rows((0..rows).filter(|row| row % 3 == 0)), rows);
     for route in [Route::Graph, Route::GraphFiltered, Route::Ivf, Route::Codes, Route::Exact] {
         for allowed in [None, Some(&allowed)] {
             let found = vectors.search(&numbers(77), 10, allowed, &Plan::by(route, 32));
-            assert!(found.hits.len() <= 10 && found.hits.iter().all(|hit| hit.row.0 < ROWS));
+            assert!(found.hits.len() <= 10 && found.hits.iter().all(|hit| hit.row.0 < rows));
         }
     }
-    (0..ROWS).for_each(|row| drop(vectors.vector(Row(row))));
+    (0..rows).for_each(|row| drop(vectors.vector(Row(row))));
 }
 
 /// As [`vectors`], for inverted lists of both kinds of codes.
@@ -269,8 +272,8 @@ pub fn lists(data: &[u8]) {
     let (spec, bodies) = &WHOLE[first % 2];
     let which = first / 2 % 3;
     let body = |at: usize| Bytes::from(if at == which { damaged(data, &bodies[at]) } else { bodies[at].clone() });
-    let Ok(vectors) = SealedVectors::open(spec, ROWS, body(0), body(1), body(2)) else { return };
-    search_all(&vectors);
+    let Ok(vectors) = SealedVectors::open(spec, VECTOR_ROWS, body(0), body(1), body(2)) else { return };
+    search_all(&vectors, VECTOR_ROWS);
 }
 
 /// Opens a store in which a file of a segment says something else than it did, under checksums that hold, and reads all.
@@ -332,7 +335,7 @@ pub fn segment(data: &[u8]) {
             let _ = (view.part.nearest(0).vector(row), view.part.nearest(1).vector(row));
         }
         let _ = view.part.ids_from(&PointId::Num(0)).count();
-        (0..2).for_each(|field| search_all(view.part.nearest(field)));
+        (0..2).for_each(|field| search_all(view.part.nearest(field), view.part.rows()));
         let _ = eval(&parse("colour = 'red' OR number < 7").expect("it is a filter"), view.part.fields(), view);
         search_text(view.part.text(0), view.part.rows());
     }
