@@ -46,6 +46,8 @@ pub struct Engine {
     reads: Pool,
     writes: Pool,
     chores: Pool,
+    /// Answers a few queries exactly as well.
+    shadows: Pool,
     recalls: Arc<Recalls>,
     /// Where backups may go.
     targets: Vec<Arc<Target>>,
@@ -61,8 +63,9 @@ impl Engine {
     pub fn new(store: Arc<nigh_storage::store::Store>, root: PathBuf, limits: Limits) -> Self {
         Self {
             reads: Pool::new("the queue of reads", limits.reads_running, limits.reads_queued),
-            writes: Pool::behind("the queue of writes", limits.writes_running, limits.writes_queued),
+            writes: Pool::behind("the queue of writes", pool::WRITES_NICE, limits.writes_running, limits.writes_queued),
             chores: Pool::new("the queue of upkeep that was asked for", 1, CHORES_QUEUED),
+            shadows: Pool::behind("the queue of queries answered exactly beside", pool::UNASKED_NICE, 1, 0),
             recalls: Arc::default(),
             targets: Vec::new(),
             archiver: archive::Archiver::default(),

@@ -20,8 +20,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 const RETRY_MS: u64 = 100;
 
 /// How much less urgent to the system writes are than reads (the "nice" value that is added).
-#[cfg(target_os = "linux")]
-const NICE: i32 = 5;
+pub const WRITES_NICE: i32 = 5;
+/// And work that nobody waits for: what it takes of a core is given up at once to whoever is waited for.
+pub const UNASKED_NICE: i32 = 19;
 
 /// Until when an answer is of use.
 #[derive(Clone, Debug, Default)]
@@ -98,11 +99,11 @@ impl Pool {
         }
     }
 
-    /// As [`Self::new`], on threads that wait for the core behind those of other pools.
-    pub fn behind(name: &'static str, running: usize, queued: usize) -> Self {
+    /// As [`Self::new`], on threads that wait for the core behind those of other pools: so much less urgent.
+    pub fn behind(name: &'static str, nice: i32, running: usize, queued: usize) -> Self {
         let pool = Self::new(name, running, queued);
-        let threads = ThreadPoolBuilder::new().num_threads(running).thread_name(|_| "nigh write".into());
-        let threads = threads.start_handler(|_| step_back()).build();
+        let threads = ThreadPoolBuilder::new().num_threads(running).thread_name(|_| "nigh behind".into());
+        let threads = threads.start_handler(move |_| step_back(nice)).build();
         // Without threads of its own the work is done as urgently as any other.
         let threads = threads.inspect_err(|err| tracing::warn!(%err, "{name} has no threads of its own")).ok();
         Self { threads: threads.map(Arc::new), ..pool }
@@ -164,11 +165,11 @@ impl Pool {
 }
 
 /// Makes this thread less urgent than those that answer queries.
-fn step_back() {
+fn step_back(nice: i32) {
     // On Linux the value belongs to the thread; elsewhere it would be the whole process.
     #[cfg(target_os = "linux")]
-    if let Err(err) = rustix::process::nice(NICE) {
-        tracing::debug!(%err, "writes are as urgent as reads");
+    if let Err(err) = rustix::process::nice(nice) {
+        tracing::debug!(%err, "a thread is as urgent as those of reads");
     }
 }
 

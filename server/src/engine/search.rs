@@ -44,7 +44,9 @@ impl Engine {
             let (snapshot, name) = (versions::snapshot(&collection, &query.version)?, collection.name());
             let walk =
                 Walk { snapshot: &snapshot, name, query: &query, recalls: &recalls, reads: &reads, deadline: &until };
-            walk.search(clock)
+            let answered = walk.search(clock)?;
+            snapshot.sound()?;
+            Ok(answered)
         };
         let (answer, shadow) = self.reads.run(deadline, work).await?;
         if let Some(shadow) = shadow {
@@ -58,14 +60,18 @@ impl Engine {
         // Two to spare: one for this, one for whoever comes while it runs.
         let (Some(spare), Some(_)) = (self.reads.spare(), self.reads.spare()) else { return };
         let recalls = self.recalls.clone();
-        drop(tokio::task::spawn_blocking(move || {
+        let answer = move || {
             let _spare = spare;
-            let Some(_turn) = recalls.begin() else { return };
+            let Some(_turn) = recalls.begin() else { return Ok(()) };
             match shadow.sample() {
                 Ok(sample) => recalls.add(shadow.kind, &sample),
                 Err(err) => tracing::debug!(%err, "a query could not be answered exactly as well"),
             }
-        }));
+            Ok(())
+        };
+        let shadows = self.shadows.clone();
+        // Where one is answered already this one is left out.
+        drop(tokio::spawn(async move { shadows.run(&Deadline::default(), answer).await }));
     }
 }
 
