@@ -9,12 +9,14 @@
 //! a body that itself starts aligned (a mapped file does) is read in place.
 
 use crate::error::{Error, Result};
+use crate::sums::Sums;
 use bytemuck::Pod;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::marker::PhantomData;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
+use std::sync::Arc;
 
 #[cfg(target_endian = "big")]
 compile_error!("sections are read in place: the layout is little-endian");
@@ -101,21 +103,79 @@ impl<W: Write> SectionsWriter<W> {
     }
 }
 
+/// The bytes of a body, and how they are checked where nobody has read all of them yet.
+#[derive(Clone, Debug)]
+pub struct Body {
+    bytes: Bytes,
+    sums: Option<Arc<Sums>>,
+}
+
+impl From<Bytes> for Body {
+    /// All of it was checked, or was never written to a disk.
+    fn from(bytes: Bytes) -> Self {
+        Self { bytes, sums: None }
+    }
+}
+
+impl Body {
+    /// What is touched of it is checked by these sums, which are of the same bytes.
+    pub fn guarded(bytes: Bytes, sums: Arc<Sums>) -> Self {
+        Self { bytes, sums: Some(sums) }
+    }
+
+    /// The bytes, unchecked.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    fn touch(&self, name: &str, range: Range<usize>) -> Result<()> {
+        match &self.sums {
+            Some(sums) if !sums.touch(range.clone()) => {
+                Err(Error::corrupt(name, range.start as u64, "the checksum of a block does not match"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Guards a section that was handed out before it was read.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    sums: Arc<Sums>,
+    start: usize,
+}
+
+impl Guard {
+    /// Checks these bytes of the section, unless somebody has; false where they are damaged.
+    #[inline]
+    pub fn touch(&self, range: Range<usize>) -> bool {
+        self.sums.touch(self.start + range.start..self.start + range.end)
+    }
+}
+
 /// A body opened for reading. Every offset was checked when it was opened.
 #[derive(Clone, Debug)]
 pub struct Sections {
-    body: Bytes,
+    body: Body,
     table: BTreeMap<String, (usize, usize)>,
 }
 
 impl Sections {
     /// Reads the table and checks that every section lies inside the body.
     pub fn open(body: Bytes) -> Result<Self> {
+        Self::of(body.into())
+    }
+
+    /// As [`Self::open`], of a body that may not have been read yet.
+    pub fn of(guarded: Body) -> Result<Self> {
+        let body = guarded.bytes().clone();
         let corrupt = |at: usize, why: &str| Error::corrupt("table", at as u64, why);
         let tail = body.len().checked_sub(TAIL_BYTES).ok_or_else(|| corrupt(0, "shorter than its own tail"))?;
+        guarded.touch("table", tail..body.len())?;
         let table_bytes = read_u32(&body, tail) as usize;
         let count = read_u32(&body, tail + 4);
         let start = tail.checked_sub(table_bytes).ok_or_else(|| corrupt(tail, "the table is longer than the body"))?;
+        guarded.touch("table", start..tail)?;
         let mut table = BTreeMap::new();
         let mut at = start;
         for _ in 0..count {
@@ -138,7 +198,7 @@ impl Sections {
         if at != tail {
             return Err(corrupt(at, "the table is longer than its entries"));
         }
-        Ok(Self { body, table })
+        Ok(Self { body: guarded, table })
     }
 
     /// Whether the section is there.
@@ -151,11 +211,25 @@ impl Sections {
         self.table.keys().map(String::as_str)
     }
 
-    /// The bytes of a section, sharing the body's memory.
-    pub fn bytes(&self, name: &str) -> Result<Bytes> {
+    fn range(&self, name: &str) -> Result<Range<usize>> {
         let (offset, length) =
             *self.table.get(name).ok_or_else(|| Error::corrupt(name, 0, "the section is missing"))?;
-        Ok(self.body.slice(offset..offset + length))
+        Ok(offset..offset + length)
+    }
+
+    /// The bytes of a section, sharing the body's memory; checked, all of them.
+    pub fn bytes(&self, name: &str) -> Result<Bytes> {
+        let range = self.range(name)?;
+        self.body.touch(name, range.clone())?;
+        Ok(self.body.bytes.slice(range))
+    }
+
+    /// The bytes of a section, and what has to be told of every range of them before it is used; nothing where all
+    /// of the body was checked.
+    pub fn unread(&self, name: &str) -> Result<(Bytes, Option<Guard>)> {
+        let range = self.range(name)?;
+        let guard = self.body.sums.clone().map(|sums| Guard { sums, start: range.start });
+        Ok((self.body.bytes.slice(range), guard))
     }
 
     /// The numbers of a section; read in place where the memory is aligned, copied where it is not.
@@ -252,6 +326,34 @@ mod tests {
         assert!(sections.array::<u64>("empty").unwrap().is_empty());
         assert!(sections.array::<u64>("values").is_err());
         assert!(sections.bytes("missing").is_err());
+    }
+
+    #[test]
+    fn what_was_not_read_is_checked_when_it_is_touched() {
+        use crate::sums::{BLOCK_BYTES, Sums};
+        let mut writer = SectionsWriter::new(Vec::new());
+        writer.put("bulk", &vec![7u8; 3 * BLOCK_BYTES]).unwrap();
+        writer.put("small", &[3u32]).unwrap();
+        let mut body = writer.finish().unwrap();
+        let sums: Vec<u64> = body.chunks(BLOCK_BYTES).map(xxhash_rust::xxh3::xxh3_64).collect();
+        let guarded = |body: &[u8]| {
+            let body = Bytes::copy_from_slice(body);
+            Body::guarded(body.clone(), Arc::new(Sums::new(body, sums.clone()).unwrap()))
+        };
+        body[BLOCK_BYTES + 9] ^= 1;
+        let sections = Sections::of(guarded(&body)).unwrap();
+        assert_eq!(&*sections.array::<u32>("small").unwrap(), &[3]);
+        let (bulk, guard) = sections.unread("bulk").unwrap();
+        let guard = guard.unwrap();
+        assert_eq!(bulk.len(), 3 * BLOCK_BYTES);
+        assert!(guard.touch(0..BLOCK_BYTES) && guard.touch(2 * BLOCK_BYTES..3 * BLOCK_BYTES));
+        assert!(!guard.touch(BLOCK_BYTES..BLOCK_BYTES + 1));
+        assert!(sections.bytes("bulk").is_err());
+        for at in [3 * BLOCK_BYTES, body.len() - 1] {
+            let mut damaged = body.clone();
+            damaged[at] ^= 1;
+            assert!(Sections::of(guarded(&damaged)).and_then(|sections| sections.bytes("small")).is_err(), "{at}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //!
 //! Four wings of one shape (vector, text, filter, and later sparse) never look at each other; only
 //! [`query`] sees them all. Below them lies the ground floor: [`row`], [`id`], [`bitmap`], [`selection`],
-//! [`value`], [`params`], [`effort`], [`layout`], [`error`].
+//! [`value`], [`params`], [`effort`], [`layout`], [`sums`], [`error`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail where it stands"))]
 
@@ -20,6 +20,7 @@ pub mod params;
 pub mod query;
 pub mod row;
 pub mod selection;
+pub mod sums;
 pub mod text;
 pub mod value;
 pub mod vector;

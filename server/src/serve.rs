@@ -16,6 +16,7 @@ use crate::http;
 use crate::metrics::Metrics;
 use nigh_proto::v1;
 use nigh_storage::disk::{FsDisk, place};
+use nigh_storage::reading::Reading;
 use nigh_storage::scrub::Scrubber;
 use nigh_storage::store::Store;
 use std::io;
@@ -158,6 +159,7 @@ async fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
 
 async fn attach(config: &Config) -> Result<Arc<Engine>> {
     let (data, mut options, anywhere) = (config.data.clone(), config.storage.clone(), config.allow_network_fs);
+    options.reading = Reading::Behind;
     options.archive_keep_bytes = config.archive.as_ref().map(|archive| archive.keep_bytes);
     let attach = move || {
         if !anywhere {

@@ -139,10 +139,7 @@ impl Hold {
     pub fn read(&self, segment: u64, file: &FileEntry) -> Result<(Bytes, Stored)> {
         let path = folder(self.folder(), segment).join(&file.name);
         let bytes = self.file(segment, &file.name)?;
-        let body = bytes.get(HEADER_BYTES as usize..).unwrap_or_default();
-        if bytes.len() as u64 != file.bytes || xxh3_64(body) != file.checksum {
-            return Err(Error::corrupt(path, HEADER_BYTES, "the file is not what the manifest says"));
-        }
+        frame::check_bytes(&path, &bytes, None, file.info())?;
         let hash = format!("{:032x}", xxh3_128(&bytes));
         Ok((bytes, Stored { segment, name: file.name.clone(), bytes: file.bytes, hash }))
     }

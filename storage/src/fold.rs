@@ -324,6 +324,7 @@ pub(crate) fn stored_point(base: &Snapshot, part: usize, row: Row) -> Result<Poi
     let part = &base.parts[part].part;
     let vector = |field: usize| Some((field as u16, part.nearest(field).vector(row)?.into_owned()));
     let vectors = (0..base.spec.vectors.len()).filter_map(vector).collect();
+    part.sound()?;
     Ok(Point { id: part.id(row), vectors, payload: part.payload(row)?, expires_at_ms: part.expires_at_ms(row) })
 }
 

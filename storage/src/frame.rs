@@ -1,22 +1,33 @@
 //! The frame of every file: who it is, how long, and whether its bytes are still those that were written.
 //!
 //! ```text
-//! | magic "nigh" | kind u16 | version u16 | body length u64 | body XXH3-64 u64 | zero x 32 | header XXH3-64 u64 | body |
+//! | magic "nigh" | kind u16 | version u16 | body length u64 | checksum u64 | zero x 32 | header XXH3-64 u64 |
+//! | body | sums: the XXH3-64 of every block of 64 KiB of the body, u64 each |
 //! ```
+//!
+//! The checksum is the XXH3-64 of the sums. So a body can be held against its file's name in the manifest without
+//! being read: the header against its own checksum, the sums against the header, each block against its sum when it
+//! is first asked for ([`open_unread`]).
 //!
 //! The header is 64 bytes, so the sections of the body stay aligned. It is written last: a file
 //! whose writer did not finish has a header of zeros. A log file grows and has no body length; the
 //! two words hold its first operation and its salt instead (see [`crate::wal`]).
 
+mod checking;
+
 use crate::disk::{Appender, Disk};
 use crate::error::{Error, Result, doing};
 use crate::pace::Pace;
 use bytes::Bytes;
+pub(crate) use checking::check_bytes;
+use checking::{Summing, as_named, check_sums, sums_bytes, wrong_length};
+pub use checking::{scan, verify, verify_named};
+use nigh_index::sums::{Sums, blocks};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The length of a header.
 pub const HEADER_BYTES: u64 = 64;
@@ -104,7 +115,7 @@ pub fn versions(kind: Kind) -> Versions {
 pub struct FrameInfo {
     /// The length of the file, header included.
     pub bytes: u64,
-    /// The checksum of the body.
+    /// The checksum of the sums of its blocks.
     pub checksum: u64,
 }
 
@@ -114,7 +125,7 @@ pub struct FrameWriter {
     kind: Kind,
     file: Box<dyn Appender>,
     buffer: Vec<u8>,
-    hash: Xxh3,
+    summing: Summing,
     body_bytes: u64,
     unsynced: usize,
     pace: Option<Arc<Pace>>,
@@ -126,7 +137,7 @@ impl FrameWriter {
         let mut file = disk.create(path).map_err(doing("create", path))?;
         file.append(&[0; HEADER]).map_err(doing("write", path))?;
         let (path, buffer) = (path.to_owned(), Vec::new());
-        Ok(Self { path, kind, file, buffer, hash: Xxh3::new(), body_bytes: 0, unsynced: 0, pace: None })
+        Ok(Self { path, kind, file, buffer, summing: Summing::default(), body_bytes: 0, unsynced: 0, pace: None })
     }
 
     /// Writes no faster than this.
@@ -138,13 +149,14 @@ impl FrameWriter {
 
     /// Writes the header and syncs the file. The file's name is durable when its folder is synced.
     pub fn finish(mut self) -> Result<FrameInfo> {
-        let checksum = self.hash.digest();
+        let sums = sums_bytes(&std::mem::take(&mut self.summing).finish());
+        let checksum = xxh3_64(&sums);
         let header = header(self.kind, self.body_bytes, checksum);
-        self.flush_buffer().map_err(doing("write", &self.path))?;
+        self.flush_buffer().and_then(|()| self.append(&sums)).map_err(doing("write", &self.path))?;
         self.file.overwrite(0, &header).map_err(doing("write", &self.path))?;
         self.file.sync().map_err(doing("sync", &self.path))?;
         self.file.freeze().map_err(doing("freeze", &self.path))?;
-        Ok(FrameInfo { bytes: HEADER_BYTES + self.body_bytes, checksum })
+        Ok(FrameInfo { bytes: HEADER_BYTES + self.body_bytes + sums.len() as u64, checksum })
     }
 
     fn flush_buffer(&mut self) -> io::Result<()> {
@@ -173,7 +185,7 @@ impl FrameWriter {
 
 impl Write for FrameWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.hash.update(bytes);
+        self.summing.update(bytes);
         self.body_bytes += bytes.len() as u64;
         if self.buffer.len() + bytes.len() > BUFFER_BYTES {
             self.flush_buffer()?;
@@ -196,93 +208,35 @@ impl fmt::Debug for FrameWriter {
     }
 }
 
-/// The body of a file, mapped. Header and length are checked, the body's checksum is not: that
-/// would read all of it (see [`verify`]).
+/// The body of a file, mapped. Header and length are checked, the body is not: that would read all of it (see
+/// [`verify`]).
 pub fn open(disk: &dyn Disk, path: &Path, kind: Kind) -> Result<Bytes> {
     let file = disk.map(path).map_err(doing("open", path))?;
     let [length, _] = read_header(path, &file, kind)?;
-    let got = file.len() as u64 - HEADER_BYTES;
-    if got != length {
-        return Err(Error::corrupt(path, 8, format!("the body has {got} bytes, the header says {length}")));
-    }
-    Ok(file.slice(HEADER..))
+    body_of(path, &file, length)
 }
 
-/// Reads the whole file and checks that its body is what was written. It is read piece by piece:
-/// nothing of it stays in memory, and it may be checked while others use it.
-pub fn verify(disk: &dyn Disk, path: &Path, kind: Kind) -> Result<FrameInfo> {
-    let mut file = disk.reader(path).map_err(doing("open", path))?;
-    let mut piece = vec![0; BUFFER_BYTES];
-    let first = fill(&mut *file, &mut piece[..HEADER]).map_err(doing("read", path))?;
-    let [length, expected] = read_header(path, &piece[..first], kind)?;
-    let (mut hash, mut got) = (Xxh3::new(), 0u64);
-    loop {
-        let count = fill(&mut *file, &mut piece).map_err(doing("read", path))?;
-        hash.update(&piece[..count]);
-        got += count as u64;
-        // A file that grows under us would never end.
-        if count < piece.len() || got > length {
-            break;
-        }
+/// Cuts the body out of a file whose header says this length.
+fn body_of(path: &Path, file: &Bytes, length: u64) -> Result<Bytes> {
+    let after = file.len() as u64 - HEADER_BYTES;
+    match length.checked_add(blocks(length) * 8) {
+        Some(whole) if whole == after => Ok(file.slice(HEADER..HEADER + length as usize)),
+        _ => Err(wrong_length(path, after, length)),
     }
-    if got != length {
-        return Err(Error::corrupt(path, 8, format!("the body has {got} bytes, the header says {length}")));
-    }
-    let checksum = hash.digest();
-    if checksum != expected {
-        let why = format!("the body's checksum is {checksum:016x}, the header says {expected:016x}");
-        return Err(Error::corrupt(path, HEADER_BYTES, why));
-    }
-    Ok(FrameInfo { bytes: HEADER_BYTES + length, checksum })
 }
 
-/// Reads the whole file from the medium, past the page cache where the disk can, and checks it as [`verify`] does;
-/// without a kind, by the one that its header tells. `pace` is told of every piece's bytes, and ends the reading by
-/// an error.
-pub fn scan(
-    disk: &dyn Disk,
-    path: &Path,
-    kind: Option<Kind>,
-    pace: &mut dyn FnMut(u64) -> io::Result<()>,
-) -> Result<FrameInfo> {
-    let (mut head, mut hash, mut bytes) = (Vec::with_capacity(HEADER), Xxh3::new(), 0);
-    let scanned = disk.scan(path, &mut |piece| {
-        let (first, rest) = piece.split_at(piece.len().min(HEADER - head.len()));
-        head.extend_from_slice(first);
-        hash.update(rest);
-        bytes += piece.len() as u64;
-        pace(piece.len() as u64)
-    });
-    scanned.map_err(doing("read", path))?;
-    let number = head.get(4..6).map_or(0, |number| u16::from_le_bytes([number[0], number[1]]));
-    let told = || VERSIONS.iter().map(|(kind, _)| *kind).find(|kind| *kind as u16 == number);
-    let kind = kind.or_else(told).ok_or_else(|| Error::corrupt(path, 4, format!("kind {number} is not known")))?;
-    let [length, expected] = read_header(path, &head, kind)?;
-    let got = bytes - HEADER_BYTES;
-    if got != length {
-        return Err(Error::corrupt(path, 8, format!("the body has {got} bytes, the header says {length}")));
-    }
-    let checksum = hash.digest();
-    if checksum != expected {
-        let why = format!("the body's checksum is {checksum:016x}, the header says {expected:016x}");
-        return Err(Error::corrupt(path, HEADER_BYTES, why));
-    }
-    Ok(FrameInfo { bytes, checksum })
-}
-
-/// As [`verify`], of a file that the manifest names: it is the file of this length and checksum, not
-/// another one of the same kind that came to its name.
-pub fn verify_named(disk: &dyn Disk, path: &Path, kind: Kind, named: FrameInfo) -> Result<()> {
-    let found = verify(disk, path, kind)?;
-    if found.checksum != named.checksum {
-        let why = format!("the body's checksum is {:016x}, the manifest says {:016x}", found.checksum, named.checksum);
-        return Err(Error::corrupt(path, HEADER_BYTES, why));
-    }
-    if found.bytes != named.bytes {
-        let why = format!("has {} bytes, the manifest says {}", found.bytes, named.bytes);
-        return Err(Error::corrupt(path, found.bytes, why));
-    }
-    Ok(())
+/// The body of a file that the manifest names, mapped and not read: every block is checked when it is first touched.
+/// The header and the sums are checked now.
+pub(crate) fn open_unread(disk: &dyn Disk, path: &Path, kind: Kind, named: FrameInfo) -> Result<(Bytes, Arc<Sums>)> {
+    let file = disk.map(path).map_err(doing("open", path))?;
+    let [length, checksum] = read_header(path, &file, kind)?;
+    let body = body_of(path, &file, length)?;
+    let tail = &file[HEADER + body.len()..];
+    check_sums(path, length, tail, checksum)?;
+    as_named(path, FrameInfo { bytes: file.len() as u64, checksum }, named)?;
+    let words = tail.chunks_exact(8).map(|sum| u64::from_le_bytes(std::array::from_fn(|byte| sum[byte])));
+    let sums = Sums::new(body.clone(), words.collect()).map_err(|err| Error::of_index(path, err))?;
+    Ok((body, Arc::new(sums)))
 }
 
 /// The body of a file that the manifest names, mapped after it was read and checked.
@@ -402,6 +356,7 @@ pub(crate) fn read_header(path: &Path, file: &[u8], kind: Kind) -> Result<[u64; 
 
 #[cfg(test)]
 mod tests {
+    use super::checking::sums_of;
     use super::*;
     use crate::disk::cruel::CruelDisk;
 
@@ -424,10 +379,15 @@ mod tests {
                 writer.write_all(piece).unwrap();
             }
             let info = writer.finish().unwrap();
-            assert_eq!(info, FrameInfo { bytes: HEADER_BYTES + length as u64, checksum: xxh3_64(&body) });
+            let sums = sums_bytes(&sums_of(&body));
+            let bytes = HEADER_BYTES + (length + sums.len()) as u64;
+            assert_eq!(info, FrameInfo { bytes, checksum: xxh3_64(&sums) });
             assert_eq!(open(&disk, path, Kind::Ids).unwrap(), body);
             assert_eq!(verify(&disk, path, Kind::Ids).unwrap(), info);
             assert_eq!(open_checked(&disk, path, Kind::Ids, info).unwrap(), body);
+            let (unread, sums) = open_unread(&disk, path, Kind::Ids, info).unwrap();
+            assert!(unread == body && sums.touch(0..length));
+            check_bytes(path, &disk.read(path).unwrap(), None, info).unwrap();
             let other = FrameInfo { checksum: info.checksum ^ 1, ..info };
             assert!(verify_named(&disk, path, Kind::Ids, other).is_err(), "another file of this name");
             let mut seen = 0;
@@ -444,10 +404,13 @@ mod tests {
     fn every_flipped_bit_is_found() {
         let disk = CruelDisk::new();
         let path = written(&disk, b"twenty bytes of body");
+        let info = verify(&disk, &path, Kind::Ids).unwrap();
         for bit in 0..disk.length(&path).unwrap() * 8 {
             disk.flip_bit(&path, bit);
             assert!(verify(&disk, &path, Kind::Ids).is_err(), "bit {bit}");
             assert!(scan(&disk, &path, None, &mut |_| Ok(())).is_err(), "bit {bit}");
+            let unread = open_unread(&disk, &path, Kind::Ids, info);
+            assert!(unread.is_err() || !unread.unwrap().1.touch(0..20), "bit {bit}");
             disk.flip_bit(&path, bit);
         }
         verify(&disk, &path, Kind::Ids).unwrap();
@@ -457,7 +420,7 @@ mod tests {
     fn a_cut_file_is_found() {
         let disk = CruelDisk::new();
         let path = written(&disk, b"twenty bytes of body");
-        for length in (0..84).rev() {
+        for length in (0..92).rev() {
             disk.truncate(&path, length);
             assert!(open(&disk, &path, Kind::Ids).is_err(), "{length} bytes");
         }

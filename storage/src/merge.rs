@@ -4,6 +4,7 @@ use crate::collection::Inner;
 use crate::error::{Error, Result};
 use crate::memory::{Budget, Building};
 use crate::part::Part;
+use crate::reading::Reading;
 use crate::seal::{rows_without, save_dead, translate};
 use crate::segment::build::Rows;
 use crate::segment::{Segment, folder};
@@ -92,11 +93,17 @@ fn merge_these(inner: &Inner, inputs: &[Input], room: &Building, reason: &str) -
     };
     inner.space.admit_merge(inputs.iter().zip(&rows).map(share).sum(), gives_back)?;
     let number = inner.new_segment_number();
+    // What is laid down again is what was written.
+    for (segment, _) in inputs {
+        if !segment.read_rest(&*inner.disk, &|| !running.task.stop.load(Ordering::Relaxed))? {
+            return Ok(false);
+        }
+    }
     let mut built = None;
     if rows_of.len() > 0 {
         let entry = inner.builder(&running.task, room).build(number, &rows_of).map_err(|err| inner.explained(err))?;
         let Some(entry) = entry else { return Ok(false) };
-        let segment = Segment::open(&*inner.disk, &inner.folder, &inner.schema.spec, &entry)?;
+        let segment = Segment::open(&*inner.disk, &inner.folder, &inner.schema.spec, &entry, Reading::First)?;
         built = Some((entry, Arc::new(segment)));
     }
     install(inner, inputs, &rows, built)?;

@@ -42,6 +42,16 @@ pub trait Part: Send + Sync {
     /// The payload of a row: the text of a JSON object, as it was written.
     fn payload(&self, row: Row) -> Result<Bytes>;
 
+    /// Whether all that was read of it until now was what had been written. What a segment holds is checked as it is
+    /// touched: whoever answers from vectors asks this before the answer leaves.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`](crate::error::Error::Corrupt), with the file and the place.
+    fn sound(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// The field indexes.
     fn fields(&self) -> &dyn Fields;
 

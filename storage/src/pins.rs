@@ -504,7 +504,8 @@ impl Inner {
         if let Some(segment) = self.pins.table.lock().open.get(&entry.number).and_then(Weak::upgrade) {
             return Ok(segment);
         }
-        let segment = Arc::new(Segment::open(&*self.disk, &self.folder, &self.schema.spec, entry)?);
+        let segment =
+            Arc::new(Segment::open(&*self.disk, &self.folder, &self.schema.spec, entry, self.options.reading)?);
         let mut table = self.pins.table.lock();
         table.open.retain(|_, segment| segment.strong_count() > 0);
         table.open.insert(entry.number, Arc::downgrade(&segment));

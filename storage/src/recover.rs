@@ -11,6 +11,7 @@ use crate::op::{self, Op};
 use crate::opening::{Progress, Stage};
 use crate::pins::Pins;
 use crate::prepare::Schema;
+use crate::reading::Reading;
 use crate::schema::CollectionSpec;
 use crate::seal::load_dead;
 use crate::segment::Segment;
@@ -64,7 +65,7 @@ pub(crate) fn open(
     let manifest = Manifest::load(&*disk, folder)?;
     let pins = Pins::load(&*disk, folder)?;
     remove_rubbish(&*disk, folder, &manifest, &pins)?;
-    let (state, ledger) = load(&*disk, folder, &manifest, progress)?;
+    let (state, ledger) = load(&*disk, folder, &manifest, options.reading, progress)?;
     let log = Log::start(disk.clone(), log_folder(folder), state.seq + 1, options.log_file_bytes)?;
     let mut inner = Inner::new(name.to_owned(), folder.to_owned(), options, space, manifest, state, log);
     (inner.pins, inner.ledger) = (pins, ledger.into());
@@ -86,13 +87,14 @@ pub(crate) fn load(
     disk: &dyn Disk,
     folder: &Path,
     manifest: &Manifest,
+    reading: Reading,
     progress: &Progress,
 ) -> Result<(State, Ledger)> {
     progress.begin(Stage::Segments, manifest.segments.iter().map(SegmentEntry::bytes).sum());
     let schema = Arc::new(Schema::new(Arc::new(manifest.spec.clone()))?);
     let mut entries = Vec::with_capacity(manifest.segments.len());
     for entry in &manifest.segments {
-        let segment = Segment::open(disk, folder, &manifest.spec, entry)?;
+        let segment = Segment::open(disk, folder, &manifest.spec, entry, reading)?;
         let dead = load_dead(disk, folder, entry)?;
         entries.push(Entry::with_dead(Held::Sealed(Arc::new(segment)), Arc::new(dead)));
         progress.add(entry.bytes());

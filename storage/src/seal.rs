@@ -14,6 +14,7 @@ use crate::ledger::{self, OUTCOMES_MAX, Outcome, PAGE_PREFIX, PAGES_MAX, SourceP
 use crate::manifest::{FileEntry, Manifest, OutcomesEntry, SegmentEntry};
 use crate::memory::{Budget, Building};
 use crate::part::Part;
+use crate::reading::Reading;
 use crate::segment::build::{Builder, Rows};
 use crate::segment::{Segment, folder};
 use crate::state::{Entry, Held};
@@ -98,7 +99,7 @@ fn build_and_install(inner: &Inner, frozen: &Frozen, task: &Task) -> Result<bool
     if rows_of.len() > 0 {
         let entry = inner.builder(task, &room).build(number, &rows_of).map_err(|err| inner.explained(err))?;
         let Some(entry) = entry else { return Ok(false) };
-        let segment = Segment::open(&*inner.disk, &inner.folder, &inner.schema.spec, &entry)?;
+        let segment = Segment::open(&*inner.disk, &inner.folder, &inner.schema.spec, &entry, Reading::First)?;
         built = Some((entry, Arc::new(segment)));
     }
 

@@ -42,6 +42,15 @@ impl Snapshot {
         self.parts.iter().enumerate().rev().find_map(|(at, view)| Some((at, view.find_alive(id)?)))
     }
 
+    /// Whether all that was read of its parts until now was what had been written: see [`Part::sound`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`], with the file and the place.
+    pub fn sound(&self) -> Result<()> {
+        self.parts.iter().try_for_each(|view| view.part.sound())
+    }
+
     /// How many points there are.
     pub fn points(&self) -> u64 {
         self.parts.iter().map(PartView::alive).sum()

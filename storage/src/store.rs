@@ -17,6 +17,7 @@ use crate::frame::{self, Kind};
 use crate::identity::Identity;
 use crate::memory::Budget;
 use crate::opening::{Opening, Progress};
+use crate::reading::{self, Reading};
 use crate::recover;
 use crate::schema::{CollectionSpec, check_name};
 use crate::scrub::Scrubs;
@@ -29,6 +30,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -38,7 +40,7 @@ pub const COLLECTIONS_MAX: usize = 10_000;
 /// So many collections are opened at once: one reads while another one reckons.
 const OPENED_AT_ONCE: usize = 4;
 /// A good time to wait for a collection that is being opened.
-const OPENING_RETRY_MS: u64 = 500;
+const OPENING_RETRY_MS: u64 = 25;
 
 /// How a store works.
 #[derive(Clone, Debug)]
@@ -77,6 +79,8 @@ pub struct Options {
     pub scrub_every: Option<Duration>,
     /// Bytes a second that this reads; `None`: as fast as it goes.
     pub scrub_bytes_per_second: Option<u64>,
+    /// When vectors and payloads of segments are read, to be checked.
+    pub reading: Reading,
     /// Whether collections seal and merge by themselves. Off in tests that say when.
     pub background: bool,
     /// A batch takes at most this many bytes in the log.
@@ -105,6 +109,7 @@ impl Default for Options {
             archive_keep_bytes: None,
             scrub_every: Some(Duration::from_secs(7 * 24 * 3600)),
             scrub_bytes_per_second: Some(32 << 20),
+            reading: Reading::First,
             background: true,
             record_bytes_max: crate::wal::PAYLOAD_BYTES_MAX as u64,
             clock: Clock::System,
@@ -122,6 +127,8 @@ pub struct Store {
     collections: RwLock<BTreeMap<String, Slot>>,
     scrubs: Scrubs,
     closing: AtomicBool,
+    /// Reads behind the opening.
+    reader: Mutex<Option<JoinHandle<()>>>,
     /// Held by whoever changes the catalog.
     changing: Mutex<()>,
     upkeep: Upkeep,
@@ -186,6 +193,7 @@ impl Store {
             collections: RwLock::new(collections),
             scrubs: Scrubs::default(),
             closing: AtomicBool::new(false),
+            reader: Mutex::default(),
             changing: Mutex::new(()),
             upkeep,
             _lock: lock,
@@ -353,9 +361,14 @@ impl Store {
         }
     }
 
+    pub(crate) fn keep_reader(&self, thread: JoinHandle<()>) {
+        *self.reader.lock() = Some(thread);
+    }
+
     /// Syncs and closes every collection. Nothing is lost without it.
     pub fn close(&self) {
         self.closing.store(true, Ordering::Relaxed);
+        reading::join(self.reader.lock().take());
         let open: Vec<Arc<Collection>> = self
             .collections
             .read()

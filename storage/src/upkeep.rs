@@ -141,7 +141,7 @@ impl Shared {
 }
 
 fn run(shared: &Shared, lane: Lane) {
-    lower_priority();
+    be_modest();
     loop {
         let (open, turn) = {
             let members = shared.members.lock();
@@ -358,11 +358,11 @@ impl Drop for Running<'_> {
 }
 
 /// Threads that this one starts inherit it.
-fn lower_priority() {
+pub(crate) fn be_modest() {
     // On Linux the value belongs to the thread; elsewhere it would be the whole process.
     #[cfg(target_os = "linux")]
     if let Err(err) = rustix::process::nice(NICE) {
-        tracing::debug!(%err, "upkeep runs at full priority");
+        tracing::debug!(%err, "it runs at full priority");
     }
 }
 

@@ -11,6 +11,7 @@ use crate::manifest::{self, FileEntry, Manifest, SegmentEntry};
 use crate::opening::Progress;
 use crate::part::Part;
 use crate::pins::Version;
+use crate::reading::Reading;
 use crate::recover;
 use crate::scrub;
 use crate::seal::load_dead;
@@ -197,7 +198,7 @@ impl Look<'_> {
             self.tell(&path, found);
         }
         if self.report.damaged == before {
-            let held = Segment::open(self.disk, collection, &manifest.spec, entry)
+            let held = Segment::open(self.disk, collection, &manifest.spec, entry, Reading::First)
                 .and_then(|segment| rows_hold(&segment, &at, manifest.spec.vectors.len()))
                 .and_then(|()| load_dead(self.disk, collection, entry));
             if let Err(err) = held {
@@ -301,7 +302,7 @@ impl Look<'_> {
 
     /// Points and last operation, once every file is whole.
     fn whole(&self, folder: &Path, manifest: &Manifest) -> Result<(u64, u64)> {
-        let (state, _) = recover::load(self.disk, folder, manifest, &Progress::default())?;
+        let (state, _) = recover::load(self.disk, folder, manifest, Reading::First, &Progress::default())?;
         let snapshot = state.snapshot();
         let mut seen: HashSet<PointId> = HashSet::new();
         for view in &snapshot.parts {

@@ -11,7 +11,7 @@
 use crate::bitmap::Bitmap;
 use crate::effort::LADDER;
 use crate::error::{Error, Result};
-use crate::layout::{Sections, SectionsWriter};
+use crate::layout::{Body, Sections, SectionsWriter};
 use crate::params::{Found, Outline, Plan, Route, Work};
 use crate::row::{Hit, Row, TopK};
 use crate::selection::Selection;
@@ -214,7 +214,9 @@ impl SealedVectors {
     }
 
     /// Opens the three bodies and checks all that a search relies on.
-    pub fn open(spec: &VectorSpec, rows: u32, full: Bytes, codes: Bytes, route: Bytes) -> Result<Self> {
+    ///
+    /// What `full` is guarded by is touched as searches come to it: see [`crate::sums`].
+    pub fn open(spec: &VectorSpec, rows: u32, full: impl Into<Body>, codes: Bytes, route: Bytes) -> Result<Self> {
         let full = Full::open(spec, rows, full)?;
         let (codes, route) = (Sections::open(codes)?, Sections::open(route)?);
         if Lists::are_in(&route) {

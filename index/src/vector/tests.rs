@@ -400,7 +400,7 @@ fn no_damage_panics() {
                 body[at] ^= 1 << (dice.roll() % 8);
             }
         }
-        let opened = SealedVectors::open(&sample.spec, ROWS, full.into(), built.codes.into(), built.route.into());
+        let opened = SealedVectors::open(&sample.spec, ROWS, Bytes::from(full), built.codes.into(), built.route.into());
         let Ok(sealed) = opened else { continue };
         for route in [Route::Exact, Route::Graph, Route::GraphFiltered] {
             for allowed in [None, Some(&allowed)] {

@@ -5,6 +5,7 @@ use crate::engine::error::{Error, Result};
 use crate::engine::pool::Deadline;
 use nigh_storage::collection::Collection;
 use nigh_storage::error::Error as Storage;
+use nigh_storage::estimate::{self, Estimate, Load};
 use nigh_storage::opening::Opening;
 use nigh_storage::schema::CollectionSpec;
 use nigh_storage::status::Status;
@@ -30,6 +31,7 @@ impl Engine {
     pub fn open_all(&self) {
         self.store.open_all();
         self.opened.store(true, Ordering::Release);
+        self.store.read_rest_behind();
     }
 
     /// How far that is.
@@ -114,6 +116,13 @@ impl Engine {
             collection.settle()?;
             Ok(collection.status())
         };
+        self.chores.run(deadline, work).await
+    }
+
+    /// What a collection of a given size would take here.
+    pub async fn estimate(self: Arc<Self>, spec: CollectionSpec, load: Load, deadline: &Deadline) -> Result<Estimate> {
+        let engine = self.clone();
+        let work = move || Ok(estimate::estimate(&spec, &load, engine.store.options())?);
         self.chores.run(deadline, work).await
     }
 

@@ -93,7 +93,10 @@ pub(crate) fn record(
     vectors: &VectorSelection,
 ) -> Result<Record> {
     let vector = |field: &usize| Some((*field, view.part.nearest(*field).vector(row)?.into_owned()));
-    let vectors = vectors.0.iter().filter_map(vector).collect();
+    let vectors: Vec<_> = vectors.0.iter().filter_map(vector).collect();
+    if !vectors.is_empty() {
+        view.part.sound()?;
+    }
     let (version, expires_at_ms) = (view.part.version(row), view.part.expires_at_ms(row));
     Ok(Record { id, payload: selected(view, row, payload)?, vectors, version, expires_at_ms })
 }

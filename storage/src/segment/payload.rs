@@ -7,13 +7,15 @@
 
 use bytes::Bytes;
 use nigh_index::error::{Error, Result};
-use nigh_index::layout::{Array, Sections, SectionsWriter};
+use nigh_index::layout::{Array, Body, Guard, Sections, SectionsWriter};
 use nigh_index::row::Row;
 use std::io;
 
 /// Payloads, read in place.
 pub(crate) struct Payloads {
     text: Bytes,
+    /// Where the text was not read yet.
+    guard: Option<Guard>,
     offsets: Array<u64>,
 }
 
@@ -45,19 +47,26 @@ pub(crate) enum WriteError {
 }
 
 impl Payloads {
-    pub(crate) fn open(body: Bytes, rows: u32) -> Result<Self> {
-        let sections = Sections::open(body)?;
-        let text = sections.bytes("text")?;
+    /// Reads the offsets; the text only when it is asked for.
+    pub(crate) fn open(body: Body, rows: u32) -> Result<Self> {
+        let sections = Sections::of(body)?;
+        let (text, guard) = sections.unread("text")?;
         let offsets: Array<u64> = sections.array_of("offsets", rows as usize + 1)?;
         let whole = offsets.first() == Some(&0) && offsets.last() == Some(&(text.len() as u64));
         if !whole || !offsets.is_sorted() {
             return Err(Error::corrupt("offsets", 0, "do not rise from 0 to the end of the text"));
         }
-        Ok(Self { text, offsets })
+        Ok(Self { text, guard, offsets })
     }
 
     /// The text of a row's payload, sharing the file's memory.
-    pub(crate) fn payload(&self, row: Row) -> Bytes {
-        self.text.slice(self.offsets[row.at()] as usize..self.offsets[row.at() + 1] as usize)
+    pub(crate) fn payload(&self, row: Row) -> Result<Bytes> {
+        let range = self.offsets[row.at()] as usize..self.offsets[row.at() + 1] as usize;
+        match &self.guard {
+            Some(guard) if !guard.touch(range.clone()) => {
+                Err(Error::corrupt("text", range.start as u64, "the checksum of a block does not match"))
+            }
+            _ => Ok(self.text.slice(range)),
+        }
     }
 }

@@ -12,7 +12,7 @@
 
 use crate::bitmap::Bitmap;
 use crate::error::{Error, Result};
-use crate::layout::{Array, Sections, SectionsWriter};
+use crate::layout::{Array, Body, Guard, Number, Sections, SectionsWriter};
 use crate::row::Row;
 use crate::vector::kernel;
 use crate::vector::metric::Metric;
@@ -31,6 +31,8 @@ pub(in crate::vector) struct Full {
     size: usize,
     rows: u32,
     values: Values,
+    /// Where the values were not read yet.
+    guard: Option<Guard>,
     inverse: Option<Array<f32>>,
     present: Option<Bitmap>,
 }
@@ -41,6 +43,16 @@ enum Values {
     Floats(Array<f32>),
     Halves(Array<u16>),
     Bytes(Array<u8>),
+}
+
+impl Values {
+    fn number_bytes(&self) -> usize {
+        match self {
+            Self::Floats(_) => size_of::<f32>(),
+            Self::Halves(_) => size_of::<u16>(),
+            Self::Bytes(_) => 1,
+        }
+    }
 }
 
 /// How many bytes a number takes.
@@ -121,6 +133,7 @@ impl Full {
             size,
             rows: count,
             values: Values::Floats(values.into()),
+            guard: None,
             inverse: (spec.metric == Metric::Cosine).then(|| inverse.into()),
             present: missing.then_some(present),
         }
@@ -176,9 +189,9 @@ impl Full {
         Ok(())
     }
 
-    /// Reads what [`Self::write`] laid down.
-    pub(in crate::vector) fn open(spec: &VectorSpec, rows: u32, body: Bytes) -> Result<Self> {
-        let sections = Sections::open(body)?;
+    /// Reads what [`Self::write`] laid down; the values themselves only when they are asked for.
+    pub(in crate::vector) fn open(spec: &VectorSpec, rows: u32, body: impl Into<Body>) -> Result<Self> {
+        let sections = Sections::of(body.into())?;
         let head = sections.array_of::<u32>("head", 4)?;
         let wanted = [rows, spec.size, metric_code(spec.metric)];
         let kind = Kind::ALL.into_iter().find(|kind| *kind as u32 == head[3]);
@@ -197,15 +210,17 @@ impl Full {
             true => Some(Bitmap::from_bytes(&sections.bytes("present")?, rows)?),
             false => None,
         };
+        let (values, guard) = sections.unread("values")?;
         Ok(Self {
             metric: spec.metric,
             size: spec.size as usize,
             rows,
             values: match kind {
-                Kind::Floats => Values::Floats(sections.array_of("values", numbers)?),
-                Kind::Halves => Values::Halves(sections.array_of("values", numbers)?),
-                Kind::Bytes => Values::Bytes(sections.array_of("values", numbers)?),
+                Kind::Floats => Values::Floats(array_of(values, numbers)?),
+                Kind::Halves => Values::Halves(array_of(values, numbers)?),
+                Kind::Bytes => Values::Bytes(array_of(values, numbers)?),
             },
+            guard,
             inverse,
             present,
         })
@@ -239,7 +254,7 @@ impl Full {
     /// A row's vector; zeros where it has none.
     pub(in crate::vector) fn vector(&self, row: Row) -> Cow<'_, [f32]> {
         match &self.values {
-            Values::Floats(values) => Cow::Borrowed(&values[self.span(row)]),
+            Values::Floats(values) => Cow::Borrowed(&values[self.touched(row)]),
             _ => {
                 let mut wide = vec![0f32; self.size];
                 self.read(row, &mut wide);
@@ -250,7 +265,7 @@ impl Full {
 
     /// Copies a row's vector into `out`, which has its size; zeros where it has none.
     pub(in crate::vector) fn read(&self, row: Row, out: &mut [f32]) {
-        let span = self.span(row);
+        let span = self.touched(row);
         match &self.values {
             Values::Floats(values) => out.copy_from_slice(&values[span]),
             Values::Halves(values) => values[span].reinterpret_cast::<f16>().convert_to_f32_slice(out),
@@ -273,6 +288,18 @@ impl Full {
         row.at() * self.size..(row.at() + 1) * self.size
     }
 
+    /// The place of a row's vector, which was checked before.
+    #[inline]
+    fn touched(&self, row: Row) -> std::ops::Range<usize> {
+        let span = self.span(row);
+        if let Some(guard) = &self.guard {
+            let bytes = self.values.number_bytes();
+            // Whoever asked looks for damage when all is done.
+            guard.touch(span.start * bytes..span.end * bytes);
+        }
+        span
+    }
+
     /// The length of a row's vector.
     pub(in crate::vector) fn length(&self, row: Row) -> f32 {
         self.with(row, |values| kernel::squares(values).sqrt())
@@ -282,7 +309,7 @@ impl Full {
     #[inline]
     fn with<T>(&self, row: Row, work: impl FnOnce(&[f32]) -> T) -> T {
         if let Values::Floats(values) = &self.values {
-            return work(&values[self.span(row)]);
+            return work(&values[self.touched(row)]);
         }
         WIDE.with_borrow_mut(|wide| {
             wide.resize(self.size, 0.0);
@@ -319,6 +346,14 @@ impl Full {
         };
         let inverse = self.inverse.as_ref().map_or(0, |inverse| inverse.len());
         (values + inverse * size_of::<f32>() + self.present.as_ref().map_or(0, Bitmap::memory_bytes)) as u64
+    }
+}
+
+fn array_of<T: Number>(bytes: Bytes, len: usize) -> Result<Array<T>> {
+    let array = Array::new(bytes).map_err(|why| Error::corrupt("values", 0, why))?;
+    match array.len() == len {
+        true => Ok(array),
+        false => Err(Error::corrupt("values", 0, format!("holds {} values, not {len}", array.len()))),
     }
 }
 
