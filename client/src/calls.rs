@@ -9,7 +9,7 @@ use crate::point::{Durability, Op, Point, Selector, VectorsWanted, Wanted};
 use crate::query::Query;
 use crate::reply::{Page, QueryReply, WriteReply};
 use crate::retry::Repeat;
-use crate::schema::{self, CollectionSpec, CollectionStatus, CollectionSummary, Description};
+use crate::schema::{self, CollectionSpec, CollectionStatus, CollectionSummary, Description, Estimate, Load};
 use crate::source::{WriteOptions, position_out};
 use nigh_proto::v1;
 use serde_json::Value;
@@ -72,6 +72,24 @@ impl Client {
         let request = v1::OptimizeRequest { collection: name.to_owned() };
         let reply = call!(self, Harmless, collections.optimize, request).await?;
         Ok(status_in(reply.status.unwrap_or_default()))
+    }
+
+    /// What a collection of a given size would take on the server's machine. It takes the server about a second of its
+    /// cores to tell.
+    pub async fn estimate(&self, spec: CollectionSpec, load: Load) -> Result<Estimate> {
+        let Load { points, payload_bytes, text_bytes } = load;
+        let request = v1::EstimateRequest { spec: Some(spec_out(spec)), points, payload_bytes, text_bytes };
+        let reply = call!(self, Harmless, collections.estimate, request).await?;
+        let seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        Ok(Estimate {
+            memory_bytes: reply.memory_bytes,
+            memory_peak_bytes: reply.memory_peak_bytes,
+            mapped_bytes: reply.mapped_bytes,
+            disk_bytes: reply.disk_bytes,
+            disk_peak_bytes: reply.disk_peak_bytes,
+            build: seconds(reply.build_seconds),
+            build_cpu: seconds(reply.build_cpu_seconds),
+        })
     }
 
     /// Calls off a merge that runs; none begins by itself for a minute. Whether one ran.

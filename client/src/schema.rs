@@ -128,6 +128,36 @@ pub struct TextField {
     pub b: Option<f32>,
 }
 
+/// A collection that is thought of.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub struct Load {
+    /// Its points.
+    pub points: u64,
+    /// Bytes of a payload, in the mean.
+    pub payload_bytes: u64,
+    /// How many of them are text that a text field reads.
+    pub text_bytes: u64,
+}
+
+/// What such a collection would take on the server's machine.
+#[derive(Copy, Clone, PartialEq, Debug)]
+pub struct Estimate {
+    /// Bytes of memory that are held when all is indexed.
+    pub memory_bytes: u64,
+    /// The most that are held while it is loaded at full speed.
+    pub memory_peak_bytes: u64,
+    /// Bytes of files that are mapped and not held.
+    pub mapped_bytes: u64,
+    /// Bytes on disk when all is indexed.
+    pub disk_bytes: u64,
+    /// The most on disk.
+    pub disk_peak_bytes: u64,
+    /// Building, on all cores of the server's machine.
+    pub build: std::time::Duration,
+    /// The same, counted for one core.
+    pub build_cpu: std::time::Duration,
+}
+
 /// A collection in a list.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CollectionSummary {

@@ -28,6 +28,7 @@ pub enum Rpc {
     Describe,
     List,
     Optimize,
+    Estimate,
     CancelMerge,
     Scrub,
     Erase,
@@ -50,12 +51,13 @@ pub enum Rpc {
     Restore,
 }
 
-const RPCS: [(Rpc, &str); 24] = [
+const RPCS: [(Rpc, &str); 25] = [
     (Rpc::Create, "Create"),
     (Rpc::Drop, "Drop"),
     (Rpc::Describe, "Describe"),
     (Rpc::List, "List"),
     (Rpc::Optimize, "Optimize"),
+    (Rpc::Estimate, "Estimate"),
     (Rpc::CancelMerge, "CancelMerge"),
     (Rpc::Scrub, "Scrub"),
     (Rpc::Erase, "Erase"),

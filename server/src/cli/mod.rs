@@ -2,6 +2,7 @@
 
 mod backup;
 mod demo;
+mod estimate;
 mod eval;
 mod export;
 mod failure;
@@ -47,6 +48,7 @@ enum Command {
     Export(export::Args),
     Query(query::Args),
     Eval(eval::Args),
+    Estimate(estimate::Args),
     Status(status::Status),
     Collections(status::Collections),
     Count(status::Count),
@@ -126,6 +128,7 @@ async fn command(cli: Cli) -> Result<()> {
         Command::Export(args) => export::run(args, out).await,
         Command::Query(args) => query::run(args, out).await,
         Command::Eval(args) => eval::run(args, out).await,
+        Command::Estimate(args) => estimate::run(args, out).await,
         Command::Status(args) => status::status(args, out).await,
         Command::Collections(args) => status::collections(args, out).await,
         Command::Count(args) => status::count(args, out).await,
@@ -192,6 +195,8 @@ mod tests {
             ("nigh scrub -c c --rate 50", true),
             ("nigh compact -c c --erase --ids 1,2", true),
             ("nigh compact -c c --ids 1", false),
+            ("nigh estimate --points 1000 --vector v:384 --text text --payload-bytes 600", true),
+            ("nigh estimate --vector v:384", false),
             ("nigh drop", false),
             ("nigh optimize -c c --cancel", true),
             ("nigh", false),

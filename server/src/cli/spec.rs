@@ -24,15 +24,20 @@ impl Args {
         if !self.create {
             return Ok(None);
         }
-        let mut spec = CollectionSpec::new();
-        for text in &self.vectors {
-            spec = vector(spec, text).map_err(|why| Failure::Usage(format!("--vector {text}: {why}")))?;
-        }
-        for field in &self.texts {
-            spec = text(spec, field).map_err(|why| Failure::Usage(format!("--text {field}: {why}")))?;
-        }
-        Ok(Some(spec))
+        fields(&self.vectors, &self.texts).map(Some)
     }
+}
+
+/// A spec of fields that are written with colons.
+pub(crate) fn fields(vectors: &[String], texts: &[String]) -> Result<CollectionSpec> {
+    let mut spec = CollectionSpec::new();
+    for text in vectors {
+        spec = vector(spec, text).map_err(|why| Failure::Usage(format!("--vector {text}: {why}")))?;
+    }
+    for field in texts {
+        spec = text(spec, field).map_err(|why| Failure::Usage(format!("--text {field}: {why}")))?;
+    }
+    Ok(spec)
 }
 
 fn vector(spec: CollectionSpec, text: &str) -> Result<CollectionSpec, String> {

@@ -4,6 +4,7 @@ use super::{Door, deadline, schema};
 use crate::metrics::Rpc;
 use nigh_proto::v1::collections_server::Collections;
 use nigh_proto::v1::{self, CreateCollectionRequest, DescribeCollectionRequest, DropCollectionRequest};
+use nigh_storage::estimate::Load;
 use nigh_storage::store::State;
 use tonic::{Request, Response, Status};
 
@@ -52,6 +53,26 @@ impl Collections for Door {
             Ok(v1::OptimizeReply { status: Some(schema::status_out(status)) })
         };
         self.call(Rpc::Optimize, work).await
+    }
+
+    async fn estimate(&self, request: Request<v1::EstimateRequest>) -> Result<Response<v1::EstimateReply>, Status> {
+        let (deadline, request) = (deadline(request.metadata()), request.into_inner());
+        let work = async move {
+            let spec = schema::spec(request.spec.unwrap_or_default())?;
+            let v1::EstimateRequest { points, payload_bytes, text_bytes, .. } = request;
+            let load = Load { points, payload_bytes, text_bytes };
+            let found = self.engine.clone().estimate(spec, load, &deadline).await?;
+            Ok(v1::EstimateReply {
+                memory_bytes: found.memory_bytes,
+                memory_peak_bytes: found.memory_peak_bytes,
+                mapped_bytes: found.mapped_bytes,
+                disk_bytes: found.disk_bytes,
+                disk_peak_bytes: found.disk_peak_bytes,
+                build_seconds: found.build.as_secs_f64(),
+                build_cpu_seconds: found.build_cpu.as_secs_f64(),
+            })
+        };
+        self.call(Rpc::Estimate, work).await
     }
 
     async fn cancel_merge(
