@@ -13,6 +13,7 @@ use crate::schema::{self, CollectionSpec, CollectionStatus, CollectionSummary, D
 use crate::source::{WriteOptions, position_out};
 use nigh_proto::v1;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio_stream::wrappers::ReceiverStream;
 use uuid::Uuid;
@@ -72,6 +73,29 @@ impl Client {
         let request = v1::OptimizeRequest { collection: name.to_owned() };
         let reply = call!(self, Harmless, collections.optimize, request).await?;
         Ok(status_in(reply.status.unwrap_or_default()))
+    }
+
+    /// From now on the alias stands for this collection, whatever it stood for before.
+    pub async fn set_alias(&self, alias: &str, collection: &str) -> Result<()> {
+        let alias = v1::Alias { alias: alias.to_owned(), collection: collection.to_owned() };
+        self.change_alias(v1::alias_change::Change::Set(alias)).await
+    }
+
+    /// The alias is gone; it may not have been there.
+    pub async fn delete_alias(&self, alias: &str) -> Result<()> {
+        self.change_alias(v1::alias_change::Change::Delete(alias.to_owned())).await
+    }
+
+    async fn change_alias(&self, change: v1::alias_change::Change) -> Result<()> {
+        let request = v1::ChangeAliasesRequest { changes: vec![v1::AliasChange { change: Some(change) }] };
+        call!(self, Harmless, collections.change_aliases, request).await?;
+        Ok(())
+    }
+
+    /// Every alias, with the collection that it stands for.
+    pub async fn aliases(&self) -> Result<BTreeMap<String, String>> {
+        let reply = call!(self, Harmless, collections.list_aliases, v1::ListAliasesRequest {}).await?;
+        Ok(reply.aliases.into_iter().map(|one| (one.alias, one.collection)).collect())
     }
 
     /// What a collection of a given size would take on the server's machine. It takes the server about a second of its

@@ -28,6 +28,8 @@ pub enum Rpc {
     Describe,
     List,
     Optimize,
+    ChangeAliases,
+    ListAliases,
     Estimate,
     CancelMerge,
     Scrub,
@@ -51,12 +53,14 @@ pub enum Rpc {
     Restore,
 }
 
-const RPCS: [(Rpc, &str); 25] = [
+const RPCS: [(Rpc, &str); 27] = [
     (Rpc::Create, "Create"),
     (Rpc::Drop, "Drop"),
     (Rpc::Describe, "Describe"),
     (Rpc::List, "List"),
     (Rpc::Optimize, "Optimize"),
+    (Rpc::ChangeAliases, "ChangeAliases"),
+    (Rpc::ListAliases, "ListAliases"),
     (Rpc::Estimate, "Estimate"),
     (Rpc::CancelMerge, "CancelMerge"),
     (Rpc::Scrub, "Scrub"),

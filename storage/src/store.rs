@@ -7,6 +7,7 @@
 //! data/<uuid>/MANIFEST ...     a collection; its name is nowhere in a path
 //! ```
 
+pub mod names;
 pub mod restore;
 
 use crate::clock::Clock;
@@ -23,8 +24,9 @@ use crate::schema::{CollectionSpec, check_name};
 use crate::scrub::Scrubs;
 use crate::space::{self, Watch};
 use crate::upkeep::Upkeep;
+use names::Names;
+pub(crate) use names::load_catalog;
 use parking_lot::{Mutex, RwLock};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -125,6 +127,8 @@ pub struct Store {
     options: Options,
     space: Arc<Watch>,
     collections: RwLock<BTreeMap<String, Slot>>,
+    /// Changed under `changing`.
+    names: RwLock<Names>,
     scrubs: Scrubs,
     closing: AtomicBool,
     /// Reads behind the opening.
@@ -157,12 +161,6 @@ pub enum State {
     Quarantined(String),
 }
 
-/// What the catalog file says.
-#[derive(Serialize, Deserialize, Default)]
-pub(crate) struct Catalog {
-    pub(crate) collections: BTreeMap<String, Uuid>,
-}
-
 impl Store {
     /// Opens the directory, creating it where it is not there, and every collection in it. A
     /// collection that cannot be opened is quarantined; the others serve.
@@ -182,6 +180,7 @@ impl Store {
         Identity::of(&*disk, root)?;
         let catalog = load_catalog(&*disk, root)?;
         let slot = |folder| Slot { folder, opened: Opened::Opening(Arc::default()) };
+        let names = RwLock::new(catalog.names);
         let collections = catalog.collections.into_iter().map(|(name, folder)| (name, slot(folder))).collect();
         let upkeep = Upkeep::start(&options).map_err(doing("start a thread for", root))?;
         let space = Arc::new(Watch::new(disk.clone(), root, &options));
@@ -191,6 +190,7 @@ impl Store {
             options,
             space,
             collections: RwLock::new(collections),
+            names,
             scrubs: Scrubs::default(),
             closing: AtomicBool::new(false),
             reader: Mutex::default(),
@@ -249,6 +249,9 @@ impl Store {
             }
             Some(_) => return Err(Error::Exists { name: name.to_owned() }),
         }
+        if self.names.read().resolve(name) != name {
+            return Err(Error::Taken { what: "alias", name: name.to_owned() });
+        }
         if self.collections.read().len() >= COLLECTIONS_MAX {
             let (got, limit) = (COLLECTIONS_MAX as u64 + 1, COLLECTIONS_MAX as u64);
             return Err(Error::Full { what: "the catalog (collections)", got, limit, retry_ms: 1000 });
@@ -275,8 +278,9 @@ impl Store {
         let _changing = self.changing.lock();
         let mut catalog = self.catalog();
         let Some(folder) = catalog.collections.remove(name) else { return Ok(false) };
+        catalog.names.forget(name);
         let path = self.root.join("CATALOG");
-        let body = catalog_body(&catalog);
+        let body = catalog.body();
         let write = || frame::write_beside(&*self.disk, &path, Kind::Catalog, &body);
         space::with_ballast(&self.space, write).map_err(|err| space::explained(&*self.disk, err))?;
         if let Err(err) = frame::put_in_place(&*self.disk, &path) {
@@ -286,6 +290,7 @@ impl Store {
             return Err(err);
         }
         let removed = self.collections.write().remove(name);
+        *self.names.write() = catalog.names;
         if let Some(Slot { opened: Opened::Open(collection), .. }) = removed {
             collection.close();
         }
@@ -297,8 +302,9 @@ impl Store {
         Ok(true)
     }
 
-    /// An open collection.
+    /// An open collection, by its name or by an alias.
     pub fn collection(&self, name: &str) -> Result<Arc<Collection>> {
+        let name = &self.names.read().resolve(name).to_owned()[..];
         match self.collections.read().get(name).map(|slot| &slot.opened) {
             Some(Opened::Open(collection)) => Ok(collection.clone()),
             Some(Opened::Opening(progress)) => {
@@ -400,16 +406,6 @@ impl Store {
         self.root.join(folder.to_string())
     }
 
-    fn catalog(&self) -> Catalog {
-        let collections = self.collections.read();
-        Catalog { collections: collections.iter().map(|(name, slot)| (name.clone(), slot.folder)).collect() }
-    }
-
-    fn save(&self, catalog: &Catalog) -> Result<()> {
-        frame::replace(&*self.disk, &self.root.join("CATALOG"), Kind::Catalog, &catalog_body(catalog))
-            .map_err(|err| space::explained(&*self.disk, err))
-    }
-
     /// Removes folders of collections that were dropped, or never came into the catalog.
     fn remove_rubbish(&self) -> Result<()> {
         let known: Vec<Uuid> = self.collections.read().values().map(|slot| slot.folder).collect();
@@ -453,38 +449,6 @@ fn sync_above(disk: &dyn Disk, root: &Path) -> Result<()> {
     Ok(())
 }
 
-fn catalog_body(catalog: &Catalog) -> Vec<u8> {
-    serde_json::to_vec(catalog).expect("names and UUIDs are JSON")
-}
-
-pub(crate) fn load_catalog(disk: &dyn Disk, root: &Path) -> Result<Catalog> {
-    let path = root.join("CATALOG");
-    match disk.length(&path) {
-        Err(err) if err.kind() == io::ErrorKind::NotFound => {
-            // A directory that lost its catalog is never taken for an empty one.
-            let names = disk.list(root).map_err(doing("list", root))?;
-            match names.iter().find(|name| Uuid::try_parse(name).is_ok_and(|_| held_writes(disk, root, name))) {
-                None => Ok(Catalog::default()),
-                Some(name) => {
-                    Err(Error::corrupt(path, 0, format!("the catalog is missing, but there is a collection in {name}")))
-                }
-            }
-        }
-        Err(err) => Err(doing("read", &path)(err)),
-        Ok(_) => {
-            let body = frame::read_replaced(disk, &path, Kind::Catalog)?;
-            serde_json::from_slice(&body).map_err(|err| Error::corrupt(path, 0, err.to_string()))
-        }
-    }
-}
-
-/// Whether a collection ever stood there: its manifest is written before the catalog names it.
-fn held_writes(disk: &dyn Disk, root: &Path, folder: &str) -> bool {
-    let log = recover::log_folder(&root.join(folder));
-    // A folder that no write ever reached is a creation that was cut short.
-    disk.list(&log).is_ok_and(|files| !files.is_empty())
-}
-
 fn shortened(name: &str) -> String {
     name.chars().take(crate::schema::NAME_CHARS_MAX).collect()
 }
@@ -501,7 +465,7 @@ mod tests {
     #[test]
     fn a_collection_whose_drop_failed_takes_no_writes_or_stays() {
         let mut kinds = [0, 0];
-        for call in 0..9 {
+        for call in 0..10 {
             let disk = Arc::new(CruelDisk::new());
             let options = Options { background: false, ..Options::default() };
             let store = Store::open(disk.clone(), Path::new("/data"), options).unwrap();

@@ -1,5 +1,6 @@
 //! The commands of `nigh`.
 
+mod alias;
 mod backup;
 mod demo;
 mod estimate;
@@ -51,6 +52,7 @@ enum Command {
     Estimate(estimate::Args),
     Status(status::Status),
     Collections(status::Collections),
+    Alias(alias::Args),
     Count(status::Count),
     Drop(status::Drop),
     Optimize(status::Optimize),
@@ -131,6 +133,7 @@ async fn command(cli: Cli) -> Result<()> {
         Command::Estimate(args) => estimate::run(args, out).await,
         Command::Status(args) => status::status(args, out).await,
         Command::Collections(args) => status::collections(args, out).await,
+        Command::Alias(args) => alias::run(args, out).await,
         Command::Count(args) => status::count(args, out).await,
         Command::Drop(args) => status::drop(args, out).await,
         Command::Optimize(args) => status::optimize(args, out).await,
@@ -197,6 +200,11 @@ mod tests {
             ("nigh compact -c c --ids 1", false),
             ("nigh estimate --points 1000 --vector v:384 --text text --payload-bytes 600", true),
             ("nigh estimate --vector v:384", false),
+            ("nigh alias", true),
+            ("nigh alias live -c blue", true),
+            ("nigh alias live --delete", true),
+            ("nigh alias live", false),
+            ("nigh alias -c blue", false),
             ("nigh drop", false),
             ("nigh optimize -c c --cancel", true),
             ("nigh", false),

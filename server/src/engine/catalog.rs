@@ -10,6 +10,8 @@ use nigh_storage::opening::Opening;
 use nigh_storage::schema::CollectionSpec;
 use nigh_storage::status::Status;
 use nigh_storage::store::State;
+use nigh_storage::store::names::AliasChange;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -117,6 +119,28 @@ impl Engine {
             Ok(collection.status())
         };
         self.chores.run(deadline, work).await
+    }
+
+    /// Every alias, with the collection that it stands for.
+    pub fn aliases(&self) -> BTreeMap<String, String> {
+        self.store.aliases()
+    }
+
+    /// Changes aliases in one step.
+    pub async fn change_aliases(self: Arc<Self>, changes: Vec<AliasChange>, deadline: &Deadline) -> Result<()> {
+        let engine = self.clone();
+        self.writes.run(deadline, move || Ok(engine.store.change_aliases(&changes)?)).await
+    }
+
+    /// What was noted beside a collection.
+    pub fn note(&self, name: &str) -> Option<String> {
+        self.store.note(name)
+    }
+
+    /// Notes something beside a collection.
+    pub async fn set_note(self: Arc<Self>, name: String, note: String, deadline: &Deadline) -> Result<()> {
+        let engine = self.clone();
+        self.writes.run(deadline, move || Ok(engine.store.set_note(&name, note)?)).await
     }
 
     /// What a collection of a given size would take here.

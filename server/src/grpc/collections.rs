@@ -55,6 +55,33 @@ impl Collections for Door {
         self.call(Rpc::Optimize, work).await
     }
 
+    async fn change_aliases(
+        &self,
+        request: Request<v1::ChangeAliasesRequest>,
+    ) -> Result<Response<v1::ChangeAliasesReply>, Status> {
+        let (deadline, request) = (deadline(request.metadata()), request.into_inner());
+        let work = async move {
+            let changes =
+                request.changes.into_iter().enumerate().map(schema::alias_change).collect::<Result<_, _>>()?;
+            self.engine.clone().change_aliases(changes, &deadline).await?;
+            Ok(v1::ChangeAliasesReply {})
+        };
+        self.call(Rpc::ChangeAliases, work).await
+    }
+
+    async fn list_aliases(
+        &self,
+        _request: Request<v1::ListAliasesRequest>,
+    ) -> Result<Response<v1::ListAliasesReply>, Status> {
+        let work = async move {
+            let aliases = self.engine.aliases().into_iter();
+            Ok(v1::ListAliasesReply {
+                aliases: aliases.map(|(alias, collection)| v1::Alias { alias, collection }).collect(),
+            })
+        };
+        self.call(Rpc::ListAliases, work).await
+    }
+
     async fn estimate(&self, request: Request<v1::EstimateRequest>) -> Result<Response<v1::EstimateReply>, Status> {
         let (deadline, request) = (deadline(request.metadata()), request.into_inner());
         let work = async move {

@@ -1,6 +1,6 @@
 //! What a collection holds and how it is, on the wire.
 
-use super::filter::{at_place, short};
+use super::filter::{at_place, left_out, short};
 use crate::engine::catalog;
 use crate::engine::error::{Error, Result};
 use nigh_index::text::spec::TextSpec;
@@ -10,6 +10,7 @@ use nigh_proto::v1;
 use nigh_storage::opening::Opening;
 use nigh_storage::schema::{CollectionSpec, TextField, VectorField};
 use nigh_storage::status::{SegmentStatus, Status, TaskStatus};
+use nigh_storage::store::names::AliasChange;
 
 /// A spec as the storage takes it; whether it can be served is checked there.
 pub(super) fn spec(spec: v1::CollectionSpec) -> Result<CollectionSpec> {
@@ -59,6 +60,17 @@ fn metric(wire: i32) -> Result<Metric> {
             let value = if wire == 0 { "left out".to_owned() } else { wire.to_string() };
             Err(Error::invalid("metric", value, "it is cosine (1), dot (2), euclid (3) or manhattan (4)"))
         }
+    }
+}
+
+/// One change of an alias, the one of this place in its request.
+pub(super) fn alias_change((at, change): (usize, v1::AliasChange)) -> Result<AliasChange> {
+    use v1::alias_change::Change;
+    match change.change {
+        Some(Change::Set(v1::Alias { alias, collection })) => Ok(AliasChange::Set { alias, collection }),
+        Some(Change::Delete(alias)) => Ok(AliasChange::Delete { alias }),
+        Some(Change::Rename(v1::AliasRename { from, to })) => Ok(AliasChange::Rename { from, to }),
+        None => Err(left_out(&format!("changes[{at}]"), "a change sets, deletes or renames an alias")),
     }
 }
 

@@ -7,11 +7,12 @@
 //! The catalog names it when it is whole and was opened once; until then a crash leaves a folder that
 //! the next start removes. Nothing that is there is written over.
 
-use super::{COLLECTIONS_MAX, Opened, Slot, Store};
+use super::{COLLECTIONS_MAX, Opened, Options, Slot, Store};
 use crate::archive::{self, Until};
 use crate::backup::{self, BackedUp, Incoming, Stored};
 use crate::error::{Error, Result, doing};
 use crate::opening::Progress;
+use crate::reading::Reading;
 use crate::recover;
 use crate::wal::Log;
 use bytes::Bytes;
@@ -87,8 +88,8 @@ impl Store {
         backup::lay_down(&*self.disk, &root, folder, from, pieces.fetch)?;
         let seq = self.replay(&root, from, until, pieces)?;
         // Opened, read whole and closed once before anybody is told of it.
-        let found =
-            recover::open(&root, name, self.options.clone(), self.space.clone(), &Progress::default())?.snapshot();
+        let options = Options { reading: Reading::First, ..self.options.clone() };
+        let found = recover::open(&root, name, options, self.space.clone(), &Progress::default())?.snapshot();
         let points = found.points();
         if found.seq != seq || (seq == from.version.seq() && points != from.version.points) {
             let why =
@@ -159,7 +160,7 @@ impl Store {
 
     fn may_restore(&self, name: &str) -> Result<()> {
         let collections = self.collections.read();
-        if collections.contains_key(name) {
+        if collections.contains_key(name) || self.aliases().contains_key(name) {
             return Err(Error::Taken { what: "collection", name: name.to_owned() });
         }
         if collections.len() >= COLLECTIONS_MAX {
