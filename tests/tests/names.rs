@@ -26,7 +26,7 @@ async fn an_alias_moves_in_one_step_and_survives_a_restart() {
     }
     client.set_alias("live", "blue").await.unwrap();
     let first = async |client: &Client| {
-        let query = Query::dense("v", &[0.0; SIZE as usize]).limit(1);
+        let query = Query::dense("v", [0.0; SIZE as usize]).limit(1);
         nigh_tests::import::number(client.query("live", query).await.unwrap().hits[0].id)
     };
     assert_eq!(first(&client).await, 0);
