@@ -4,7 +4,7 @@
 //! The same rows, the same spec and the same seed give the same bytes whatever the number of
 //! threads, so that two replicas, or a rebuild, agree hit by hit.
 //!
-//! Four wings of one shape (vector, text, filter, and later sparse) never look at each other; only
+//! Four wings of one shape (vector, sparse, text, filter) never look at each other; only
 //! [`query`] sees them all. Below them lies the ground floor: [`row`], [`id`], [`bitmap`], [`selection`],
 //! [`value`], [`params`], [`effort`], [`layout`], [`sums`], [`error`].
 
@@ -20,6 +20,7 @@ pub mod params;
 pub mod query;
 pub mod row;
 pub mod selection;
+pub mod sparse;
 pub mod sums;
 pub mod text;
 pub mod value;

@@ -14,6 +14,7 @@ mod ivf;
 mod kernel;
 pub mod live;
 pub mod metric;
+pub mod multi;
 pub mod nearest;
 mod projection;
 mod quant;
