@@ -11,6 +11,7 @@ use crate::reply::{Page, QueryReply, WriteReply};
 use crate::retry::Repeat;
 use crate::schema::{self, CollectionSpec, CollectionStatus, CollectionSummary, Description, Estimate, Load};
 use crate::source::{WriteOptions, position_out};
+use crate::vectors;
 use nigh_proto::v1;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -344,14 +345,17 @@ fn create_request(name: &str, spec: CollectionSpec, if_absent: bool) -> v1::Crea
     v1::CreateCollectionRequest { collection: name.to_owned(), spec: Some(spec_out(spec)), if_absent }
 }
 
-fn spec_out(spec: CollectionSpec) -> v1::CollectionSpec {
-    let vector = |field: schema::VectorField| v1::VectorField {
+pub(crate) fn vector_out(field: schema::VectorField) -> v1::VectorField {
+    v1::VectorField {
         name: field.name,
         size: field.size,
         metric: metric_out(field.metric).into(),
         hnsw: field.hnsw.map(|hnsw| v1::HnswSpec { m: hnsw.m, ef_construct: hnsw.ef_construct }),
         ivf: field.ivf.map(|ivf| v1::IvfSpec { lists: ivf.lists, code: ivf.code, rerank: ivf.rerank }),
-    };
+    }
+}
+
+fn spec_out(spec: CollectionSpec) -> v1::CollectionSpec {
     let text = |field: schema::TextField| v1::TextField {
         name: field.name,
         paths: field.paths,
@@ -360,13 +364,15 @@ fn spec_out(spec: CollectionSpec) -> v1::CollectionSpec {
         b: field.b,
     };
     v1::CollectionSpec {
-        vectors: spec.vectors.into_iter().map(vector).collect(),
+        vectors: spec.vectors.into_iter().map(vector_out).collect(),
+        sparse: spec.sparse.into_iter().map(vectors::sparse_field_out).collect(),
+        multi: spec.multi.into_iter().map(vectors::multi_field_out).collect(),
         texts: spec.texts.into_iter().map(text).collect(),
         no_auto_index: spec.no_auto_index,
     }
 }
 
-fn metric_out(metric: schema::Metric) -> v1::Metric {
+pub(crate) fn metric_out(metric: schema::Metric) -> v1::Metric {
     match metric {
         schema::Metric::Cosine => v1::Metric::Cosine,
         schema::Metric::Dot => v1::Metric::Dot,
@@ -375,19 +381,26 @@ fn metric_out(metric: schema::Metric) -> v1::Metric {
     }
 }
 
-fn spec_in(spec: v1::CollectionSpec) -> CollectionSpec {
-    let vector = |field: v1::VectorField| schema::VectorField {
-        metric: match field.metric() {
-            v1::Metric::Cosine | v1::Metric::Unspecified => schema::Metric::Cosine,
-            v1::Metric::Dot => schema::Metric::Dot,
-            v1::Metric::Euclid => schema::Metric::Euclid,
-            v1::Metric::Manhattan => schema::Metric::Manhattan,
-        },
+pub(crate) fn metric_in(metric: v1::Metric) -> schema::Metric {
+    match metric {
+        v1::Metric::Cosine | v1::Metric::Unspecified => schema::Metric::Cosine,
+        v1::Metric::Dot => schema::Metric::Dot,
+        v1::Metric::Euclid => schema::Metric::Euclid,
+        v1::Metric::Manhattan => schema::Metric::Manhattan,
+    }
+}
+
+fn vector_in(field: v1::VectorField) -> schema::VectorField {
+    schema::VectorField {
+        metric: metric_in(field.metric()),
         name: field.name,
         size: field.size,
         hnsw: field.hnsw.map(|hnsw| schema::Hnsw { m: hnsw.m, ef_construct: hnsw.ef_construct }),
         ivf: field.ivf.map(|ivf| schema::Ivf { lists: ivf.lists, code: ivf.code, rerank: ivf.rerank }),
-    };
+    }
+}
+
+fn spec_in(spec: v1::CollectionSpec) -> CollectionSpec {
     let text = |field: v1::TextField| schema::TextField {
         name: field.name,
         paths: field.paths,
@@ -396,7 +409,9 @@ fn spec_in(spec: v1::CollectionSpec) -> CollectionSpec {
         b: field.b,
     };
     CollectionSpec {
-        vectors: spec.vectors.into_iter().map(vector).collect(),
+        vectors: spec.vectors.into_iter().map(vector_in).collect(),
+        sparse: spec.sparse.into_iter().map(vectors::sparse_field_in).collect(),
+        multi: spec.multi.into_iter().map(vectors::multi_field_in).collect(),
         texts: spec.texts.into_iter().map(text).collect(),
         no_auto_index: spec.no_auto_index,
     }

@@ -6,6 +6,7 @@ use crate::id::PointId;
 use crate::point::{Durability, Op, Point, Selector, VectorsWanted, Wanted};
 use crate::query::{Query, Retriever, SearchParams, Target};
 use crate::reply::{Explanation, Hit, MeasuredRecall, Page, PartPlan, Placing, Plan, QueryReply, Stage, WriteReply};
+use crate::vectors;
 use nigh_proto::v1::{self, condition, field_condition, op, point_id};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -57,14 +58,24 @@ fn vectors_in(vectors: HashMap<String, v1::Vector>) -> HashMap<String, Vec<f32>>
 fn point_out(point: Point) -> Result<v1::Point> {
     let payload = payload_out(&point.payload)?;
     let vectors = point.vectors.into_iter().map(|(field, values)| (field, v1::Vector { values })).collect();
+    let sparse = point.sparse.into_iter().map(|(field, vector)| (field, vectors::sparse_out(vector))).collect();
+    let multi = point.multi.into_iter().map(|(field, several)| (field, vectors::multi_out(several))).collect();
     let expires_at_ms = point.expires_at_ms;
-    Ok(v1::Point { id: Some(id_out(point.id)), vectors, payload, version: 0, expires_at_ms })
+    Ok(v1::Point { id: Some(id_out(point.id)), vectors, sparse, multi, payload, version: 0, expires_at_ms })
 }
 
 pub(crate) fn point_in(point: v1::Point) -> Result<Point> {
     let id = id_in(point.id.unwrap_or_default())?;
     let (version, expires_at_ms) = (point.version, point.expires_at_ms);
-    Ok(Point { id, vectors: vectors_in(point.vectors), payload: payload_in(&point.payload)?, version, expires_at_ms })
+    Ok(Point {
+        id,
+        vectors: vectors_in(point.vectors),
+        sparse: vectors::all_sparse_in(point.sparse),
+        multi: vectors::all_multi_in(point.multi),
+        payload: payload_in(&point.payload)?,
+        version,
+        expires_at_ms,
+    })
 }
 
 pub(crate) fn selector_out(selector: Selector) -> v1::Selector {
@@ -135,6 +146,7 @@ fn condition_out(condition: Condition) -> v1::Condition {
     let condition = match condition {
         Condition::Tree(filter) => condition::Condition::Filter(filter_out(filter)),
         Condition::HasId(ids) => condition::Condition::HasId(ids_out(&ids)),
+        Condition::HasVector(name) => condition::Condition::HasVector(name),
         Condition::AtLeast(count, of) => {
             let of = of.into_iter().map(condition_out).collect();
             condition::Condition::AtLeast(v1::AtLeast { count, of })
@@ -257,6 +269,12 @@ fn retriever_out(retriever: Retriever, of_query: SearchParams) -> v1::Retriever 
     let kind = match retriever.wanted {
         Target::Vector(values) => dense(field, Near::Vector(v1::Vector { values })),
         Target::Point(id) => dense(field, Near::Point(id_out(id))),
+        Target::Sparse(vector) => {
+            v1::retriever::Kind::Sparse(v1::Sparse { field, vector: Some(vectors::sparse_out(vector)) })
+        }
+        Target::Multi(several) => {
+            v1::retriever::Kind::Multi(v1::Multi { field, vectors: Some(vectors::multi_out(several)) })
+        }
         Target::Words(query) => v1::retriever::Kind::Text(v1::Text { field, query }),
     };
     v1::Retriever {
@@ -294,6 +312,8 @@ fn hit_in(hit: v1::Hit) -> Result<Hit> {
         score: hit.score,
         payload: payload_in(&hit.payload)?,
         vectors: vectors_in(hit.vectors),
+        sparse: vectors::all_sparse_in(hit.sparse),
+        multi: vectors::all_multi_in(hit.multi),
         version: hit.version,
         expires_at_ms: hit.expires_at_ms,
         placings: placings.collect(),
@@ -382,7 +402,7 @@ mod tests {
             .iter()
             .filter_map(|retriever| match retriever.kind.as_ref()? {
                 v1::retriever::Kind::Dense(dense) => dense.params,
-                v1::retriever::Kind::Text(_) => None,
+                _ => None,
             })
             .collect();
         assert_eq!(params.iter().map(|params| (params.ef, params.recall)).collect::<Vec<_>>(), [(0, 0.9), (9, 0.0)]);

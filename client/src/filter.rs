@@ -74,6 +74,8 @@ pub enum Condition {
     Field(String, Test),
     /// The point's id is one of these.
     HasId(Vec<PointId>),
+    /// The point has a vector of this field.
+    HasVector(String),
     /// At least so many of these hold.
     AtLeast(u32, Vec<Condition>),
     /// One object at this payload path passes the filter; its paths begin at the object.
@@ -84,6 +86,11 @@ impl From<Filter> for Condition {
     fn from(filter: Filter) -> Self {
         Self::Tree(filter)
     }
+}
+
+/// The point has a vector of this field.
+pub fn has_vector(field: impl Into<String>) -> Condition {
+    Condition::HasVector(field.into())
 }
 
 /// The point's id is one of these.

@@ -48,6 +48,7 @@ pub mod reply;
 pub mod retry;
 pub mod schema;
 pub mod source;
+pub mod vectors;
 pub mod versions;
 
 pub use calls::Scroll;
@@ -60,5 +61,6 @@ pub use point::{Durability, Op, Point, Selector, VectorsWanted, Wanted};
 pub use query::{Query, Retriever};
 pub use reply::{Hit, QueryReply, WriteReply};
 pub use retry::RetryPolicy;
-pub use schema::{CollectionSpec, Ivf, Metric};
+pub use schema::{CollectionSpec, Idf, Ivf, Metric};
 pub use source::{Position, WriteOptions};
+pub use vectors::{NewField, SparseVector};

@@ -2,6 +2,7 @@
 
 use crate::filter::Filter;
 use crate::id::PointId;
+use crate::vectors::SparseVector;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 
@@ -12,6 +13,10 @@ pub struct Point {
     pub id: PointId,
     /// Its vectors, by the name of the vector field.
     pub vectors: HashMap<String, Vec<f32>>,
+    /// Its sparse vectors, by the name of their field.
+    pub sparse: HashMap<String, SparseVector>,
+    /// Its vectors of fields that have several a point.
+    pub multi: HashMap<String, Vec<Vec<f32>>>,
     /// Its payload, a JSON object.
     pub payload: Value,
     /// The operation that last wrote it, as the server says; passed over where the point is written.
@@ -26,6 +31,8 @@ impl Point {
         Self {
             id: id.into(),
             vectors: HashMap::new(),
+            sparse: HashMap::new(),
+            multi: HashMap::new(),
             payload: Value::Object(Map::new()),
             version: 0,
             expires_at_ms: None,
@@ -35,6 +42,18 @@ impl Point {
     /// Gives it a vector.
     pub fn vector(mut self, field: impl Into<String>, values: impl Into<Vec<f32>>) -> Self {
         self.vectors.insert(field.into(), values.into());
+        self
+    }
+
+    /// Gives it a sparse vector: indices, each with its number.
+    pub fn sparse(mut self, field: impl Into<String>, numbers: impl IntoIterator<Item = (u32, f32)>) -> Self {
+        self.sparse.insert(field.into(), numbers.into_iter().collect());
+        self
+    }
+
+    /// Gives it several vectors of one field.
+    pub fn multi<V: Into<Vec<f32>>>(mut self, field: impl Into<String>, vectors: impl IntoIterator<Item = V>) -> Self {
+        self.multi.insert(field.into(), vectors.into_iter().map(Into::into).collect());
         self
     }
 

@@ -3,6 +3,7 @@
 use crate::filter::Filter;
 use crate::id::PointId;
 use crate::point::{VectorsWanted, Wanted};
+use crate::vectors::SparseVector;
 
 /// A query. With several retrievers their rankings are fused by reciprocal rank.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -153,6 +154,10 @@ pub enum Target {
     Vector(Vec<f32>),
     /// What is near to this point.
     Point(PointId),
+    /// What has the greatest dot product with this sparse vector.
+    Sparse(SparseVector),
+    /// What is near to these vectors, in a field with several a point.
+    Multi(Vec<Vec<f32>>),
     /// What has these words.
     Words(String),
 }
@@ -166,6 +171,16 @@ impl Retriever {
     /// By meaning: near to this point.
     pub fn like(field: impl Into<String>, id: impl Into<PointId>) -> Self {
         Self::new(field.into(), Target::Point(id.into()))
+    }
+
+    /// By the dot product with a sparse vector.
+    pub fn sparse(field: impl Into<String>, numbers: impl IntoIterator<Item = (u32, f32)>) -> Self {
+        Self::new(field.into(), Target::Sparse(numbers.into_iter().collect()))
+    }
+
+    /// By several vectors a point: near to these.
+    pub fn multi<V: Into<Vec<f32>>>(field: impl Into<String>, vectors: impl IntoIterator<Item = V>) -> Self {
+        Self::new(field.into(), Target::Multi(vectors.into_iter().map(Into::into).collect()))
     }
 
     /// By words.

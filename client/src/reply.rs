@@ -2,6 +2,7 @@
 
 use crate::id::PointId;
 use crate::point::{Durability, Point};
+use crate::vectors::SparseVector;
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -42,6 +43,10 @@ pub struct Hit {
     pub payload: Value,
     /// Its vectors, where they were wanted.
     pub vectors: HashMap<String, Vec<f32>>,
+    /// Its sparse ones, likewise.
+    pub sparse: HashMap<String, SparseVector>,
+    /// Those of fields with several a point, likewise.
+    pub multi: HashMap<String, Vec<Vec<f32>>>,
     /// The operation that last wrote it.
     pub version: u64,
     /// When it expires, in Unix milliseconds.

@@ -1,5 +1,6 @@
 //! What a collection holds, and how it is.
 
+use crate::vectors::{MultiField, SparseField};
 use std::time::Duration;
 
 /// How two vectors are compared.
@@ -35,6 +36,10 @@ impl std::str::FromStr for Metric {
 pub struct CollectionSpec {
     /// Its vector fields.
     pub vectors: Vec<VectorField>,
+    /// Its fields of sparse vectors.
+    pub sparse: Vec<SparseField>,
+    /// Its fields with several vectors a point.
+    pub multi: Vec<MultiField>,
     /// Its text fields.
     pub texts: Vec<TextField>,
     /// Whether scalar payload fields are left without an index.
@@ -59,6 +64,18 @@ impl CollectionSpec {
         self
     }
 
+    /// Adds a field of sparse vectors; with `Idf::Live` the numbers of a query count the more the rarer their indices are.
+    pub fn sparse(mut self, name: impl Into<String>, idf: Idf) -> Self {
+        self.sparse.push(SparseField { name: name.into(), idf: idf == Idf::Live });
+        self
+    }
+
+    /// Adds a field with several vectors a point.
+    pub fn multi(mut self, name: impl Into<String>, size: u32, metric: Metric) -> Self {
+        self.multi.push(MultiField { name: name.into(), size, metric });
+        self
+    }
+
     /// Adds a text field over the payload path of the same name.
     pub fn text(self, name: impl Into<String>, analyzer: impl Into<String>) -> Self {
         self.text_over(name, analyzer, Vec::<String>::new())
@@ -75,6 +92,16 @@ impl CollectionSpec {
         self.texts.push(TextField { name: name.into(), paths, analyzer: analyzer.into(), k1: None, b: None });
         self
     }
+}
+
+/// Whether the numbers of a sparse query are weighed by the rarity of their indices.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub enum Idf {
+    /// They are taken as they are.
+    #[default]
+    Off,
+    /// By what is rare in everything that is searched, at the time of the query.
+    Live,
 }
 
 /// A named vector field.

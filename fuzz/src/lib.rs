@@ -46,6 +46,10 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
 use uuid::Uuid;
 
+mod kinds;
+
+pub use kinds::{multi, sparse};
+
 const ROWS: u32 = 300;
 /// Rows of vectors: with fewer there is neither a graph nor lists.
 const VECTOR_ROWS: u32 = 2_400;
@@ -290,7 +294,7 @@ pub fn segment(data: &[u8]) {
         let spec = CollectionSpec {
             vectors: vec![field("a", None), field("b", ivf)],
             texts: vec![text],
-            no_auto_index: false,
+            ..CollectionSpec::default()
         };
         store.create("c", spec).expect("the spec is sound");
         let collection = store.collection("c").expect("it was created");
@@ -299,7 +303,8 @@ pub fn segment(data: &[u8]) {
                 if row.is_multiple_of(2) { u64::from(row).into() } else { PointId::Uuid(Uuid::from_u128(row.into())) };
             let vectors = vec![(0, numbers(row)), (1, numbers(row + 1))];
             let expires_at_ms = row.is_multiple_of(7).then_some(4_102_444_800_000);
-            Write::Upsert(Point { id, vectors, payload: Payloads::of(Row(row)).to_string().into(), expires_at_ms })
+            let payload = Payloads::of(Row(row)).to_string().into();
+            Write::Upsert(Point { vectors, payload, expires_at_ms, ..Point::new(id) })
         };
         let write = |writes| collection.write(writes, Durability::Durable).expect("the disk is sound");
         write((0..ROWS).map(point).collect());

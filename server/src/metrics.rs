@@ -32,6 +32,8 @@ pub enum Rpc {
     ListAliases,
     Estimate,
     CancelMerge,
+    AddVectors,
+    DropVectors,
     Scrub,
     Erase,
     Write,
@@ -53,7 +55,7 @@ pub enum Rpc {
     Restore,
 }
 
-const RPCS: [(Rpc, &str); 27] = [
+const RPCS: [(Rpc, &str); 29] = [
     (Rpc::Create, "Create"),
     (Rpc::Drop, "Drop"),
     (Rpc::Describe, "Describe"),
@@ -63,6 +65,8 @@ const RPCS: [(Rpc, &str); 27] = [
     (Rpc::ListAliases, "ListAliases"),
     (Rpc::Estimate, "Estimate"),
     (Rpc::CancelMerge, "CancelMerge"),
+    (Rpc::AddVectors, "AddVectors"),
+    (Rpc::DropVectors, "DropVectors"),
     (Rpc::Scrub, "Scrub"),
     (Rpc::Erase, "Erase"),
     (Rpc::Write, "Write"),

@@ -94,7 +94,7 @@ impl Client {
         let vector =
             v1::VectorField { name: "v".into(), size: 2, metric: v1::Metric::Euclid.into(), ..Default::default() };
         let text = v1::TextField { name: "text".into(), ..Default::default() };
-        let spec = Some(v1::CollectionSpec { vectors: vec![vector], texts: vec![text], no_auto_index: false });
+        let spec = Some(v1::CollectionSpec { vectors: vec![vector], texts: vec![text], ..Default::default() });
         let request = v1::CreateCollectionRequest { collection: C.into(), spec, if_absent: false };
         assert!(self.collections.create(request.clone()).await.unwrap().into_inner().created);
         assert_eq!(self.collections.create(request.clone()).await.unwrap_err().code(), Code::AlreadyExists);

@@ -60,7 +60,7 @@ pub(crate) struct Inner {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) options: Options,
     pub(crate) space: Arc<Watch>,
-    pub(crate) schema: Arc<Schema>,
+    pub(crate) schema: ArcSwap<Schema>,
     pub(crate) queue: Queue,
     pub(crate) manifest: Mutex<Manifest>,
     pub(crate) state: Mutex<State>,
@@ -113,7 +113,7 @@ impl Inner {
             options,
             share,
             space,
-            schema: state.schema.clone(),
+            schema: ArcSwap::new(state.schema.clone()),
             queue: Queue::default(),
             next_segment: AtomicU64::new(manifest.next_segment),
             manifest: Mutex::new(manifest),
@@ -242,8 +242,8 @@ impl Collection {
     }
 
     /// What it holds.
-    pub fn spec(&self) -> &Arc<CollectionSpec> {
-        &self.inner.schema.spec
+    pub fn spec(&self) -> Arc<CollectionSpec> {
+        self.inner.schema.load().spec.clone()
     }
 
     /// Applies a batch, all of it or nothing, and waits until it is as far as was asked.
@@ -271,7 +271,7 @@ impl Collection {
         if !gives_back {
             self.leave_room()?;
         }
-        let batch = self.inner.schema.batch(batch)?;
+        let batch = self.inner.schema.load_full().batch(batch)?;
         if let LogForm::Encoded(payload) = &batch.log {
             committer::check_record(payload.len(), self.inner.options.record_bytes_max)?;
         }

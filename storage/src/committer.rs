@@ -245,7 +245,8 @@ fn commit(inner: &Inner, group: Vec<Pending>, unsynced: bool) -> bool {
     let full = inner.space.admit_write().err();
     let mut gives_back = true;
     let base = inner.snapshot();
-    let mut fold = Fold::new(&inner.schema, &base);
+    let schema = inner.schema.load_full();
+    let mut fold = Fold::new(&schema, &base);
     let mut draft = Draft::new(&inner.ledger);
     let mut seq = base.seq;
     // One time for the whole group, held where the clock was set back.

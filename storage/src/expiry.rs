@@ -153,7 +153,7 @@ impl PartView {
         let view = expired.and_then(|expired| self.selections.with_expired(&self.dead, &expired));
         match view {
             None => self.clone(),
-            Some((dead, selections)) => Self { part: self.part.clone(), dead, selections },
+            Some((dead, selections)) => Self { dead, selections, ..self.clone() },
         }
     }
 

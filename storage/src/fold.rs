@@ -8,6 +8,7 @@
 //! that is how the sweep gives its space back.
 
 use crate::error::{Error, Result};
+use crate::kinds;
 use crate::op::Op;
 use crate::point::Point;
 use crate::prepare::{NewRow, Schema, Step, filter_of, parse_payload, with_ids};
@@ -179,17 +180,8 @@ impl<'s> Fold<'s> {
                 }
             }),
             Op::ClearPayload(ids) => self.payloads(ids, Map::clear),
-            Op::UpdateVectors(id, vectors) => self.points(std::slice::from_ref(id), |point| {
-                for (field, vector) in vectors {
-                    match point.vectors.binary_search_by_key(field, |(have, _)| *have) {
-                        Ok(at) => point.vectors[at].1.clone_from(vector),
-                        Err(at) => point.vectors.insert(at, (*field, vector.clone())),
-                    }
-                }
-            }),
-            Op::DeleteVectors(ids, fields) => {
-                self.points(ids, |point| point.vectors.retain(|(field, _)| !fields.contains(field)))
-            }
+            Op::UpdateVectors(new) => self.points(std::slice::from_ref(&new.id), |point| kinds::update(point, new)),
+            Op::DeleteVectors(ids, fields) => self.points(ids, |point| kinds::delete(point, fields)),
             Op::SetExpiry(ids, expires_at_ms) => self.points(ids, |point| point.expires_at_ms = *expires_at_ms),
             // What it does stands in the ledger.
             Op::DropSource(_) => Ok(0),
@@ -275,7 +267,8 @@ impl<'s> Fold<'s> {
         for (id, row) in &self.changes {
             if let Some(row) = row.as_ref().filter(|row| self.is_current(row)) {
                 let payload = parse_payload("payload", &row.point.payload)?;
-                if eval::holds(filter, id, &payload) {
+                let has = |name: &str| self.schema.spec.field(name).is_some_and(|place| kinds::has(&row.point, place));
+                if eval::holds(&filter.with_vectors(&has), id, &payload) {
                     ids.push(*id);
                 }
             }
@@ -325,7 +318,10 @@ pub(crate) fn stored_point(base: &Snapshot, part: usize, row: Row) -> Result<Poi
     let vector = |field: usize| Some((field as u16, part.nearest(field).vector(row)?.into_owned()));
     let vectors = (0..base.spec.vectors.len()).filter_map(vector).collect();
     part.sound()?;
-    Ok(Point { id: part.id(row), vectors, payload: part.payload(row)?, expires_at_ms: part.expires_at_ms(row) })
+    let (payload, expires_at_ms) = (part.payload(row)?, part.expires_at_ms(row));
+    let mut point = Point { vectors, payload, expires_at_ms, ..Point::new(part.id(row)) };
+    part.others().give(row, &mut point);
+    Ok(point)
 }
 
 fn object(text: &Bytes) -> Result<Map<String, Value>> {

@@ -71,6 +71,10 @@ pub enum Kind {
     Outcomes = 13,
     /// What a backup holds.
     Backup = 14,
+    /// Sparse vectors of a field.
+    Sparse = 15,
+    /// Vectors of a field that has several a row.
+    Multi = 16,
     /// Whose the data directory is.
     Identity = 20,
 }
@@ -101,6 +105,8 @@ pub const VERSIONS: &[(Kind, Versions)] = &[
     (Kind::Pin, Versions { least: 1, current: 1 }),
     (Kind::Outcomes, Versions { least: 1, current: 1 }),
     (Kind::Backup, Versions { least: 1, current: 1 }),
+    (Kind::Sparse, Versions { least: 1, current: 1 }),
+    (Kind::Multi, Versions { least: 1, current: 1 }),
     (Kind::Identity, Versions { least: 1, current: 1 }),
 ];
 

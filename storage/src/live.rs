@@ -2,8 +2,10 @@
 
 use crate::error::Result;
 use crate::expiry::Expiries;
+use crate::kinds::OtherVectors;
 use crate::part::Part;
 use crate::prepare::{NewRow, Schema};
+use crate::schema::VectorPlace;
 use bytes::Bytes;
 use nigh_index::filter::field::Fields;
 use nigh_index::filter::live::LiveFields;
@@ -12,7 +14,7 @@ use nigh_index::row::{Kept, Row};
 use nigh_index::text::bm25::TextPart;
 use nigh_index::text::live::LiveText;
 use nigh_index::vector::live::LiveVectors;
-use nigh_index::vector::nearest::Nearest;
+use nigh_index::vector::nearest::{self, Nearest};
 use nigh_index::vector::sealed::SealedVectors;
 
 /// Rows in memory. Never changes; small ones are melted into larger ones.
@@ -24,7 +26,9 @@ pub(crate) struct LivePart {
     sorted: Vec<(PointId, Row)>,
     payloads: Vec<Bytes>,
     fields: LiveFields,
-    vectors: Vec<LiveVectors>,
+    /// `None` where the field was dropped.
+    vectors: Vec<Option<LiveVectors>>,
+    others: OtherVectors,
     texts: Vec<LiveText>,
     bytes: u64,
 }
@@ -35,9 +39,11 @@ impl LivePart {
         let vectors = (0..schema.spec.vectors.len())
             .map(|field| {
                 let spec = &schema.spec.vectors[field].spec;
-                LiveVectors::build(spec, rows.iter().map(|row| vector_of(row, field)))
+                let there = !schema.spec.is_dropped(VectorPlace::Dense(field as u16));
+                there.then(|| LiveVectors::build(spec, rows.iter().map(|row| vector_of(row, field))))
             })
             .collect();
+        let others = OtherVectors::build(schema, &rows);
         let mut parts = Columns::with_capacity(rows.len(), schema.texts.len());
         for row in rows {
             parts.push(row);
@@ -45,7 +51,7 @@ impl LivePart {
         let texts = parts.texts.into_iter().map(LiveText::build).collect();
         let fields = LiveFields::build(parts.extracted, &schema.rules);
         let known = Known { ids: parts.ids, versions: parts.versions, expiring: parts.expiring };
-        Self::assemble(known, parts.payloads, fields, vectors, texts)
+        Self::assemble(known, parts.payloads, fields, (vectors, others), texts)
     }
 
     /// The kept rows of several live parts, one after another.
@@ -63,11 +69,19 @@ impl LivePart {
         }
         let vectors = (0..schema.spec.vectors.len())
             .map(|field| {
-                let of: Vec<_> =
-                    kept.iter().map(|from| Kept { part: &from.part.vectors[field], rows: from.rows }).collect();
-                LiveVectors::concat(&schema.spec.vectors[field].spec, &of)
+                let spec = &schema.spec.vectors[field].spec;
+                let none = LiveVectors::build(spec, std::iter::empty::<Option<&[f32]>>());
+                // A row beyond the end of the empty part has no vector.
+                let of = kept.iter().map(|from| Kept {
+                    part: from.part.vectors.get(field).and_then(Option::as_ref).unwrap_or(&none),
+                    rows: from.rows,
+                });
+                let there = !schema.spec.is_dropped(VectorPlace::Dense(field as u16));
+                there.then(|| LiveVectors::concat(spec, &of.collect::<Vec<_>>()))
             })
             .collect();
+        let of: Vec<_> = kept.iter().map(|from| Kept { part: &from.part.others, rows: from.rows }).collect();
+        let others = OtherVectors::concat(schema, &of);
         let texts = (0..schema.texts.len())
             .map(|field| {
                 let of: Vec<_> =
@@ -77,14 +91,14 @@ impl LivePart {
             .collect();
         let of: Vec<_> = kept.iter().map(|from| Kept { part: &from.part.fields, rows: from.rows }).collect();
         let fields = LiveFields::concat(&of, &schema.rules);
-        Self::assemble(known, payloads, fields, vectors, texts)
+        Self::assemble(known, payloads, fields, (vectors, others), texts)
     }
 
     fn assemble(
         known: Known,
         payloads: Vec<Bytes>,
         fields: LiveFields,
-        vectors: Vec<LiveVectors>,
+        (vectors, others): (Vec<Option<LiveVectors>>, OtherVectors),
         texts: Vec<LiveText>,
     ) -> Self {
         let Known { ids, versions, expiring } = known;
@@ -95,9 +109,10 @@ impl LivePart {
         let bytes = payloads.iter().map(|payload| (payload.len() + own) as u64).sum::<u64>()
             + fields.memory_bytes()
             + expiries.as_ref().map_or(0, Expiries::memory_bytes)
-            + vectors.iter().map(LiveVectors::memory_bytes).sum::<u64>()
+            + vectors.iter().flatten().map(LiveVectors::memory_bytes).sum::<u64>()
+            + others.memory_bytes()
             + texts.iter().map(LiveText::memory_bytes).sum::<u64>();
-        Self { ids, versions, expiries, sorted, payloads, fields, vectors, texts, bytes }
+        Self { ids, versions, expiries, sorted, payloads, fields, vectors, others, texts, bytes }
     }
 }
 
@@ -190,7 +205,14 @@ impl Part for LivePart {
     }
 
     fn nearest(&self, field: usize) -> &dyn Nearest {
-        &self.vectors[field]
+        match self.vectors.get(field) {
+            Some(Some(vectors)) => vectors,
+            _ => nearest::absent(),
+        }
+    }
+
+    fn others(&self) -> &OtherVectors {
+        &self.others
     }
 
     fn sealed(&self, _field: usize) -> Option<&SealedVectors> {

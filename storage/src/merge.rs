@@ -47,6 +47,8 @@ struct Size {
     place: usize,
     alive: u64,
     dead: u64,
+    /// Whether it holds vectors of a field that was dropped.
+    stale: bool,
 }
 
 /// Merges once. False where there was nothing to do, or the collection is being closed.
@@ -60,7 +62,7 @@ pub(crate) fn merge(inner: &Inner, idle: Duration, reason: &str) -> Result<bool>
         return Ok(false);
     }
     // Until there is room it waits; what it would join is searched side by side.
-    let needed = Budget::build_bytes(&inner.schema.spec, alive(&inputs));
+    let needed = Budget::build_bytes(&inner.schema.load().spec, alive(&inputs));
     let Some(room) = inner.options.memory.try_build(needed) else { return Ok(false) };
     merge_these(inner, &inputs, &room, reason)
 }
@@ -73,7 +75,7 @@ pub(crate) fn rewrite(inner: &Inner, reason: &str) -> Result<Option<(u64, u64)>>
     let Some((segment, dead)) = input else { return Ok(None) };
     let (number, rows) = (segment.segment(), dead.len());
     let inputs = [(segment, dead)];
-    let room = inner.options.memory.build(Budget::build_bytes(&inner.schema.spec, alive(&inputs)));
+    let room = inner.options.memory.build(Budget::build_bytes(&inner.schema.load().spec, alive(&inputs)));
     match merge_these(inner, &inputs, &room, reason)? {
         true => Ok(Some((number, rows))),
         false => Err(inner.poisoned().unwrap_or(Error::Closed { name: inner.name.clone() })),
@@ -103,7 +105,7 @@ fn merge_these(inner: &Inner, inputs: &[Input], room: &Building, reason: &str) -
     if rows_of.len() > 0 {
         let entry = inner.builder(&running.task, room).build(number, &rows_of).map_err(|err| inner.explained(err))?;
         let Some(entry) = entry else { return Ok(false) };
-        let segment = Segment::open(&*inner.disk, &inner.folder, &inner.schema.spec, &entry, Reading::First)?;
+        let segment = Segment::open(&*inner.disk, &inner.folder, &inner.schema.load().spec, &entry, Reading::First)?;
         built = Some((entry, Arc::new(segment)));
     }
     install(inner, inputs, &rows, built)?;
@@ -194,6 +196,7 @@ pub(crate) fn due(inner: &Inner, idle: Duration) -> Option<Due> {
     let (alive, dead) = chosen().fold((0, 0), |(alive, dead), size| (alive + size.alive, dead + size.dead));
     let reason = match places.len() {
         0 => return None,
+        1 if chosen().any(|size| size.stale) => "a vector field was dropped".to_owned(),
         1 => format!("{dead} of {} rows are dead", alive + dead),
         count => format!("{count} segments with {alive} rows can be one"),
     };
@@ -219,7 +222,8 @@ fn sealed(entry: &Entry) -> Option<Input> {
 fn sizes(state: &State) -> Vec<Size> {
     let size = |(place, (segment, dead)): (usize, Input)| {
         let dead = dead.len();
-        Size { place, alive: u64::from(segment.rows()) - dead, dead }
+        let stale = segment.places().iter().any(|place| state.schema.spec.is_dropped(*place));
+        Size { place, alive: u64::from(segment.rows()) - dead, dead, stale }
     };
     state.entries.iter().map_while(sealed).enumerate().map(size).collect()
 }
@@ -244,7 +248,8 @@ fn choose(sizes: &[Size], idle: Duration) -> Vec<usize> {
         return places;
     }
     let dead = |size: &&Size| size.dead as f64 > patience.dead_share * (size.alive + size.dead) as f64;
-    sizes.iter().find(dead).map(|size| size.place).into_iter().collect()
+    let stale = |size: &&Size| size.stale && idle >= A_WHILE;
+    sizes.iter().find(dead).or_else(|| sizes.iter().find(stale)).map(|size| size.place).into_iter().collect()
 }
 
 #[cfg(test)]
@@ -255,7 +260,8 @@ mod tests {
     const QUIET: Duration = Duration::from_secs(11);
 
     fn check(idle: Duration, sizes: &[(u64, u64)], expected: &[usize]) {
-        let size = |(place, (alive, dead)): (usize, &(u64, u64))| Size { place, alive: *alive, dead: *dead };
+        let size =
+            |(place, (alive, dead)): (usize, &(u64, u64))| Size { place, alive: *alive, dead: *dead, stale: false };
         let sizes: Vec<Size> = sizes.iter().enumerate().map(size).collect();
         assert_eq!(choose(&sizes, idle), expected, "{sizes:?}");
     }

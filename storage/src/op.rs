@@ -7,22 +7,25 @@
 //! upsert  = | 1 u8 | id | vectors | payload | expiry |    payload = | length u32 | bytes |
 //! delete  = | 2 u8 | ids |                                ids     = | count u32 | id ... |
 //! set     = | 3 u8 | ids | payload |                      id      = | 0 u8 | number u64 | or | 1 u8 | uuid 16 |
-//! replace = | 4 u8 | ids | payload |                      vectors = | count u32 | vector ... |
-//! unset   = | 5 u8 | ids | keys |                         vector  = | field u16 | length u32 | f32 ... |
-//! clear   = | 6 u8 | ids |                                keys    = | count u32 | key ... |
-//! update  = | 7 u8 | id | vectors |                       key     = | length u32 | UTF-8 |
-//! drop    = | 8 u8 | ids | fields |                       fields  = | count u32 | field u16 ... |
+//! replace = | 4 u8 | ids | payload |                      vectors = | dense | sparse | multi |, counted each
+//! unset   = | 5 u8 | ids | keys |                         dense   = | field u16 | length u32 | f32 ... |
+//! clear   = | 6 u8 | ids |                                sparse  = | field u16 | length u32 | index u32, f32 ... |
+//! update  = | 7 u8 | id | vectors |                       multi   = | field u16 | count u32 | length u32 | f32 ... |
+//! drop    = | 8 u8 | ids | fields |                       fields  = | count u32 | kind u8, field u16 ... |
 //! expire  = | 9 u8 | ids | expiry |                       expiry  = | 0 u8 | or | 1 u8 | Unix milliseconds u64 |
-//! forget  = | 10 u8 | source key |
+//! forget  = | 10 u8 | source key |                        keys    = | count u32 | key = length u32, UTF-8 ... |
 //! ```
 //!
 //! Numbers are little-endian. A count is checked against the bytes that are left before anything
 //! is allocated for it.
 
 use crate::point::Point;
+use crate::schema::VectorPlace;
 use crate::write::Position;
 use bytes::Bytes;
 use nigh_index::id::PointId;
+use nigh_index::sparse::vector::SparseVector;
+use nigh_index::vector::multi::MultiVector;
 use uuid::Uuid;
 
 const VERSION: u8 = 1;
@@ -56,10 +59,10 @@ pub enum Op {
     DeletePayloadKeys(Vec<PointId>, Vec<String>),
     /// Takes the whole payload out.
     ClearPayload(Vec<PointId>),
-    /// Sets these vectors of an existing point, keeps the others and the payload.
-    UpdateVectors(PointId, Vec<(u16, Vec<f32>)>),
+    /// Sets the vectors of this point in an existing one, which keeps its others, its payload and its time.
+    UpdateVectors(Point),
     /// Takes the vectors of these fields out.
-    DeleteVectors(Vec<PointId>, Vec<u16>),
+    DeleteVectors(Vec<PointId>, Vec<VectorPlace>),
     /// Sets when points expire, in Unix milliseconds; `None`: never.
     SetExpiry(Vec<PointId>, Option<u64>),
     /// Forgets how far this source has come.
@@ -70,8 +73,7 @@ impl Op {
     /// The points that it speaks of.
     pub fn ids(&self) -> &[PointId] {
         match self {
-            Self::Upsert(point) => std::slice::from_ref(&point.id),
-            Self::UpdateVectors(id, _) => std::slice::from_ref(id),
+            Self::Upsert(point) | Self::UpdateVectors(point) => std::slice::from_ref(&point.id),
             Self::Delete(ids)
             | Self::SetPayload(ids, _)
             | Self::OverwritePayload(ids, _)
@@ -158,7 +160,7 @@ fn put_op(op: &Op, out: &mut Vec<u8>) {
         Op::Upsert(point) => {
             out.push(UPSERT);
             put_id(&point.id, out);
-            put_vectors(&point.vectors, out);
+            put_vectors(point, out);
             put_bytes(&point.payload, out);
             put_expiry(point.expires_at_ms, out);
         }
@@ -177,15 +179,15 @@ fn put_op(op: &Op, out: &mut Vec<u8>) {
             keys.iter().for_each(|key| put_bytes(key.as_bytes(), out));
         }
         Op::ClearPayload(ids) => put_ids(CLEAR_PAYLOAD, ids, out),
-        Op::UpdateVectors(id, vectors) => {
+        Op::UpdateVectors(point) => {
             out.push(UPDATE_VECTORS);
-            put_id(id, out);
-            put_vectors(vectors, out);
+            put_id(&point.id, out);
+            put_vectors(point, out);
         }
         Op::DeleteVectors(ids, fields) => {
             put_ids(DELETE_VECTORS, ids, out);
             put_len(fields.len(), out);
-            fields.iter().for_each(|field| out.extend_from_slice(&field.to_le_bytes()));
+            fields.iter().for_each(|field| put_place(*field, out));
         }
         Op::SetExpiry(ids, expires_at_ms) => {
             put_ids(SET_EXPIRY, ids, out);
@@ -227,16 +229,45 @@ fn put_id(id: &PointId, out: &mut Vec<u8>) {
     }
 }
 
-fn put_vectors(vectors: &[(u16, Vec<f32>)], out: &mut Vec<u8>) {
-    put_len(vectors.len(), out);
-    for (field, values) in vectors {
+fn put_place(place: VectorPlace, out: &mut Vec<u8>) {
+    let (kind, field) = match place {
+        VectorPlace::Dense(field) => (0, field),
+        VectorPlace::Sparse(field) => (1, field),
+        VectorPlace::Multi(field) => (2, field),
+    };
+    out.push(kind);
+    out.extend_from_slice(&field.to_le_bytes());
+}
+
+fn put_vectors(point: &Point, out: &mut Vec<u8>) {
+    put_len(point.vectors.len(), out);
+    for (field, values) in &point.vectors {
         out.extend_from_slice(&field.to_le_bytes());
-        put_len(values.len(), out);
-        let start = out.len();
-        out.resize(start + values.len() * 4, 0);
-        for (bytes, value) in out[start..].chunks_exact_mut(4).zip(values) {
-            bytes.copy_from_slice(&value.to_le_bytes());
+        put_values(values, out);
+    }
+    put_len(point.sparse.len(), out);
+    for (field, vector) in &point.sparse {
+        out.extend_from_slice(&field.to_le_bytes());
+        put_len(vector.indices().len(), out);
+        for (index, value) in vector.iter() {
+            out.extend_from_slice(&index.to_le_bytes());
+            out.extend_from_slice(&value.to_le_bytes());
         }
+    }
+    put_len(point.multi.len(), out);
+    for (field, multi) in &point.multi {
+        out.extend_from_slice(&field.to_le_bytes());
+        out.extend_from_slice(&multi.count.to_le_bytes());
+        put_values(&multi.values, out);
+    }
+}
+
+fn put_values(values: &[f32], out: &mut Vec<u8>) {
+    put_len(values.len(), out);
+    let start = out.len();
+    out.resize(start + values.len() * 4, 0);
+    for (bytes, value) in out[start..].chunks_exact_mut(4).zip(values) {
+        bytes.copy_from_slice(&value.to_le_bytes());
     }
 }
 
@@ -335,31 +366,67 @@ impl Reader<'_> {
         self.many(9, Self::id)
     }
 
-    fn vector(&mut self) -> Read<(u16, Vec<f32>)> {
-        let field = self.half()?;
+    fn word(&mut self) -> Read<u32> {
+        Ok(u32::from_le_bytes(self.array()?))
+    }
+
+    fn values(&mut self) -> Read<Vec<f32>> {
         let len = self.count(4)?;
         let range = self.take(len * 4)?;
         let value = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-        Ok((field, self.body[range].chunks_exact(4).map(value).collect()))
+        Ok(self.body[range].chunks_exact(4).map(value).collect())
     }
 
-    fn vectors(&mut self) -> Read<Vec<(u16, Vec<f32>)>> {
-        self.many(6, Self::vector)
+    fn sparse(&mut self) -> Read<(u16, SparseVector)> {
+        let field = self.half()?;
+        let pairs = self.many(8, |reader| Ok((reader.word()?, f32::from_bits(reader.word()?))))?;
+        let (indices, values) = pairs.into_iter().unzip();
+        match SparseVector::new(indices, values) {
+            Ok(vector) => Ok((field, vector)),
+            Err(_) => self.fail("no sparse vector"),
+        }
+    }
+
+    fn multi(&mut self) -> Read<(u16, MultiVector)> {
+        let (field, count) = (self.half()?, self.word()?);
+        Ok((field, MultiVector { count, values: self.values()? }))
+    }
+
+    /// A point that has nothing but vectors.
+    fn vectors(&mut self) -> Read<Point> {
+        Ok(Point {
+            vectors: self.many(6, |reader| Ok((reader.half()?, reader.values()?)))?,
+            sparse: self.many(6, Self::sparse)?,
+            multi: self.many(10, Self::multi)?,
+            ..Point::new(0)
+        })
+    }
+
+    fn place(&mut self) -> Read<VectorPlace> {
+        match (self.byte()?, self.half()?) {
+            (0, field) => Ok(VectorPlace::Dense(field)),
+            (1, field) => Ok(VectorPlace::Sparse(field)),
+            (2, field) => Ok(VectorPlace::Multi(field)),
+            _ => self.fail("a field of an unknown kind"),
+        }
     }
 
     fn op(&mut self) -> Read<Op> {
         Ok(match self.byte()? {
             UPSERT => {
                 let (id, vectors, payload) = (self.id()?, self.vectors()?, self.payload()?);
-                Op::Upsert(Point { id, vectors, payload, expires_at_ms: self.optional(Self::long)? })
+                Op::Upsert(Point { id, payload, expires_at_ms: self.optional(Self::long)?, ..vectors })
             }
             DELETE => Op::Delete(self.ids()?),
             SET_PAYLOAD => Op::SetPayload(self.ids()?, self.payload()?),
             OVERWRITE_PAYLOAD => Op::OverwritePayload(self.ids()?, self.payload()?),
             DELETE_PAYLOAD_KEYS => Op::DeletePayloadKeys(self.ids()?, self.many(4, Self::key)?),
             CLEAR_PAYLOAD => Op::ClearPayload(self.ids()?),
-            UPDATE_VECTORS => Op::UpdateVectors(self.id()?, self.vectors()?),
-            DELETE_VECTORS => Op::DeleteVectors(self.ids()?, self.many(2, Self::half)?),
+            UPDATE_VECTORS => {
+                let id = self.id()?;
+                Op::UpdateVectors(Point { id, ..self.vectors()? })
+            }
+            DELETE_VECTORS => Op::DeleteVectors(self.ids()?, self.many(3, Self::place)?),
             SET_EXPIRY => Op::SetExpiry(self.ids()?, self.optional(Self::long)?),
             DROP_SOURCE => Op::DropSource(self.key()?),
             _ => return self.fail("an operation of an unknown kind"),
@@ -384,8 +451,20 @@ mod tests {
         vec(any::<u8>(), 0..40).prop_map(Bytes::from)
     }
 
-    fn vectors() -> impl Strategy<Value = Vec<(u16, Vec<f32>)>> {
-        vec((any::<u16>(), vec(-1e30f32..1e30, 0..20)), 0..4)
+    fn vectors() -> impl Strategy<Value = Point> {
+        let values = || vec(-1e30f32..1e30, 0..20);
+        let sparse = vec((any::<u32>(), -1e30f32..1e30), 0..9).prop_map(|pairs| {
+            let (indices, values) = pairs.into_iter().collect::<std::collections::BTreeMap<_, _>>().into_iter().unzip();
+            SparseVector::new(indices, values).unwrap()
+        });
+        let multi = (any::<u32>(), values()).prop_map(|(count, values)| MultiVector { count, values });
+        let of = (vec((any::<u16>(), values()), 0..4), vec((any::<u16>(), sparse), 0..3));
+        (of, vec((any::<u16>(), multi), 0..3)).prop_map(|((vectors, sparse), multi)| Point {
+            vectors,
+            sparse,
+            multi,
+            ..Point::new(0)
+        })
     }
 
     fn heading() -> impl Strategy<Value = Heading> {
@@ -398,9 +477,14 @@ mod tests {
 
     fn op() -> impl Strategy<Value = Op> {
         let ids = || vec(id(), 0..5);
+        let place = prop_oneof![
+            any::<u16>().prop_map(VectorPlace::Dense),
+            any::<u16>().prop_map(VectorPlace::Sparse),
+            any::<u16>().prop_map(VectorPlace::Multi)
+        ];
         prop_oneof![
             (id(), vectors(), payload(), any::<Option<u64>>()).prop_map(|(id, vectors, payload, expires_at_ms)| {
-                Op::Upsert(Point { id, vectors, payload, expires_at_ms })
+                Op::Upsert(Point { id, payload, expires_at_ms, ..vectors })
             }),
             (ids(), any::<Option<u64>>()).prop_map(|(ids, expires_at_ms)| Op::SetExpiry(ids, expires_at_ms)),
             ".{0,8}".prop_map(Op::DropSource),
@@ -409,8 +493,8 @@ mod tests {
             (ids(), payload()).prop_map(|(ids, payload)| Op::OverwritePayload(ids, payload)),
             (ids(), vec(".{0,8}", 0..4)).prop_map(|(ids, keys)| Op::DeletePayloadKeys(ids, keys)),
             ids().prop_map(Op::ClearPayload),
-            (id(), vectors()).prop_map(|(id, vectors)| Op::UpdateVectors(id, vectors)),
-            (ids(), vec(any::<u16>(), 0..5)).prop_map(|(ids, fields)| Op::DeleteVectors(ids, fields)),
+            (id(), vectors()).prop_map(|(id, vectors)| Op::UpdateVectors(Point { id, ..vectors })),
+            (ids(), vec(place, 0..5)).prop_map(|(ids, fields)| Op::DeleteVectors(ids, fields)),
         ]
     }
 

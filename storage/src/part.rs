@@ -3,6 +3,7 @@
 use crate::disk::Disk;
 use crate::error::Result;
 use crate::expiry::Expiries;
+use crate::kinds::OtherVectors;
 use bytes::Bytes;
 use nigh_index::filter::field::Fields;
 use nigh_index::id::PointId;
@@ -58,7 +59,10 @@ pub trait Part: Send + Sync {
     /// The vectors of a field, by its place in the spec.
     fn nearest(&self, field: usize) -> &dyn Nearest;
 
-    /// The same where they stand in files, with an index that a merge may go on from.
+    /// The vectors that are not dense.
+    fn others(&self) -> &OtherVectors;
+
+    /// The dense ones where they stand in files, with an index that a merge may go on from.
     fn sealed(&self, field: usize) -> Option<&SealedVectors>;
 
     /// The text of a field, by its place in the spec.

@@ -478,18 +478,23 @@ impl Inner {
         let mut table = self.pins.table.lock();
         let kept = table.kept.iter_mut().find(|kept| kept.how == How::Named && kept.version.name == name)?;
         let (snapshot, used) = kept.snapshot.as_mut()?;
+        // One of before a change of fields does not know them all.
+        if !Arc::ptr_eq(&snapshot.spec, &self.schema.load().spec) {
+            return None;
+        }
         *used = Instant::now();
         Some(snapshot.clone())
     }
 
     fn open_version(&self, version: &Version) -> Result<Snapshot> {
+        let spec = self.schema.load().spec.clone();
         let mut parts = Vec::with_capacity(version.manifest.segments.len());
         for entry in &version.manifest.segments {
             let part = self.segment_of(entry)?;
             let dead = Arc::new(load_dead(&*self.disk, &self.folder, entry)?);
-            parts.push(PartView { part, dead, selections: Arc::default() });
+            parts.push(PartView { part, dead, selections: Arc::default(), spec: spec.clone() });
         }
-        Ok(Snapshot { seq: version.seq(), time_ms: version.manifest.time_ms, spec: self.schema.spec.clone(), parts })
+        Ok(Snapshot { seq: version.seq(), time_ms: version.manifest.time_ms, spec, parts })
     }
 
     /// The segment as it is open already, for the collection of now or for another pin, or opened.
@@ -504,8 +509,8 @@ impl Inner {
         if let Some(segment) = self.pins.table.lock().open.get(&entry.number).and_then(Weak::upgrade) {
             return Ok(segment);
         }
-        let segment =
-            Arc::new(Segment::open(&*self.disk, &self.folder, &self.schema.spec, entry, self.options.reading)?);
+        let segment = Segment::open(&*self.disk, &self.folder, &self.schema.load().spec, entry, self.options.reading)?;
+        let segment = Arc::new(segment);
         let mut table = self.pins.table.lock();
         table.open.retain(|_, segment| segment.strong_count() > 0);
         table.open.insert(entry.number, Arc::downgrade(&segment));

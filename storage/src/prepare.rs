@@ -6,7 +6,7 @@
 use crate::error::{Error, Result};
 use crate::op::{self, Heading, Op};
 use crate::point::Point;
-use crate::schema::CollectionSpec;
+use crate::schema::{CollectionSpec, VectorPlace};
 use crate::write::{IfVersion, POSITIONS_MAX, Position, SOURCE_BYTES_MAX, Selector, Write, WriteBatch};
 use bytes::Bytes;
 use nigh_index::filter::live::Extracted;
@@ -194,49 +194,54 @@ impl Schema {
         match write {
             Write::Upsert(point) => {
                 check_payload_size(at, &point.payload)?;
-                self.check_vectors(&format!("ops[{at}].upsert."), &point.vectors)
+                self.check_vectors(&format!("ops[{at}].upsert."), point)
             }
-            Write::UpdateVectors(_, vectors) => self.check_vectors(&format!("ops[{at}].update_vectors."), vectors),
+            Write::UpdateVectors(point) => self.check_vectors(&format!("ops[{at}].update_vectors."), point),
             Write::SetPayload(_, payload) | Write::OverwritePayload(_, payload) => {
                 check_payload_size(at, payload)?;
                 parse_payload(&format!("ops[{at}].payload"), payload).map(|_| ())
             }
-            Write::DeleteVectors(_, fields) => fields.iter().try_for_each(|field| self.check_field(at, *field)),
+            Write::DeleteVectors(_, fields) => fields.iter().try_for_each(|field| self.named(*field).map(|_| ())),
             Write::DropSource(source) => check_source(&format!("ops[{at}].drop_source"), source, 1),
             Write::Delete(_) | Write::DeletePayloadKeys(..) | Write::ClearPayload(_) | Write::SetExpiry(..) => Ok(()),
         }
     }
 
-    fn check_vectors(&self, place: &str, vectors: &[(u16, Vec<f32>)]) -> Result<()> {
-        let mut last = None;
-        for (field, vector) in vectors {
-            let Some(known) = self.spec.vectors.get(usize::from(*field)) else {
-                return Err(Error::Missing { what: "vector field", name: field.to_string() });
-            };
-            if last >= Some(*field) {
-                return Err(Error::invalid(
-                    format!("{place}vectors.{}", known.name),
-                    "given twice",
-                    "a field is given once",
-                ));
-            }
-            last = Some(*field);
-            known.spec.check(&known.name, vector).map_err(|err| match Error::from(err) {
-                Error::Invalid { field, value, limit } => {
-                    Error::Invalid { field: format!("{place}{field}"), value, limit }
-                }
-                other => other,
-            })?;
+    fn check_vectors(&self, place: &str, point: &Point) -> Result<()> {
+        rising(&point.vectors, place, |field| self.named(VectorPlace::Dense(field)))?;
+        rising(&point.sparse, place, |field| self.named(VectorPlace::Sparse(field)))?;
+        rising(&point.multi, place, |field| self.named(VectorPlace::Multi(field)))?;
+        let inside = |err: nigh_index::error::Error| match Error::from(err) {
+            Error::Invalid { field, value, limit } => Error::Invalid { field: format!("{place}{field}"), value, limit },
+            other => other,
+        };
+        for (field, vector) in &point.vectors {
+            let known = &self.spec.vectors[usize::from(*field)];
+            known.spec.check(&known.name, vector).map_err(inside)?;
+        }
+        for (field, vectors) in &point.multi {
+            let known = &self.spec.multi[usize::from(*field)];
+            known.spec.check(&known.name, vectors).map_err(inside)?;
         }
         Ok(())
     }
 
-    fn check_field(&self, at: usize, field: u16) -> Result<()> {
-        if usize::from(field) < self.spec.vectors.len() {
-            return Ok(());
-        }
-        Err(Error::Missing { what: "vector field", name: format!("ops[{at}]: {field}") })
+    /// The name of a vector field that is there.
+    fn named(&self, place: VectorPlace) -> Result<&str> {
+        let found = self.spec.fields().find(|(have, _)| *have == place);
+        found.map(|(_, name)| name).ok_or_else(|| Error::Missing { what: "vector field", name: format!("{place:?}") })
     }
+}
+
+/// Whether every field is there and given once; a point's vectors stand in the order of their places.
+fn rising<'n, T>(vectors: &[(u16, T)], place: &str, name: impl Fn(u16) -> Result<&'n str>) -> Result<()> {
+    for (at, (field, _)) in vectors.iter().enumerate() {
+        let name = name(*field)?;
+        if at > 0 && vectors[at - 1].0 >= *field {
+            return Err(Error::invalid(format!("{place}vectors.{name}"), "given twice", "a field is given once"));
+        }
+    }
+    Ok(())
 }
 
 /// Reads a payload: the text of a JSON object, or nothing for an empty one.
@@ -304,7 +309,7 @@ fn check_conditions(conditions: &[IfVersion], writes: &[Write]) -> Result<()> {
 
 fn selector_of(write: &Write) -> Option<&Selector> {
     match write {
-        Write::Upsert(_) | Write::UpdateVectors(..) | Write::DropSource(_) => None,
+        Write::Upsert(_) | Write::UpdateVectors(_) | Write::DropSource(_) => None,
         Write::Delete(selector)
         | Write::SetPayload(selector, _)
         | Write::OverwritePayload(selector, _)
@@ -336,7 +341,7 @@ fn resolved(write: &Write) -> Option<Op> {
 pub(crate) fn with_ids(write: &Write, ids: Vec<PointId>) -> Op {
     match write {
         Write::Upsert(point) => Op::Upsert(point.clone()),
-        Write::UpdateVectors(id, vectors) => Op::UpdateVectors(*id, vectors.clone()),
+        Write::UpdateVectors(point) => Op::UpdateVectors(point.clone()),
         Write::Delete(_) => Op::Delete(ids),
         Write::SetPayload(_, payload) => Op::SetPayload(ids, payload.clone()),
         Write::OverwritePayload(_, payload) => Op::OverwritePayload(ids, payload.clone()),

@@ -1,8 +1,10 @@
 //! What a collection holds.
 
 use crate::error::{Error, Result};
+use nigh_index::sparse::spec::SparseSpec;
 use nigh_index::text::spec::TextSpec;
 use nigh_index::value::Path;
+use nigh_index::vector::multi::MultiSpec;
 use nigh_index::vector::spec::VectorSpec;
 use serde::{Deserialize, Serialize};
 
@@ -11,11 +13,21 @@ pub const FIELDS_MAX: usize = 64;
 /// A name has at most this many characters.
 pub const NAME_CHARS_MAX: usize = 128;
 
-/// What a collection holds; fixed when it is created.
+/// What a collection holds; fixed when it is created, other than its vector fields (see [`crate::evolve`]).
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct CollectionSpec {
     /// Its vector fields; a point's vectors name them by their place here.
     pub vectors: Vec<VectorField>,
+    /// Its fields of sparse vectors.
+    #[serde(default)]
+    pub sparse: Vec<SparseField>,
+    /// Its fields that have several vectors a point.
+    #[serde(default)]
+    pub multi: Vec<MultiField>,
+    /// Vector fields that were dropped. They keep their places, so that a place means one field for ever; by name only
+    /// [`Self::fields`] finds what is there.
+    #[serde(default)]
+    pub dropped: Vec<VectorPlace>,
     /// Its text fields.
     #[serde(default)]
     pub texts: Vec<TextField>,
@@ -31,6 +43,58 @@ pub struct VectorField {
     pub name: String,
     /// What it holds.
     pub spec: VectorSpec,
+}
+
+/// A named field of sparse vectors.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct SparseField {
+    /// Its name, unique among all vector fields.
+    pub name: String,
+    /// How it is weighed.
+    pub spec: SparseSpec,
+}
+
+/// A named field that has several vectors a point.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct MultiField {
+    /// Its name, unique among all vector fields.
+    pub name: String,
+    /// What it holds.
+    pub spec: MultiSpec,
+}
+
+/// A vector field of any kind, as it is to be added.
+#[derive(Clone, PartialEq, Debug)]
+pub enum NewField {
+    /// One vector a point.
+    Dense(VectorField),
+    /// One sparse vector a point.
+    Sparse(SparseField),
+    /// Several vectors a point.
+    Multi(MultiField),
+}
+
+impl NewField {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Dense(field) => &field.name,
+            Self::Sparse(field) => &field.name,
+            Self::Multi(field) => &field.name,
+        }
+    }
+}
+
+/// A vector field of any kind, by its place among those of its kind.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VectorPlace {
+    /// One vector a point.
+    Dense(u16),
+    /// One sparse vector a point.
+    Sparse(u16),
+    /// Several vectors a point.
+    Multi(u16),
 }
 
 /// A named text field.
@@ -57,7 +121,7 @@ impl TextField {
 impl CollectionSpec {
     /// Whether such a collection can be served.
     pub fn validate(&self) -> Result<()> {
-        for (kind, count) in [("vectors", self.vectors.len()), ("texts", self.texts.len())] {
+        for (kind, count) in [("vectors", self.fields().count()), ("texts", self.texts.len())] {
             if count > FIELDS_MAX {
                 return Err(Error::invalid(
                     kind,
@@ -66,9 +130,12 @@ impl CollectionSpec {
                 ));
             }
         }
-        unique("vectors", self.vectors.iter().map(|field| &field.name))?;
-        unique("texts", self.texts.iter().map(|field| &field.name))?;
+        unique("vectors", self.fields().map(|(_, name)| name))?;
+        unique("texts", self.texts.iter().map(|field| &field.name[..]))?;
         for field in &self.vectors {
+            field.spec.validate(&field.name)?;
+        }
+        for field in &self.multi {
             field.spec.validate(&field.name)?;
         }
         for field in &self.texts {
@@ -79,9 +146,32 @@ impl CollectionSpec {
         Ok(())
     }
 
-    /// The place of a vector field; an empty name means the only one.
+    /// The vector fields of all kinds that were not dropped, with their names.
+    pub fn fields(&self) -> impl Iterator<Item = (VectorPlace, &str)> {
+        let dense = self.vectors.iter().zip(0..).map(|(field, at)| (VectorPlace::Dense(at), &field.name[..]));
+        let sparse = self.sparse.iter().zip(0..).map(|(field, at)| (VectorPlace::Sparse(at), &field.name[..]));
+        let multi = self.multi.iter().zip(0..).map(|(field, at)| (VectorPlace::Multi(at), &field.name[..]));
+        dense.chain(sparse).chain(multi).filter(|(place, _)| !self.is_dropped(*place))
+    }
+
+    /// The vector field of this name, whatever its kind.
+    pub fn field(&self, name: &str) -> Option<VectorPlace> {
+        self.fields().find(|(_, have)| *have == name).map(|(place, _)| place)
+    }
+
+    /// Whether a vector field was dropped.
+    pub fn is_dropped(&self, place: VectorPlace) -> bool {
+        self.dropped.contains(&place)
+    }
+
+    /// The place of a dense vector field; an empty name means the only one.
     pub fn vector(&self, name: &str) -> Result<usize> {
-        place("vector field", name, self.vectors.iter().map(|field| &field.name[..]))
+        let dense = self.fields().filter_map(|(place, name)| match place {
+            VectorPlace::Dense(at) => Some((usize::from(at), name)),
+            _ => None,
+        });
+        let dense: Vec<(usize, &str)> = dense.collect();
+        Ok(dense[place("vector field", name, dense.iter().map(|(_, name)| *name))?].0)
     }
 
     /// The place of a text field; an empty name means the only one.
@@ -103,7 +193,7 @@ pub fn check_name(name: &str) -> Result<()> {
     Err(Error::invalid("collection", format!("`{shown}`"), limit))
 }
 
-fn unique<'n>(kind: &str, names: impl Iterator<Item = &'n String>) -> Result<()> {
+fn unique<'n>(kind: &str, names: impl Iterator<Item = &'n str>) -> Result<()> {
     let mut seen = std::collections::BTreeSet::new();
     for name in names {
         if name.chars().count() > NAME_CHARS_MAX {

@@ -92,14 +92,14 @@ fn build_and_install(inner: &Inner, frozen: &Frozen, task: &Task) -> Result<bool
     let rows_of = Rows::new(&kept);
     let bytes: u64 = frozen.parts.iter().map(|(held, _)| held.part().bytes()).sum();
     inner.space.admit_seal(bytes.saturating_add(bytes / 2))?;
-    let needed = Budget::build_bytes(&inner.schema.spec, rows_of.len().into());
+    let needed = Budget::build_bytes(&inner.schema.load().spec, rows_of.len().into());
     let room = inner.options.memory.build(needed);
     let number = inner.new_segment_number();
     let mut built = None;
     if rows_of.len() > 0 {
         let entry = inner.builder(task, &room).build(number, &rows_of).map_err(|err| inner.explained(err))?;
         let Some(entry) = entry else { return Ok(false) };
-        let segment = Segment::open(&*inner.disk, &inner.folder, &inner.schema.spec, &entry, Reading::First)?;
+        let segment = Segment::open(&*inner.disk, &inner.folder, &inner.schema.load().spec, &entry, Reading::First)?;
         built = Some((entry, Arc::new(segment)));
     }
 
@@ -227,7 +227,7 @@ impl Inner {
         Builder {
             disk: &*self.disk,
             collection: &self.folder,
-            schema: &self.schema,
+            schema: self.schema.load_full(),
             threads: self.options.build_threads,
             task,
             scratch_bytes: room.scratch,

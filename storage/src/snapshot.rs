@@ -1,6 +1,7 @@
 //! One state of a collection: parts, and the rows that are dead in each.
 
 use crate::error::{Error, Result};
+use crate::kinds::with_vector;
 use crate::part::Part;
 use crate::schema::CollectionSpec;
 use crate::selections::Selections;
@@ -33,6 +34,8 @@ pub struct PartView {
     pub dead: Arc<Bitmap>,
     /// What is known of the others.
     pub selections: Arc<Selections>,
+    /// What the collection holds.
+    pub spec: Arc<CollectionSpec>,
 }
 
 impl Snapshot {
@@ -86,6 +89,11 @@ impl Rows for PartView {
 
     fn find(&self, id: &PointId) -> Option<Row> {
         self.part.find(id)
+    }
+
+    fn with_vector(&self, name: &str) -> Bitmap {
+        let rows = self.spec.field(name).map(|place| with_vector(&*self.part, place));
+        rows.map_or_else(Bitmap::new, |rows| rows.unwrap_or_else(|| Bitmap::full(self.part.rows())))
     }
 
     fn payload(&self, row: Row) -> nigh_index::error::Result<Value> {

@@ -101,6 +101,7 @@ impl State {
             part: entry.held.shared(),
             dead: entry.dead.clone(),
             selections: entry.selections.clone(),
+            spec: self.schema.spec.clone(),
         };
         let parts = self.entries.iter().map(view).collect();
         Snapshot { seq: self.seq, time_ms: self.time_ms, spec: self.schema.spec.clone(), parts }

@@ -243,7 +243,7 @@ impl Store {
         let _changing = self.changing.lock();
         match self.collections.read().get(name).map(|slot| &slot.opened) {
             None => {}
-            Some(Opened::Open(collection)) if **collection.spec() == spec => return Ok(false),
+            Some(Opened::Open(collection)) if *collection.spec() == spec => return Ok(false),
             Some(Opened::Quarantined(why)) => {
                 return Err(Error::Quarantined { name: name.to_owned(), why: why.clone() });
             }

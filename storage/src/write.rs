@@ -1,6 +1,7 @@
 //! What can be done to points, as it is asked for; and how far a write got.
 
 use crate::point::Point;
+use crate::schema::VectorPlace;
 use bytes::Bytes;
 use nigh_index::filter::condition::Condition;
 use nigh_index::id::PointId;
@@ -70,10 +71,10 @@ pub enum Write {
     DeletePayloadKeys(Selector, Vec<String>),
     /// Takes the whole payload out.
     ClearPayload(Selector),
-    /// Sets these vectors of an existing point, keeps the others and the payload.
-    UpdateVectors(PointId, Vec<(u16, Vec<f32>)>),
+    /// Sets the vectors of this point in an existing one, which keeps its others, its payload and its time.
+    UpdateVectors(Point),
     /// Takes the vectors of these fields out.
-    DeleteVectors(Selector, Vec<u16>),
+    DeleteVectors(Selector, Vec<VectorPlace>),
     /// Sets when points expire, in Unix milliseconds; `None`: never.
     SetExpiry(Selector, Option<u64>),
     /// Forgets how far this source has come.

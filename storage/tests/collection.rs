@@ -14,7 +14,7 @@ use nigh_storage::collection::Collection;
 use nigh_storage::disk::FsDisk;
 use nigh_storage::error::Error;
 use nigh_storage::point::Point;
-use nigh_storage::schema::{CollectionSpec, TextField, VectorField};
+use nigh_storage::schema::{CollectionSpec, TextField, VectorField, VectorPlace};
 use nigh_storage::store::{Options, Store};
 use nigh_storage::write::{Durability, Selector, Write};
 use proptest::prelude::*;
@@ -57,7 +57,7 @@ fn spec() -> CollectionSpec {
     CollectionSpec {
         vectors: vec![field("a", 4, Metric::Cosine), field("b", 3, Metric::Euclid)],
         texts: vec![TextField { name: "text".into(), paths: vec![], spec: TextSpec::default() }],
-        no_auto_index: false,
+        ..CollectionSpec::default()
     }
 }
 
@@ -200,14 +200,14 @@ fn write(change: &Change, seq: u64, now_ms: u64, model: &mut Model) -> Write {
                 point.vectors.insert(1, b(*seed));
                 touched(point);
             }
-            Write::UpdateVectors(id(*number), vec![(1, b(*seed))])
+            Write::UpdateVectors(Point { vectors: vec![(1, b(*seed))], ..Point::new(id(*number)) })
         }
         Change::DeleteVector(number) => {
             if let Some(point) = model.get_mut(&id(*number)) {
                 point.vectors.remove(&0);
                 touched(point);
             }
-            Write::DeleteVectors(ids(*number), vec![0])
+            Write::DeleteVectors(ids(*number), vec![VectorPlace::Dense(0)])
         }
         Change::Expire(number, after) => {
             let expires_at_ms = after.map(|after| now_ms + u64::from(after));

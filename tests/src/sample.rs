@@ -15,7 +15,7 @@ use nigh_server::engine::error::Error;
 use nigh_server::engine::pool::Deadline;
 use nigh_server::engine::query::{Kind, PayloadSelection, Query, Retriever, Scroll, Target, VectorSelection};
 use nigh_storage::point::Point;
-use nigh_storage::schema::{CollectionSpec, TextField, VectorField};
+use nigh_storage::schema::{CollectionSpec, TextField, VectorField, VectorPlace};
 use nigh_storage::store::{Options, Store};
 use nigh_storage::write::{Durability, Position, Selector, Write, WriteBatch};
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ fn many() -> CollectionSpec {
             field("manhattan", VectorSpec { hnsw: graph, ..VectorSpec::new(3, Metric::Manhattan) }),
         ],
         texts: vec![text("body", &[], "standard"), text("both", &["title", "body"], "english")],
-        no_auto_index: false,
+        ..CollectionSpec::default()
     }
 }
 
@@ -86,7 +86,7 @@ fn point(at: u64, random: &mut Random) -> Point {
     };
     // Some are to go, but not while anybody looks: in the year 2100.
     let expires_at_ms = at.is_multiple_of(6).then_some(4_102_444_800_000);
-    Point { id: id(at), vectors, payload, expires_at_ms }
+    Point { vectors, payload, expires_at_ms, ..Point::new(id(at)) }
 }
 
 /// Lays both collections down: segments of `rows` points each, then deletions, then writes that stay in the log.
@@ -120,9 +120,9 @@ pub fn lay_down(store: &Store, rows: u64) {
     write(vec![Write::Delete(Selector::Ids(vec![id(rows + 1), id(rows + 2)]))]);
     write((2 * rows..2 * rows + 12).map(|at| Write::Upsert(point(at, random))).collect());
     write(vec![
-        Write::UpdateVectors(id(rows + 4), vec![(3, vec![1.0, 2.0, 3.0])]),
+        Write::UpdateVectors(Point { vectors: vec![(3, vec![1.0, 2.0, 3.0])], ..Point::new(id(rows + 4)) }),
         Write::DeletePayloadKeys(Selector::Ids(vec![id(rows + 5)]), vec!["title".into(), "huge".into()]),
-        Write::DeleteVectors(Selector::Ids(vec![id(rows + 6)]), vec![0]),
+        Write::DeleteVectors(Selector::Ids(vec![id(rows + 6)]), vec![VectorPlace::Dense(0)]),
         Write::ClearPayload(Selector::Ids(vec![id(rows + 7)])),
     ]);
 
@@ -159,7 +159,7 @@ pub async fn answers(store: &Arc<Store>, collection: &str, ask: Ask) -> Result<A
         from: None,
         limit: 10_000,
         payload: PayloadSelection::All,
-        vectors: VectorSelection((0..fields).collect()),
+        vectors: VectorSelection((0..fields as u16).map(VectorPlace::Dense).collect()),
         version: String::new(),
     };
     let page = engine.scroll(of.clone(), all, &deadline).await?;
@@ -172,7 +172,7 @@ pub async fn answers(store: &Arc<Store>, collection: &str, ask: Ask) -> Result<A
         let (count, _) = engine.count(of.clone(), Some(parse(filter)?), String::new(), &deadline).await?;
         answers.insert(format!("count {filter}"), count.into());
     }
-    for (name, query) in queries(of.spec(), ask) {
+    for (name, query) in queries(&of.spec(), ask) {
         let answer = engine.query(of.clone(), query, &deadline).await?;
         let shown = |score: f32| match ask {
             Ask::WhatIsExact => format!("{score:.3}"),

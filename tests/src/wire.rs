@@ -223,5 +223,5 @@ pub fn spec(vectors: &[(&str, u32)], texts: &[(&str, &str)]) -> v1::CollectionSp
         ..Default::default()
     };
     let (vectors, texts) = (vectors.iter().map(vector).collect(), texts.iter().map(text).collect());
-    v1::CollectionSpec { vectors, texts, no_auto_index: false }
+    v1::CollectionSpec { vectors, texts, ..Default::default() }
 }

@@ -87,6 +87,16 @@ fn lists() {
 }
 
 #[test]
+fn sparse() {
+    survives(targets::sparse, 3000);
+}
+
+#[test]
+fn multi() {
+    survives(targets::multi, 3000);
+}
+
+#[test]
 fn segment() {
     survives(targets::segment, 400);
 }

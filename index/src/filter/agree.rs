@@ -232,7 +232,7 @@ pub(crate) fn condition() -> impl Strategy<Value = Condition> {
 fn without_ids(condition: Condition) -> Condition {
     let all = |conditions: Vec<Condition>| conditions.into_iter().map(without_ids).collect();
     match condition {
-        Condition::HasId(_) => Condition::always(),
+        Condition::HasId(_) | Condition::HasVector(_) => Condition::always(),
         Condition::Tree { must, should, must_not } => {
             Condition::Tree { must: all(must), should: all(should), must_not: all(must_not) }
         }

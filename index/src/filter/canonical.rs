@@ -4,6 +4,7 @@
 //! tree    T | parts of must | parts of should | parts of must_not    each sorted, each part once
 //! field   F | path | test
 //! ids     I | ids, sorted
+//! vector  V | name
 //! some    A | count u64 | number u32 | parts, sorted, as often as they stand there
 //! nested  N | path | part
 //! part    length u32 | bytes
@@ -55,6 +56,10 @@ fn put(condition: &Condition, out: &mut Vec<u8>) -> Option<()> {
             out.push(b'N');
             put_part(path.as_str().as_bytes(), out);
             put_part(&form(condition)?, out);
+        }
+        Condition::HasVector(name) => {
+            out.push(b'V');
+            put_part(name.as_bytes(), out);
         }
         Condition::HasId(ids) => {
             out.push(b'I');

@@ -4,6 +4,7 @@ use crate::filter::geo::Shape;
 use crate::filter::words::Words;
 use crate::id::PointId;
 use crate::value::Path;
+use std::borrow::Cow;
 
 /// A condition on a point. A condition on an absent field does not hold, other than [`Test::Empty`].
 #[derive(Clone, PartialEq, Debug)]
@@ -26,6 +27,8 @@ pub enum Condition {
     },
     /// The point's id is one of these.
     HasId(Vec<PointId>),
+    /// The point has a vector of the field of this name.
+    HasVector(String),
     /// At least so many of these hold.
     AtLeast {
         /// How many; 0 holds for every point.
@@ -61,6 +64,34 @@ impl Condition {
     /// The condition that holds where this one does not.
     pub fn negated(condition: Self) -> Self {
         Self::Tree { must: Vec::new(), should: Vec::new(), must_not: vec![condition] }
+    }
+
+    /// The condition for one point of which is known which vectors it has.
+    pub fn with_vectors(&self, has: &dyn Fn(&str) -> bool) -> Cow<'_, Self> {
+        if !self.asks_for_vectors() {
+            return Cow::Borrowed(self);
+        }
+        let all = |of: &[Self]| of.iter().map(|one| one.with_vectors(has).into_owned()).collect();
+        Cow::Owned(match self {
+            Self::HasVector(name) if has(name) => Self::always(),
+            Self::HasVector(_) => Self::negated(Self::always()),
+            Self::Tree { must, should, must_not } => {
+                Self::Tree { must: all(must), should: all(should), must_not: all(must_not) }
+            }
+            Self::AtLeast { count, of } => Self::AtLeast { count: *count, of: all(of) },
+            Self::Field { .. } | Self::HasId(_) | Self::Nested { .. } => self.clone(),
+        })
+    }
+
+    fn asks_for_vectors(&self) -> bool {
+        match self {
+            Self::HasVector(_) => true,
+            Self::Tree { must, should, must_not } => {
+                must.iter().chain(should).chain(must_not).any(Self::asks_for_vectors)
+            }
+            Self::AtLeast { of, .. } => of.iter().any(Self::asks_for_vectors),
+            Self::Field { .. } | Self::HasId(_) | Self::Nested { .. } => false,
+        }
     }
 
     /// A value at the path passes the test.

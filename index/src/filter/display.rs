@@ -20,6 +20,7 @@ impl fmt::Display for Condition {
                 f.write_str("HAS_ID")?;
                 list(f, ids.iter().map(|id| format!("'{id}'")))
             }
+            Self::HasVector(name) => write!(f, "HAS_VECTOR({})", quoted(name)),
             Self::AtLeast { count, of } => {
                 let parts = of.iter().map(|condition| format!(", {condition}")).collect::<String>();
                 write!(f, "AT_LEAST({count}{parts})")

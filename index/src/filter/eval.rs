@@ -51,6 +51,8 @@ pub fn holds(condition: &Condition, id: &PointId, payload: &Value) -> bool {
         }
         Condition::Field { path, test } => passes(path, test, payload),
         Condition::HasId(ids) => ids.contains(id),
+        // A payload tells nothing of vectors: see `Condition::with_vectors`.
+        Condition::HasVector(_) => false,
         Condition::AtLeast { count, of } => of.iter().filter(|condition| one(condition)).count() >= *count,
         Condition::Nested { path, condition } => {
             let mut any = false;
@@ -87,6 +89,10 @@ fn check_below(condition: &Condition, depth: usize, left: &mut usize, nested: bo
         Condition::HasId(_) if nested => {
             Err(Error::invalid("nested", "has_id", "ids are asked of points, not of objects inside them"))
         }
+        Condition::HasVector(_) if nested => {
+            Err(Error::invalid("nested", "has_vector", "vectors are asked of points, not of objects inside them"))
+        }
+        Condition::HasVector(_) => Ok(()),
         Condition::HasId(ids) => values("has_id", ids.len()),
         Condition::AtLeast { of, .. } => of.iter().try_for_each(|inner| check_below(inner, depth + 1, left, nested)),
         Condition::Nested { condition, .. } => check_below(condition, depth + 1, left, true),
@@ -254,7 +260,7 @@ impl Walk<'_> {
                 }
                 Ok(left)
             }
-            Condition::HasId(_) | Condition::AtLeast { .. } => Ok(None),
+            Condition::HasId(_) | Condition::HasVector(_) | Condition::AtLeast { .. } => Ok(None),
         }
     }
 
@@ -341,6 +347,7 @@ impl Walk<'_> {
                 Answer::Scan
             }
             Condition::HasId(ids) => Answer::Set(self.find(ids)),
+            Condition::HasVector(name) => Answer::Set(self.rows.with_vector(name)),
             Condition::Field { path, test } => match self.fields.lookup(path, test)? {
                 Some(set) => Answer::Set(set),
                 None => {

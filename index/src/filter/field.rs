@@ -26,6 +26,11 @@ pub trait Rows {
     /// The row of an id, dead or not.
     fn find(&self, id: &PointId) -> Option<Row>;
 
+    /// The rows that have a vector of the field of this name, dead or not; none where nothing is known of vectors.
+    fn with_vector(&self, _name: &str) -> Bitmap {
+        Bitmap::new()
+    }
+
     /// A row's payload, for fields without an index.
     fn payload(&self, row: Row) -> Result<Value>;
 }

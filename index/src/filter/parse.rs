@@ -17,6 +17,7 @@
 //!           | COUNT "(" path ")" ( = | < | <= | > | >= ) number | COUNT "(" path ")" BETWEEN number AND number
 //!           | path HAS "(" filter ")"      one object at the path passes it
 //!           | AT_LEAST "(" number { "," filter } ")"
+//!           | HAS_VECTOR "(" text ")"
 //! value     = 12 | -1.5e3 | 'text, with '' or \' for a quote' | TRUE | FALSE
 //! path      = key { "." key }, a key bare or in double quotes; any path at all in `ticks`
 //! ```
@@ -115,6 +116,7 @@ impl<'t> Parser<'t> {
                 (false, Condition::HasId(self.list(Self::id)?))
             }
             Token::Path(_) if self.calls("COUNT") => (false, self.counted()?),
+            Token::Path(_) if self.calls("HAS_VECTOR") => (false, self.has_vector()?),
             Token::Path(_) if self.calls("AT_LEAST") => (false, self.at_least()?),
             Token::Path(_) => self.question()?,
             Token::Number(_) | Token::Text(_) => (false, self.enclosed()?),

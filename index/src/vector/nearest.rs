@@ -5,6 +5,7 @@ use crate::params::{Found, Outline, Plan};
 use crate::row::Row;
 use crate::selection::Selection;
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 /// The vectors of one field in one part.
 pub trait Nearest: Send + Sync {
@@ -23,4 +24,34 @@ pub trait Nearest: Send + Sync {
     /// The `k` nearest rows of `allowed` (of all rows where it is `None`), by the given plan. A plan
     /// whose route the field does not have is served exactly. `query` has the field's size.
     fn search(&self, query: &[f32], k: usize, allowed: Option<&Selection>, plan: &Plan) -> Found;
+}
+
+/// The vectors of a field that a part knows nothing of: no row has one.
+pub fn absent() -> &'static dyn Nearest {
+    static ABSENT: LazyLock<Absent> = LazyLock::new(|| Absent(Bitmap::new()));
+    &*ABSENT
+}
+
+struct Absent(Bitmap);
+
+impl Nearest for Absent {
+    fn outline(&self) -> Outline<'_> {
+        Outline { rows: 0, size: 1, code_bytes: 4, efforts: None, lists: None }
+    }
+
+    fn together(&self, _selection: &Selection) -> f32 {
+        0.0
+    }
+
+    fn present(&self) -> Option<&Bitmap> {
+        Some(&self.0)
+    }
+
+    fn vector(&self, _row: Row) -> Option<Cow<'_, [f32]>> {
+        None
+    }
+
+    fn search(&self, _query: &[f32], _k: usize, _allowed: Option<&Selection>, _plan: &Plan) -> Found {
+        Found::nothing()
+    }
 }

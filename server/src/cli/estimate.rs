@@ -30,7 +30,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, out: Output) -> Result<()> {
-    let spec = spec::fields(&args.vectors, &args.texts)?;
+    let spec = spec::fields(spec::Vectors::dense(args.vectors), &args.texts)?;
     let all = if args.texts.is_empty() { 0 } else { args.payload_bytes };
     let text_bytes = args.text_bytes.unwrap_or(all);
     let load = Load { points: args.points, payload_bytes: args.payload_bytes, text_bytes };

@@ -19,6 +19,7 @@ fn condition(from: typed::Condition) -> Condition {
         }
         typed::Condition::Field { path, test: asked } => Condition::Field(path.as_str().to_owned(), test(asked)),
         typed::Condition::HasId(ids) => Condition::HasId(ids.into_iter().map(id).collect()),
+        typed::Condition::HasVector(name) => Condition::HasVector(name),
         typed::Condition::AtLeast { count, of } => {
             Condition::AtLeast(u32::try_from(count).unwrap_or(u32::MAX), all(of))
         }

@@ -21,6 +21,7 @@ mod source;
 mod sources;
 mod spec;
 mod status;
+mod vectors;
 mod verify;
 mod versions;
 
@@ -56,6 +57,7 @@ enum Command {
     Count(status::Count),
     Drop(status::Drop),
     Optimize(status::Optimize),
+    Vectors(vectors::Args),
     Sources(sources::Args),
     Pin(versions::Pin),
     Pins(versions::Pins),
@@ -137,6 +139,7 @@ async fn command(cli: Cli) -> Result<()> {
         Command::Count(args) => status::count(args, out).await,
         Command::Drop(args) => status::drop(args, out).await,
         Command::Optimize(args) => status::optimize(args, out).await,
+        Command::Vectors(args) => vectors::run(args, out).await,
         Command::Sources(args) => sources::run(args, out).await,
         Command::Pin(args) => versions::pin(args, out).await,
         Command::Pins(args) => versions::pins(args, out).await,
@@ -205,6 +208,9 @@ mod tests {
             ("nigh alias live --delete", true),
             ("nigh alias live", false),
             ("nigh alias -c blue", false),
+            ("nigh vectors add -c c --vector e:3 --sparse s:idf --multi m:2:dot", true),
+            ("nigh vectors drop -c c e", true),
+            ("nigh vectors drop -c c", false),
             ("nigh drop", false),
             ("nigh optimize -c c --cancel", true),
             ("nigh", false),

@@ -188,6 +188,8 @@ mod tests {
             id: PointId::Num(7),
             score: 0.25,
             payload: json!({"text": "x"}),
+            sparse: HashMap::new(),
+            multi: HashMap::new(),
             vectors: HashMap::new(),
             version: 3,
             expires_at_ms: None,

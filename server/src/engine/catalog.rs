@@ -7,7 +7,7 @@ use nigh_storage::collection::Collection;
 use nigh_storage::error::Error as Storage;
 use nigh_storage::estimate::{self, Estimate, Load};
 use nigh_storage::opening::Opening;
-use nigh_storage::schema::CollectionSpec;
+use nigh_storage::schema::{CollectionSpec, NewField};
 use nigh_storage::status::Status;
 use nigh_storage::store::State;
 use nigh_storage::store::names::AliasChange;
@@ -92,6 +92,34 @@ impl Engine {
         self.writes.run(deadline, work).await
     }
 
+    /// Adds a vector field; false where an equal one was there and that is fine.
+    pub async fn add_vectors(
+        self: Arc<Self>,
+        collection: Arc<Collection>,
+        field: NewField,
+        if_absent: bool,
+        deadline: &Deadline,
+    ) -> Result<bool> {
+        let work = move || {
+            let name = field.name().to_owned();
+            match collection.add_vectors(field)? {
+                false if !if_absent => Err(Error::Exists(format!("vector field `{name}` is there already"))),
+                added => Ok(added),
+            }
+        };
+        self.writes.run(deadline, work).await
+    }
+
+    /// Drops a vector field; false where there was none.
+    pub async fn drop_vectors(
+        self: Arc<Self>,
+        collection: Arc<Collection>,
+        name: String,
+        deadline: &Deadline,
+    ) -> Result<bool> {
+        self.writes.run(deadline, move || Ok(collection.drop_vectors(&name)?)).await
+    }
+
     /// Drops a collection; false where there was none.
     pub async fn drop_collection(self: Arc<Self>, name: String, deadline: &Deadline) -> Result<bool> {
         let engine = self.clone();
@@ -105,7 +133,7 @@ impl Engine {
             let collection = engine.store.collection(&name)?;
             let mut status = collection.status();
             status.refuses_writes = status.refuses_writes.map(|why| engine.without_root(&why));
-            Ok((collection.spec().clone(), status))
+            Ok((collection.spec(), status))
         };
         self.reads.run(deadline, work).await
     }

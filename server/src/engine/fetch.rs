@@ -229,11 +229,11 @@ pub(crate) fn text(
 }
 
 impl Ranking {
-    fn over(snapshot: &Snapshot) -> Self {
+    pub(crate) fn over(snapshot: &Snapshot) -> Self {
         Self { placed: Vec::new(), parts: Vec::with_capacity(snapshot.parts.len()) }
     }
 
-    fn add(
+    pub(crate) fn add(
         &mut self,
         at: usize,
         (view, allowed): (&PartView, &Allowed),
@@ -260,7 +260,7 @@ impl Ranking {
     }
 
     /// One ranking of all parts: by score, then by id.
-    fn best(mut self, k: usize) -> Self {
+    pub(crate) fn best(mut self, k: usize) -> Self {
         self.placed.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
         self.placed.truncate(k);
         self

@@ -5,6 +5,7 @@
 //! pool      async ends here: permits, queue, deadline        fetch    one retriever over all parts
 //! write     batches                                          read     payloads and vectors of winners, pages, counts
 //! recall    how good live queries were                     versions kept under a name, read, compared
+//! vectors   sparse ones, and several a point
 //! sources   how far they were read
 //! integrity reading everything again; erasing, with a receipt
 //! ```
@@ -24,6 +25,7 @@ pub mod restore;
 pub mod search;
 pub mod sources;
 pub mod target;
+pub(crate) mod vectors;
 pub mod versions;
 pub mod write;
 

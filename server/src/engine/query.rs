@@ -6,6 +6,9 @@ use nigh_index::filter::condition::Condition;
 use nigh_index::id::PointId;
 use nigh_index::params::{Note, Route, SearchParams, Work};
 use nigh_index::query::fuse::Rrf;
+use nigh_index::sparse::vector::SparseVector;
+use nigh_index::vector::multi::MultiVector;
+use nigh_storage::schema::VectorPlace;
 
 /// A query: retrievers, and how their rankings become one.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +62,20 @@ pub enum Kind {
         /// How hard it tries.
         params: SearchParams,
     },
+    /// By the dot product of sparse vectors.
+    Sparse {
+        /// The place of the field in the spec.
+        field: usize,
+        /// With which.
+        vector: SparseVector,
+    },
+    /// By the nearness of several vectors a point.
+    Multi {
+        /// The place of the field in the spec.
+        field: usize,
+        /// Near to which.
+        vectors: MultiVector,
+    },
     /// By words.
     Text {
         /// The place of the text field in the spec.
@@ -93,7 +110,7 @@ pub enum PayloadSelection {
 
 /// Which vectors come back: the places of their fields in the spec.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct VectorSelection(pub Vec<usize>);
+pub struct VectorSelection(pub Vec<VectorPlace>);
 
 /// A point as it comes back.
 #[derive(Clone, PartialEq, Debug)]
@@ -104,10 +121,22 @@ pub struct Record {
     pub payload: Bytes,
     /// What was selected of its vectors, by the place of the field.
     pub vectors: Vec<(usize, Vec<f32>)>,
+    /// Of the sparse ones, likewise.
+    pub sparse: Vec<(usize, SparseVector)>,
+    /// Of fields with several a point, likewise.
+    pub multi: Vec<(usize, MultiVector)>,
     /// The operation that last wrote it.
     pub version: u64,
     /// When it expires, in Unix milliseconds.
     pub expires_at_ms: Option<u64>,
+}
+
+impl Record {
+    /// A point of which nothing was selected.
+    pub fn new(id: PointId) -> Self {
+        let (vectors, sparse, multi) = (Vec::new(), Vec::new(), Vec::new());
+        Self { id, payload: Bytes::new(), vectors, sparse, multi, version: 0, expires_at_ms: None }
+    }
 }
 
 /// A point that was found.

@@ -13,6 +13,7 @@ use nigh_index::id::PointId;
 use nigh_index::row::Row;
 use nigh_index::selection::Selection;
 use nigh_storage::collection::Collection;
+use nigh_storage::schema::VectorPlace;
 use nigh_storage::snapshot::{PartView, Snapshot};
 use serde_json::Value;
 use std::cmp::Reverse;
@@ -92,13 +93,30 @@ pub(crate) fn record(
     payload: &PayloadSelection,
     vectors: &VectorSelection,
 ) -> Result<Record> {
-    let vector = |field: &usize| Some((*field, view.part.nearest(*field).vector(row)?.into_owned()));
-    let vectors: Vec<_> = vectors.0.iter().filter_map(vector).collect();
-    if !vectors.is_empty() {
+    let (version, expires_at_ms) = (view.part.version(row), view.part.expires_at_ms(row));
+    let payload = selected(view, row, payload)?;
+    let mut record = Record { payload, version, expires_at_ms, ..Record::new(id) };
+    let others = view.part.others();
+    for place in &vectors.0 {
+        match *place {
+            VectorPlace::Dense(at) => {
+                let (at, own) = (usize::from(at), view.part.nearest(usize::from(at)).vector(row));
+                record.vectors.extend(own.map(|own| (at, own.into_owned())));
+            }
+            VectorPlace::Sparse(at) => {
+                let own = others.sparse(usize::from(at)).and_then(|part| part.vector(row));
+                record.sparse.extend(own.map(|own| (usize::from(at), own)));
+            }
+            VectorPlace::Multi(at) => {
+                let own = others.multi(usize::from(at)).and_then(|part| part.vectors(row));
+                record.multi.extend(own.map(|own| (usize::from(at), own)));
+            }
+        }
+    }
+    if !record.vectors.is_empty() {
         view.part.sound()?;
     }
-    let (version, expires_at_ms) = (view.part.version(row), view.part.expires_at_ms(row));
-    Ok(Record { id, payload: selected(view, row, payload)?, vectors, version, expires_at_ms })
+    Ok(record)
 }
 
 fn page(snapshot: &Snapshot, scroll: &Scroll, deadline: &Deadline) -> Result<Page> {

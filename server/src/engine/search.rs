@@ -15,7 +15,7 @@ use crate::engine::pool::{Deadline, Pool};
 use crate::engine::query::{Answer, Hit, Kind, PartRun, Query, Retriever, Run, Stage, Target};
 use crate::engine::read;
 use crate::engine::recall::{self, Recalls, Sample};
-use crate::engine::versions;
+use crate::engine::{vectors, versions};
 use nigh_index::filter::condition::Condition;
 use nigh_index::filter::eval;
 use nigh_index::id::PointId;
@@ -35,7 +35,7 @@ const SHADOW_HITS_MAX: usize = 1_000;
 impl Engine {
     /// Answers a query.
     pub async fn query(&self, collection: Arc<Collection>, query: Query, deadline: &Deadline) -> Result<Answer> {
-        check(&query, collection.spec(), &self.limits)?;
+        check(&query, &collection.spec(), &self.limits)?;
         let begin = Instant::now();
         let (until, recalls, reads) = (deadline.clone(), self.recalls.clone(), self.reads.clone());
         let work = move || {
@@ -171,6 +171,11 @@ fn check_retriever(retriever: &Retriever, spec: &CollectionSpec, limits: &Limits
                 Target::Point(_) => Ok(()),
             }
         }
+        Kind::Sparse { .. } => Ok(()),
+        Kind::Multi { field, vectors } => {
+            let known = &spec.multi[*field];
+            known.spec.check(&known.name, vectors).map_err(|err| Error::from(err).inside("multi"))
+        }
         Kind::Text { query, .. } => at_most("bytes of text.query", query.len(), limits.query_text_bytes_max as u32),
     }
 }
@@ -252,6 +257,8 @@ impl Walk<'_> {
             Ok(ranking)
         };
         match &retriever.kind {
+            Kind::Sparse { field, vector } => vectors::sparse(snapshot, allowed, *field, vector, k, deadline),
+            Kind::Multi { field, vectors } => vectors::multi(snapshot, allowed, *field, vectors, k, deadline),
             Kind::Text { field, query } => {
                 fetch::text(snapshot, allowed, *field, &snapshot.spec.texts[*field].spec, query, k, deadline)
             }
@@ -323,7 +330,11 @@ fn outward(snapshot: &Snapshot, retriever: &Retriever, score: f32) -> (f32, bool
             let metric = snapshot.spec.vectors[*field].spec.metric;
             (metric.outward(score), metric.is_distance())
         }
-        Kind::Text { .. } => (score, false),
+        Kind::Multi { field, .. } => {
+            let metric = snapshot.spec.multi[*field].spec.metric;
+            (metric.outward(score), metric.is_distance())
+        }
+        Kind::Text { .. } | Kind::Sparse { .. } => (score, false),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The calls of `Collections`.
 
-use super::{Door, deadline, schema};
+use super::{Door, deadline, schema, vectors};
 use crate::metrics::Rpc;
 use nigh_proto::v1::collections_server::Collections;
 use nigh_proto::v1::{self, CreateCollectionRequest, DescribeCollectionRequest, DropCollectionRequest};
@@ -112,6 +112,33 @@ impl Collections for Door {
             Ok(v1::CancelMergeReply { cancelled })
         };
         self.call(Rpc::CancelMerge, work).await
+    }
+
+    async fn add_vectors(
+        &self,
+        request: Request<v1::AddVectorsRequest>,
+    ) -> Result<Response<v1::AddVectorsReply>, Status> {
+        let (deadline, request) = (deadline(request.metadata()), request.into_inner());
+        let work = async move {
+            let collection = self.engine.collection(&request.collection)?;
+            let field = vectors::new_field(request.field)?;
+            let added = self.engine.clone().add_vectors(collection, field, request.if_absent, &deadline).await?;
+            Ok(v1::AddVectorsReply { added })
+        };
+        self.call(Rpc::AddVectors, work).await
+    }
+
+    async fn drop_vectors(
+        &self,
+        request: Request<v1::DropVectorsRequest>,
+    ) -> Result<Response<v1::DropVectorsReply>, Status> {
+        let (deadline, request) = (deadline(request.metadata()), request.into_inner());
+        let work = async move {
+            let collection = self.engine.collection(&request.collection)?;
+            let dropped = self.engine.clone().drop_vectors(collection, request.name, &deadline).await?;
+            Ok(v1::DropVectorsReply { dropped })
+        };
+        self.call(Rpc::DropVectors, work).await
     }
 
     async fn list(

@@ -1,16 +1,15 @@
 //! Points and operations: from the wire to what the storage takes, and back. Vectors and payloads
 //! are moved, not copied, on the way in.
 
-use super::filter::{at_place, id, id_out, ids, left_out, tree};
+use super::filter::{at_place, id_out, ids, left_out, tree};
+use super::vectors;
 use crate::engine::error::{Error, Result};
 use crate::engine::query::{PayloadSelection, Record, VectorSelection};
 use bytes::Bytes;
-use nigh_index::id::PointId;
 use nigh_proto::v1::{self, op, payload_selection, selector, vector_selection};
 use nigh_storage::point::Point;
-use nigh_storage::schema::CollectionSpec;
+use nigh_storage::schema::{CollectionSpec, VectorPlace};
 use nigh_storage::write::{Durability, IfVersion, Position, Selector, Write, WriteBatch};
-use std::collections::HashMap;
 use uuid::Uuid;
 
 /// A batch: its operations, and what goes with them.
@@ -70,41 +69,20 @@ fn write(op: op::Op, spec: &CollectionSpec) -> Result<Write> {
                 let limit = "this operation keeps the time at which the point expires";
                 return Err(Error::invalid("update_vectors.expires_at_ms", "given", limit));
             }
-            Write::UpdateVectors(point.id, point.vectors)
+            Write::UpdateVectors(point)
         }
         op::Op::DeleteVectors(of) => {
             let points = selector(of.points).map_err(inside("delete_vectors"))?;
-            let place = |name: &String| field(name, spec).map_err(inside("delete_vectors.names"));
+            let place = |name: &String| vectors::field(name, spec).map_err(inside("delete_vectors.names"));
             Write::DeleteVectors(points, of.names.iter().map(place).collect::<Result<_>>()?)
         }
         op::Op::SetExpiry(of) => Write::SetExpiry(selector(of.points).map_err(inside("set_expiry"))?, of.expires_at_ms),
     })
 }
 
-fn point(point: v1::Point, spec: &CollectionSpec) -> Result<Point> {
-    let id = id("id", point.id)?;
-    let place = |(name, vector): (String, v1::Vector)| Ok((field(&name, spec)?, vector.values));
-    let vectors: Result<Vec<(u16, Vec<f32>)>> = point.vectors.into_iter().map(place).collect();
-    let mut vectors = vectors.map_err(|err| err.inside("vectors"))?;
-    vectors.sort_unstable_by_key(|(field, _)| *field);
-    Ok(Point { id, vectors, payload: Bytes::from(point.payload), expires_at_ms: point.expires_at_ms })
-}
-
-/// The place of a vector field, by its name.
-fn field(name: &str, spec: &CollectionSpec) -> Result<u16> {
-    match spec.vectors.iter().position(|field| field.name == name) {
-        Some(at) => Ok(at as u16),
-        None => Err(Error::invalid(
-            super::filter::short(name),
-            "unknown",
-            format!("the collection's vector fields are {}", names(spec)),
-        )),
-    }
-}
-
-fn names(spec: &CollectionSpec) -> String {
-    let names: Vec<String> = spec.vectors.iter().map(|field| format!("`{}`", field.name)).collect();
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+fn point(mut point: v1::Point, spec: &CollectionSpec) -> Result<Point> {
+    let (payload, expires_at_ms) = (Bytes::from(std::mem::take(&mut point.payload)), point.expires_at_ms);
+    Ok(Point { payload, expires_at_ms, ..vectors::point(point, spec)? })
 }
 
 pub(super) fn selector(points: Option<v1::Selector>) -> Result<Selector> {
@@ -152,11 +130,10 @@ pub(super) fn payload(selection: Option<v1::PayloadSelection>, left_out: Payload
 pub(super) fn vectors(selection: Option<v1::VectorSelection>, spec: &CollectionSpec) -> Result<VectorSelection> {
     Ok(VectorSelection(match selection.and_then(|selection| selection.selection) {
         None | Some(vector_selection::Selection::All(false)) => Vec::new(),
-        Some(vector_selection::Selection::All(true)) => (0..spec.vectors.len()).collect(),
+        Some(vector_selection::Selection::All(true)) => spec.fields().map(|(place, _)| place).collect(),
         Some(vector_selection::Selection::Include(fields)) => {
-            let place =
-                |name: &String| Ok(usize::from(field(name, spec).map_err(|err| err.inside("vectors.include"))?));
-            let mut places: Vec<usize> = fields.names.iter().map(place).collect::<Result<_>>()?;
+            let place = |name: &String| vectors::field(name, spec).map_err(|err| err.inside("vectors.include"));
+            let mut places: Vec<VectorPlace> = fields.names.iter().map(place).collect::<Result<_>>()?;
             places.sort_unstable();
             places.dedup();
             places
@@ -165,28 +142,20 @@ pub(super) fn vectors(selection: Option<v1::VectorSelection>, spec: &CollectionS
 }
 
 /// A point as it goes out.
-pub(super) fn point_out(record: Record, spec: &CollectionSpec) -> Result<v1::Point> {
-    let (version, expires_at_ms) = (record.version, record.expires_at_ms);
-    let (id, payload, vectors) = record_out(record, spec)?;
-    Ok(v1::Point { id: Some(id_out(id)), vectors, payload, version, expires_at_ms })
-}
-
-/// The pieces of a point as they go out.
-pub(super) fn record_out(
-    record: Record,
-    spec: &CollectionSpec,
-) -> Result<(PointId, String, HashMap<String, v1::Vector>)> {
+pub(super) fn point_out(mut record: Record, spec: &CollectionSpec) -> Result<v1::Point> {
+    let vectors = vectors::out(&mut record, spec);
     let payload = String::from_utf8(record.payload.into()).map_err(|_| {
         tracing::error!(id = %record.id, "a payload is not UTF-8");
         Error::Corrupt
     })?;
-    let named = |(field, values): (usize, Vec<f32>)| (spec.vectors[field].name.clone(), v1::Vector { values });
-    Ok((record.id, payload, record.vectors.into_iter().map(named).collect()))
+    let (version, expires_at_ms) = (record.version, record.expires_at_ms);
+    Ok(v1::Point { id: Some(id_out(record.id)), payload, version, expires_at_ms, ..vectors })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nigh_index::id::PointId;
     use nigh_index::vector::metric::Metric;
     use nigh_index::vector::spec::VectorSpec;
     use nigh_storage::schema::VectorField;

@@ -77,6 +77,7 @@ fn condition(condition: condition::Condition) -> Result<Condition> {
     match condition {
         condition::Condition::Filter(inner) => tree(inner).map_err(|err| err.inside("filter")),
         condition::Condition::HasId(of) => Ok(Condition::HasId(ids("has_id", of.ids)?)),
+        condition::Condition::HasVector(name) => Ok(Condition::HasVector(name)),
         condition::Condition::AtLeast(some) => {
             let of = conditions("of", some.of).map_err(|err| err.inside("at_least"))?;
             Ok(Condition::AtLeast { count: some.count as usize, of })

@@ -114,7 +114,7 @@ impl Reader {
         // The semaphore is never closed; if it were, nobody would listen.
         let Ok(room) = self.room.clone().acquire_many_owned(weight).await else { return Ok(false) };
         let Ok(slot) = self.settling.reserve().await else { return Ok(false) };
-        let batch = convert::batch(batch.ops, &batch.op_id, batch.positions, self.collection.spec());
+        let batch = convert::batch(batch.ops, &batch.op_id, batch.positions, &self.collection.spec());
         let submitted = match batch {
             Ok(batch) => self.submit(batch).await,
             Err(err) => Err(err),

@@ -19,6 +19,7 @@ mod query;
 mod schema;
 mod sources;
 mod status;
+mod vectors;
 mod versions;
 
 pub(crate) use malformed::of_the_caller;

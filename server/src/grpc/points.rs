@@ -19,7 +19,7 @@ impl Points for Door {
         let (deadline, request) = (deadline(request.metadata()), request.into_inner());
         let work = async move {
             let collection = self.engine.collection(&request.collection)?;
-            let batch = convert::batch(request.ops, &request.op_id, request.positions, collection.spec())?;
+            let batch = convert::batch(request.ops, &request.op_id, request.positions, &collection.spec())?;
             let durability = convert::durability(request.durability)?;
             let written = self.engine.write(collection, batch, durability, &deadline).await?;
             let reached = convert::reached(written.reached);
@@ -40,7 +40,7 @@ impl Points for Door {
         let (deadline, request) = (deadline(request.metadata()), request.into_inner());
         let work = async move {
             let collection = self.engine.collection(&request.collection)?;
-            let spec = collection.spec().clone();
+            let spec = collection.spec();
             let explain = request.explain;
             let query = query::query(request, &spec)?;
             let answer = self.engine.query(collection, query, &deadline).await?;
@@ -53,7 +53,7 @@ impl Points for Door {
         let (deadline, request) = (deadline(request.metadata()), request.into_inner());
         let work = async move {
             let collection = self.engine.collection(&request.collection)?;
-            let spec = collection.spec().clone();
+            let spec = collection.spec();
             let get = Get {
                 ids: filter::ids("ids", request.ids)?,
                 payload: convert::payload(request.payload, PayloadSelection::All),
@@ -71,7 +71,7 @@ impl Points for Door {
         let (deadline, request) = (deadline(request.metadata()), request.into_inner());
         let work = async move {
             let collection = self.engine.collection(&request.collection)?;
-            let spec = collection.spec().clone();
+            let spec = collection.spec();
             let scroll = Scroll {
                 filter: filter::optional(request.filter)?,
                 from: request.from.map(|from| filter::id("from", Some(from))).transpose()?,

@@ -1,7 +1,8 @@
 //! Queries: from the wire to what the engine walks, and the answer with its explanation back.
 
 use super::convert;
-use super::filter::{self, id_out, left_out};
+use super::filter::{self, left_out};
+use super::vectors;
 use crate::engine::error::{Error, Result};
 use crate::engine::query::{Answer, Hit, Kind, PartRun, PayloadSelection, Query, Retriever, Run, Target};
 use nigh_index::params::SearchParams;
@@ -53,7 +54,9 @@ fn retriever(
             let names: Vec<&str> = spec.texts.iter().map(|field| &field.name[..]).collect();
             ("text", Kind::Text { field: place("text", &text.field, &names)?, query: text.query })
         }
-        None => return Err(left_out("kind", "a retriever is dense or text")),
+        Some(retriever::Kind::Sparse(sparse)) => ("sparse", vectors::sparse(sparse, spec)?),
+        Some(retriever::Kind::Multi(multi)) => ("multi", vectors::multi(multi, spec)?),
+        None => return Err(left_out("kind", "a retriever is dense, sparse, multi or text")),
     };
     Ok(Retriever {
         name: if request.name.is_empty() { format!("{kind_name}[{at}]") } else { request.name },
@@ -65,8 +68,7 @@ fn retriever(
 }
 
 fn dense(dense: v1::Dense, spec: &CollectionSpec) -> Result<Kind> {
-    let names: Vec<&str> = spec.vectors.iter().map(|field| &field.name[..]).collect();
-    let field = place("dense", &dense.field, &names)?;
+    let field = vectors::place("dense", &dense.field, spec)?;
     let target = match dense.query {
         Some(dense::Query::Vector(vector)) => Target::Vector(vector.values),
         Some(dense::Query::Point(id)) => Target::Point(filter::id("dense.point", Some(id))?),
@@ -82,8 +84,8 @@ fn dense(dense: v1::Dense, spec: &CollectionSpec) -> Result<Kind> {
 }
 
 /// The place of a field; an empty name means the only one.
-fn place(kind: &str, name: &str, names: &[&str]) -> Result<usize> {
-    let what = if kind == "dense" { "vector field" } else { "text field" };
+pub(super) fn place(kind: &str, name: &str, names: &[&str]) -> Result<usize> {
+    let what = if kind == "text" { "text field".to_owned() } else { format!("{kind} vector field") };
     match names.iter().position(|have| *have == name) {
         Some(at) => Ok(at),
         None if name.is_empty() && names.len() == 1 => Ok(0),
@@ -135,8 +137,8 @@ fn hit(hit: Hit, spec: &CollectionSpec, names: &[String]) -> Result<v1::Hit> {
     };
     let placings = names.iter().zip(hit.placings).map(placing).collect();
     let (version, expires_at_ms) = (hit.record.version, hit.record.expires_at_ms);
-    let (id, payload, vectors) = convert::record_out(hit.record, spec)?;
-    Ok(v1::Hit { id: Some(id_out(id)), score: hit.score, payload, vectors, placings, version, expires_at_ms })
+    let v1::Point { id, payload, vectors, sparse, multi, .. } = convert::point_out(hit.record, spec)?;
+    Ok(v1::Hit { id, score: hit.score, payload, vectors, placings, version, expires_at_ms, sparse, multi })
 }
 
 fn plan(run: &Run) -> v1::Plan {
@@ -209,7 +211,7 @@ mod tests {
         CollectionSpec {
             vectors: vec![VectorField { name: "v".into(), spec: VectorSpec::new(2, Metric::Dot) }],
             texts: vec![TextField { name: "t".into(), paths: vec![], spec: TextSpec::default() }],
-            no_auto_index: false,
+            ..Default::default()
         }
     }
 
@@ -242,9 +244,9 @@ mod tests {
     #[test]
     fn a_mistake_names_its_retriever() {
         let err = query(of(vec![text_of(0), dense_of("colour")], 1, 0), &spec()).unwrap_err().to_string();
-        assert_eq!(err, "retrievers[1].dense.field is `colour`; it is the name of a vector field: `v`");
+        assert_eq!(err, "retrievers[1].dense.field is `colour`; it is the name of a dense vector field: `v`");
         let err = query(of(vec![v1::Retriever::default()], 1, 0), &spec()).unwrap_err().to_string();
-        assert_eq!(err, "retrievers[0].kind is left out; a retriever is dense or text");
+        assert_eq!(err, "retrievers[0].kind is left out; a retriever is dense, sparse, multi or text");
     }
 
     #[test]

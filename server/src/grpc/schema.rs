@@ -1,6 +1,7 @@
 //! What a collection holds and how it is, on the wire.
 
 use super::filter::{at_place, left_out, short};
+use super::vectors;
 use crate::engine::catalog;
 use crate::engine::error::{Error, Result};
 use nigh_index::text::spec::TextSpec;
@@ -8,24 +9,14 @@ use nigh_index::vector::metric::Metric;
 use nigh_index::vector::spec::{HnswSpec, IvfCode, IvfSpec, VectorSpec};
 use nigh_proto::v1;
 use nigh_storage::opening::Opening;
-use nigh_storage::schema::{CollectionSpec, TextField, VectorField};
+use nigh_storage::schema::{CollectionSpec, TextField, VectorField, VectorPlace};
 use nigh_storage::status::{SegmentStatus, Status, TaskStatus};
 use nigh_storage::store::names::AliasChange;
 
 /// A spec as the storage takes it; whether it can be served is checked there.
 pub(super) fn spec(spec: v1::CollectionSpec) -> Result<CollectionSpec> {
-    let vector = |(at, field): (usize, v1::VectorField)| {
-        let metric = metric(field.metric).map_err(|err| at_place(err, "spec.vectors", at))?;
-        let (default, asked) = (HnswSpec::default(), field.hnsw.unwrap_or_default());
-        let or = |asked: u32, default: u32| if asked == 0 { default } else { asked };
-        if field.ivf.is_some() && field.hnsw.is_some() {
-            let err = Error::invalid("ivf", "set beside hnsw", "a field has lists or a graph");
-            return Err(at_place(err, "spec.vectors", at));
-        }
-        let hnsw = HnswSpec { m: or(asked.m, default.m), ef_construct: or(asked.ef_construct, default.ef_construct) };
-        let ivf = field.ivf.map(lists).transpose().map_err(|err| at_place(err, "spec.vectors", at))?;
-        Ok(VectorField { name: field.name, spec: VectorSpec { size: field.size, metric, hnsw, ivf } })
-    };
+    let vector = |(at, field)| vector_field(field).map_err(|err| at_place(err, "spec.vectors", at));
+    let multi = |(at, field)| vectors::multi_field(field).map_err(|err| at_place(err, "spec.multi", at));
     let text = |field: v1::TextField| {
         let default = TextSpec::default();
         let analyzer = if field.analyzer.is_empty() { default.analyzer } else { field.analyzer };
@@ -34,9 +25,25 @@ pub(super) fn spec(spec: v1::CollectionSpec) -> Result<CollectionSpec> {
     };
     Ok(CollectionSpec {
         vectors: spec.vectors.into_iter().enumerate().map(vector).collect::<Result<_>>()?,
+        sparse: spec.sparse.into_iter().map(vectors::sparse_field).collect(),
+        multi: spec.multi.into_iter().enumerate().map(multi).collect::<Result<_>>()?,
+        dropped: Vec::new(),
         texts: spec.texts.into_iter().map(text).collect(),
         no_auto_index: spec.no_auto_index,
     })
+}
+
+/// A dense vector field.
+pub(super) fn vector_field(field: v1::VectorField) -> Result<VectorField> {
+    let metric = metric(field.metric)?;
+    let (default, asked) = (HnswSpec::default(), field.hnsw.unwrap_or_default());
+    let or = |asked: u32, default: u32| if asked == 0 { default } else { asked };
+    if field.ivf.is_some() && field.hnsw.is_some() {
+        return Err(Error::invalid("ivf", "set beside hnsw", "a field has lists or a graph"));
+    }
+    let hnsw = HnswSpec { m: or(asked.m, default.m), ef_construct: or(asked.ef_construct, default.ef_construct) };
+    let ivf = field.ivf.map(lists).transpose()?;
+    Ok(VectorField { name: field.name, spec: VectorSpec { size: field.size, metric, hnsw, ivf } })
 }
 
 fn lists(wire: v1::IvfSpec) -> Result<IvfSpec> {
@@ -50,7 +57,7 @@ fn lists(wire: v1::IvfSpec) -> Result<IvfSpec> {
     Ok(IvfSpec { lists: wire.lists, code, rerank: wire.rerank })
 }
 
-fn metric(wire: i32) -> Result<Metric> {
+pub(super) fn metric(wire: i32) -> Result<Metric> {
     match v1::Metric::try_from(wire) {
         Ok(v1::Metric::Cosine) => Ok(Metric::Cosine),
         Ok(v1::Metric::Dot) => Ok(Metric::Dot),
@@ -74,21 +81,26 @@ pub(super) fn alias_change((at, change): (usize, v1::AliasChange)) -> Result<Ali
     }
 }
 
+/// A metric as it goes out.
+pub(super) fn metric_out(metric: Metric) -> i32 {
+    let metric = match metric {
+        Metric::Cosine => v1::Metric::Cosine,
+        Metric::Dot => v1::Metric::Dot,
+        Metric::Euclid => v1::Metric::Euclid,
+        Metric::Manhattan => v1::Metric::Manhattan,
+    };
+    metric.into()
+}
+
 /// A spec as it goes out.
 pub(super) fn spec_out(spec: &CollectionSpec) -> v1::CollectionSpec {
     let vector = |field: &VectorField| {
-        let metric = match field.spec.metric {
-            Metric::Cosine => v1::Metric::Cosine,
-            Metric::Dot => v1::Metric::Dot,
-            Metric::Euclid => v1::Metric::Euclid,
-            Metric::Manhattan => v1::Metric::Manhattan,
-        };
         let HnswSpec { m, ef_construct } = field.spec.hnsw;
         let lists = |ivf: IvfSpec| v1::IvfSpec { lists: ivf.lists, code: ivf.code.name(), rerank: ivf.rerank };
         v1::VectorField {
             name: field.name.clone(),
             size: field.spec.size,
-            metric: metric.into(),
+            metric: metric_out(field.spec.metric),
             hnsw: field.spec.ivf.is_none().then_some(v1::HnswSpec { m, ef_construct }),
             ivf: field.spec.ivf.map(lists),
         }
@@ -100,8 +112,13 @@ pub(super) fn spec_out(spec: &CollectionSpec) -> v1::CollectionSpec {
         k1: Some(field.spec.k1),
         b: Some(field.spec.b),
     };
+    let there = |(at, _): &(u16, &VectorField)| !spec.is_dropped(VectorPlace::Dense(*at));
+    let dense = (0..).zip(&spec.vectors).filter(there);
+    let (sparse, multi) = vectors::fields_out(spec);
     v1::CollectionSpec {
-        vectors: spec.vectors.iter().map(vector).collect(),
+        vectors: dense.map(|(_, field)| vector(field)).collect(),
+        sparse,
+        multi,
         texts: spec.texts.iter().map(text).collect(),
         no_auto_index: spec.no_auto_index,
     }
@@ -157,7 +174,8 @@ mod tests {
     fn what_is_left_out_takes_its_default_and_is_told() {
         let field = v1::VectorField { name: "v".into(), size: 3, metric: 3, ..Default::default() };
         let text = v1::TextField { name: "t".into(), b: Some(0.0), ..Default::default() };
-        let asked = v1::CollectionSpec { vectors: vec![field], texts: vec![text], no_auto_index: true };
+        let asked =
+            v1::CollectionSpec { vectors: vec![field], texts: vec![text], no_auto_index: true, ..Default::default() };
         let told = spec_out(&spec(asked).unwrap());
         assert_eq!(told.vectors[0].hnsw, Some(v1::HnswSpec { m: 32, ef_construct: 128 }));
         assert_eq!(

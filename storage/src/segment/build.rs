@@ -3,9 +3,11 @@
 use crate::disk::Disk;
 use crate::error::{Error, Result, doing};
 use crate::frame::{FrameWriter, Kind};
+use crate::kinds;
 use crate::manifest::{FileEntry, SegmentEntry};
 use crate::part::Part;
 use crate::prepare::{Schema, parse_payload};
+use crate::schema::VectorPlace;
 use crate::segment::ids::Known;
 use crate::segment::payload::WriteError;
 use crate::segment::{folder, ids, payload, text_file, vector_file};
@@ -20,13 +22,14 @@ use nigh_index::vector::sealed::{BuildParams, Extended, SealedVectors};
 use serde_json::Value;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Where and how a segment is built.
 pub(crate) struct Builder<'a> {
     pub(crate) disk: &'a dyn Disk,
     pub(crate) collection: &'a Path,
-    pub(crate) schema: &'a Schema,
+    pub(crate) schema: Arc<Schema>,
     pub(crate) threads: usize,
     /// Is told how far the build is, and says when it is to be given up.
     pub(crate) task: &'a Task,
@@ -60,10 +63,15 @@ impl<'a> Rows<'a> {
         self.starts[self.starts.len() - 1]
     }
 
-    fn source(&self, row: Row) -> (&'a dyn Part, Row) {
+    pub(crate) fn source(&self, row: Row) -> (&'a dyn Part, Row) {
         let at = self.starts.partition_point(|start| *start <= row.0) - 1;
         let kept = &self.parts[at];
         (kept.part, kept.rows[(row.0 - self.starts[at]) as usize])
+    }
+
+    /// Whether this holds of any of the parts.
+    pub(crate) fn any(&self, holds: impl Fn(&dyn Part) -> bool) -> bool {
+        self.parts.iter().any(|kept| holds(kept.part))
     }
 
     fn all(&self) -> impl Iterator<Item = (&'a dyn Part, Row)> + use<'a, '_> {
@@ -79,7 +87,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Counts what was read.
-    fn seen(&self, disk: &dyn Disk, bytes: usize) {
+    pub(crate) fn seen(&self, disk: &dyn Disk, bytes: usize) {
         let before = self.read.fetch_add(bytes as u64, Ordering::Relaxed);
         if before / LET_GO_BYTES != (before + bytes as u64) / LET_GO_BYTES {
             self.let_go(disk);
@@ -190,6 +198,9 @@ impl Builder<'_> {
     fn vector_files(&self, folder: &Path, rows: &Rows<'_>) -> Result<Option<Vec<FileEntry>>> {
         let mut files = Vec::new();
         for (at, field) in self.schema.spec.vectors.iter().enumerate() {
+            if self.schema.spec.is_dropped(VectorPlace::Dense(at as u16)) {
+                continue;
+            }
             let name = vector_file(at, "full");
             files.push(self.sections(folder, &name, Kind::VectorFull, |out, path| {
                 let mut vector = |row: Row| {
@@ -212,10 +223,11 @@ impl Builder<'_> {
             files.push(self.file(folder, &vector_file(at, "codes"), Kind::VectorCodes, &built.codes)?);
             files.push(self.file(folder, &vector_file(at, "route"), Kind::VectorRoute, &built.route)?);
         }
+        files.extend(kinds::write_files(self, folder, rows)?);
         Ok((!self.task.stop.load(Ordering::Relaxed)).then_some(files))
     }
 
-    fn sections(
+    pub(crate) fn sections(
         &self,
         folder: &Path,
         name: &str,

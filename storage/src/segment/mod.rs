@@ -1,8 +1,10 @@
 //! A segment: a folder of files that never change, one for each way of asking.
 //!
 //! ```text
-//! segments/0000000007/ids  payload  fields  v0.full  v0.codes  v0.route  t0.text ...
+//! segments/0000000007/ids  payload  fields  v0.full  v0.codes  v0.route  s0.sparse  m0.multi  t0.text ...
 //! ```
+//!
+//! Of a vector field that was not there when the segment was made, or was dropped, there is no file: no row has a vector.
 //!
 //! Every file speaks of the same rows. The manifest names the files with length and checksum; a
 //! folder that it does not name is rubbish.
@@ -16,10 +18,11 @@ use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::expiry::Expiries;
 use crate::frame::{self, FrameInfo, HEADER_BYTES, Kind};
+use crate::kinds::{self, OtherVectors};
 use crate::manifest::SegmentEntry;
 use crate::part::Part;
 use crate::reading::Reading;
-use crate::schema::CollectionSpec;
+use crate::schema::{CollectionSpec, VectorPlace};
 use bytes::Bytes;
 use ids::Ids;
 use nigh_index::filter::field::Fields;
@@ -30,7 +33,7 @@ use nigh_index::row::Row;
 use nigh_index::sums::Sums;
 use nigh_index::text::bm25::TextPart;
 use nigh_index::text::sealed::SealedText;
-use nigh_index::vector::nearest::Nearest;
+use nigh_index::vector::nearest::{self, Nearest};
 use nigh_index::vector::sealed::SealedVectors;
 use payload::Payloads;
 use std::cell::RefCell;
@@ -53,7 +56,10 @@ pub(crate) struct Segment {
     ids: Ids,
     payloads: Payloads,
     fields: SealedFields,
-    vectors: Vec<SealedVectors>,
+    /// The vector fields that it has files of.
+    places: Vec<VectorPlace>,
+    vectors: Vec<Option<SealedVectors>>,
+    others: OtherVectors,
     texts: Vec<SealedText>,
     /// The bodies of all files, to be let go of.
     bodies: Vec<Bytes>,
@@ -99,6 +105,8 @@ pub(crate) fn kind_of(name: &str) -> Option<Kind> {
             "codes" => Kind::VectorCodes,
             "route" => Kind::VectorRoute,
             "text" => Kind::Text,
+            "sparse" => Kind::Sparse,
+            "multi" => Kind::Multi,
             _ => return None,
         },
     })
@@ -123,13 +131,21 @@ impl Segment {
         let opener = Opener { disk, folder: &folder, entry, reading, bodies, unread };
         let rows = entry.rows;
         let vectors = spec.vectors.iter().enumerate().map(|(at, field)| {
+            if spec.is_dropped(VectorPlace::Dense(at as u16)) || !opener.names(&vector_file(at, "full")) {
+                return Ok(None);
+            }
             let full = opener.body(&vector_file(at, "full"), Kind::VectorFull)?;
             let codes = opener.bytes(&vector_file(at, "codes"), Kind::VectorCodes)?;
             let route = opener.bytes(&vector_file(at, "route"), Kind::VectorRoute)?;
             let opened = SealedVectors::open(&field.spec, rows, full, codes, route);
-            opened.map_err(|err| damage(&opener.unread.borrow()).unwrap_or_else(|| Error::of_index(&folder, err)))
+            opened
+                .map(Some)
+                .map_err(|err| damage(&opener.unread.borrow()).unwrap_or_else(|| Error::of_index(&folder, err)))
         });
         let vectors = vectors.collect::<Result<_>>()?;
+        let others = OtherVectors::open(spec, rows, &folder, |name, kind| {
+            opener.names(name).then(|| opener.bytes(name, kind)).transpose()
+        })?;
         let texts = (0..spec.texts.len())
             .map(|at| opener.wing(&text_file(at), Kind::Text, |body| SealedText::open(body, rows)));
         let opened = Self {
@@ -140,7 +156,9 @@ impl Segment {
             payloads: Payloads::open(opener.body("payload", Kind::Payload)?, rows)
                 .map_err(|err| Error::of_index(&folder.join("payload"), err))?,
             fields: opener.wing("fields", Kind::Fields, |body| SealedFields::open(body, rows))?,
+            places: entry.files.iter().filter_map(|file| kinds::place_of(&file.name)).collect(),
             vectors,
+            others,
             texts: texts.collect::<Result<_>>()?,
             bodies: opener.bodies.into_inner(),
             unread: opener.unread.into_inner(),
@@ -166,6 +184,11 @@ impl Segment {
             file.sums.prove();
         }
         Ok(true)
+    }
+
+    /// The vector fields that it has files of, dropped ones too; some several times.
+    pub(crate) fn places(&self) -> &[VectorPlace] {
+        &self.places
     }
 }
 
@@ -224,6 +247,11 @@ struct Opener<'a> {
 }
 
 impl Opener<'_> {
+    /// Whether the segment has such a file.
+    fn names(&self, name: &str) -> bool {
+        self.entry.files.iter().any(|file| file.name == name)
+    }
+
     /// The body of a file that the manifest names: it was checked before, or is checked as it is touched.
     fn body(&self, name: &str, kind: Kind) -> Result<Body> {
         let path = self.folder.join(name);
@@ -294,11 +322,18 @@ impl Part for Segment {
     }
 
     fn nearest(&self, field: usize) -> &dyn Nearest {
-        &self.vectors[field]
+        match self.vectors.get(field) {
+            Some(Some(vectors)) => vectors,
+            _ => nearest::absent(),
+        }
+    }
+
+    fn others(&self) -> &OtherVectors {
+        &self.others
     }
 
     fn sealed(&self, field: usize) -> Option<&SealedVectors> {
-        Some(&self.vectors[field])
+        self.vectors.get(field)?.as_ref()
     }
 
     fn text(&self, field: usize) -> &dyn TextPart {
@@ -310,7 +345,7 @@ impl Part for Segment {
     }
 
     fn held_bytes(&self) -> u64 {
-        self.vectors.iter().map(SealedVectors::resident_bytes).sum()
+        self.vectors.iter().flatten().map(SealedVectors::resident_bytes).sum()
     }
 
     fn let_go(&self, disk: &dyn Disk) {

@@ -9,7 +9,7 @@ use nigh_index::vector::metric::Metric;
 use nigh_index::vector::spec::VectorSpec;
 use nigh_storage::collection::Collection;
 use nigh_storage::point::Point;
-use nigh_storage::schema::{CollectionSpec, TextField, VectorField};
+use nigh_storage::schema::{CollectionSpec, TextField, VectorField, VectorPlace};
 use nigh_storage::snapshot::Snapshot;
 use nigh_storage::write::{Durability, Position, Selector, Write, WriteBatch};
 use serde_json::{Map, Value, json};
@@ -34,7 +34,8 @@ pub fn spec() -> CollectionSpec {
     let vector =
         |(at, size): (usize, &u32)| VectorField { name: format!("v{at}"), spec: VectorSpec::new(*size, Metric::Dot) };
     let text = TextField { name: "text".to_owned(), paths: Vec::new(), spec: TextSpec::default() };
-    CollectionSpec { vectors: SIZES.iter().enumerate().map(vector).collect(), texts: vec![text], no_auto_index: false }
+    let vectors = SIZES.iter().enumerate().map(vector).collect();
+    CollectionSpec { vectors, texts: vec![text], ..CollectionSpec::default() }
 }
 
 /// What the operation of this number makes of the points.
@@ -66,11 +67,11 @@ pub fn apply(model: &mut Model, write: &Write, seq: u64) {
             each(selector, &|stored| keys.iter().for_each(|key| drop(stored.payload.remove(key))));
         }
         Write::ClearPayload(selector) => each(selector, &|stored| stored.payload.clear()),
-        Write::UpdateVectors(id, vectors) => {
-            each(&Selector::Ids(vec![*id]), &|stored| stored.vectors.extend(vectors.iter().cloned()));
+        Write::UpdateVectors(point) => {
+            each(&Selector::Ids(vec![point.id]), &|stored| stored.vectors.extend(point.vectors.iter().cloned()));
         }
         Write::DeleteVectors(selector, fields) => {
-            each(selector, &|stored| stored.vectors.retain(|field, _| !fields.contains(field)));
+            each(selector, &|stored| stored.vectors.retain(|field, _| !fields.contains(&VectorPlace::Dense(*field))));
         }
         Write::SetExpiry(selector, expires_at_ms) => each(selector, &|stored| stored.expires_at_ms = *expires_at_ms),
         Write::DropSource(_) => {}
@@ -244,12 +245,12 @@ impl Dice {
             3 => Write::OverwritePayload(self.selector(), text(self.payload())),
             4 => Write::DeletePayloadKeys(self.selector(), vec!["tag".to_owned(), "filler".to_owned()]),
             5 => Write::ClearPayload(self.selector()),
-            6 => Write::UpdateVectors(self.id(), self.vectors()),
-            7 => Write::DeleteVectors(self.selector(), vec![self.below(2) as u16]),
+            6 => Write::UpdateVectors(Point { vectors: self.vectors(), ..Point::new(self.id()) }),
+            7 => Write::DeleteVectors(self.selector(), vec![VectorPlace::Dense(self.below(2) as u16)]),
             8 => Write::SetExpiry(self.selector(), self.expires_at_ms()),
             _ => {
                 let (id, vectors, payload) = (self.id(), self.vectors(), text(self.payload()));
-                Write::Upsert(Point { id, vectors, payload, expires_at_ms: self.expires_at_ms() })
+                Write::Upsert(Point { vectors, payload, expires_at_ms: self.expires_at_ms(), ..Point::new(id) })
             }
         }
     }

@@ -142,6 +142,15 @@ impl Parser<'_> {
     }
 
     /// `AT_LEAST(2, filter, filter, filter)`.
+    pub(super) fn has_vector(&mut self) -> Result<Condition> {
+        self.step()?;
+        self.sign("(", "(")?;
+        let name = self.quoted()?;
+        self.sign(")", ")")?;
+        Ok(Condition::HasVector(name))
+    }
+
+    /// At least so many of the conditions behind the number.
     pub(super) fn at_least(&mut self) -> Result<Condition> {
         self.step()?;
         if self.next != Token::Sign("(") {

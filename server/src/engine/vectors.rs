@@ -1,0 +1,70 @@
+//! Retrievers by vectors that are not dense: sparse ones, and several a point.
+
+use crate::engine::error::Result;
+use crate::engine::fetch::{Filtered, Ranking};
+use crate::engine::pool::Deadline;
+use nigh_index::params::Found;
+use nigh_index::sparse::search;
+use nigh_index::sparse::vector::SparseVector;
+use nigh_index::sparse::weights::{self, Statistics};
+use nigh_index::vector::multi::MultiVector;
+use nigh_storage::snapshot::Snapshot;
+use std::time::Instant;
+
+/// The `k` greatest dot products of what is allowed. Where the field weighs by rarity, one set of statistics holds for all
+/// parts.
+pub(crate) fn sparse(
+    snapshot: &Snapshot,
+    allowed: &Filtered,
+    field: usize,
+    query: &SparseVector,
+    k: usize,
+    deadline: &Deadline,
+) -> Result<Ranking> {
+    let numbers = match snapshot.spec.sparse[field].spec.idf {
+        false => weights::plain(query),
+        true => {
+            let mut all = Statistics { rows: 0, frequencies: vec![0; query.indices().len()] };
+            for view in &snapshot.parts {
+                deadline.check()?;
+                if let Some(part) = view.part.others().sparse(field) {
+                    all += &part.statistics(query, &view.dead);
+                }
+            }
+            weights::by_rarity(query, &all)
+        }
+    };
+    let mut ranking = Ranking::over(snapshot);
+    for (at, (view, allowed)) in snapshot.parts.iter().zip(&allowed.parts).enumerate() {
+        deadline.check()?;
+        let begin = Instant::now();
+        let found = match view.part.others().sparse(field).filter(|_| allowed.matching > 0) {
+            Some(part) => search::search(part, &numbers, k, allowed.rows.as_deref()),
+            None => Found::nothing(),
+        };
+        ranking.add(at, (view, allowed), found, None, begin.elapsed());
+    }
+    Ok(ranking.best(k))
+}
+
+/// The `k` nearest of what is allowed by several vectors a point; all of it is compared.
+pub(crate) fn multi(
+    snapshot: &Snapshot,
+    allowed: &Filtered,
+    field: usize,
+    query: &MultiVector,
+    k: usize,
+    deadline: &Deadline,
+) -> Result<Ranking> {
+    let mut ranking = Ranking::over(snapshot);
+    for (at, (view, allowed)) in snapshot.parts.iter().zip(&allowed.parts).enumerate() {
+        deadline.check()?;
+        let begin = Instant::now();
+        let found = match view.part.others().multi(field).filter(|_| allowed.matching > 0) {
+            Some(part) => part.search(query, k, allowed.rows.as_deref()),
+            None => Found::nothing(),
+        };
+        ranking.add(at, (view, allowed), found, None, begin.elapsed());
+    }
+    Ok(ranking.best(k))
+}
