@@ -6,8 +6,11 @@ use bytes::Bytes;
 use nigh_index::filter::parse::parse;
 use nigh_index::id::PointId;
 use nigh_index::params::SearchParams;
+use nigh_index::sparse::spec::SparseSpec;
+use nigh_index::sparse::vector::SparseVector;
 use nigh_index::text::spec::TextSpec;
 use nigh_index::vector::metric::Metric;
+use nigh_index::vector::multi::{MultiSpec, MultiVector};
 use nigh_index::vector::spec::{HnswSpec, IvfCode, IvfSpec, VectorSpec};
 use nigh_server::config::Limits;
 use nigh_server::engine::Engine;
@@ -15,7 +18,7 @@ use nigh_server::engine::error::Error;
 use nigh_server::engine::pool::Deadline;
 use nigh_server::engine::query::{Kind, PayloadSelection, Query, Retriever, Scroll, Target, VectorSelection};
 use nigh_storage::point::Point;
-use nigh_storage::schema::{CollectionSpec, TextField, VectorField, VectorPlace};
+use nigh_storage::schema::{CollectionSpec, MultiField, SparseField, TextField, VectorField, VectorPlace};
 use nigh_storage::store::{Options, Store};
 use nigh_storage::write::{Durability, Position, Selector, Write, WriteBatch};
 use serde_json::{Value, json};
@@ -53,6 +56,8 @@ fn many() -> CollectionSpec {
             field("bits", VectorSpec { ivf: lists(IvfCode::Bits(4)), ..VectorSpec::new(8, Metric::Dot) }),
             field("manhattan", VectorSpec { hnsw: graph, ..VectorSpec::new(3, Metric::Manhattan) }),
         ],
+        sparse: vec![SparseField { name: "weights".to_owned(), spec: SparseSpec { idf: true } }],
+        multi: vec![MultiField { name: "tokens".to_owned(), spec: MultiSpec { size: 3, metric: Metric::Dot } }],
         texts: vec![text("body", &[], "standard"), text("both", &["title", "body"], "english")],
         ..CollectionSpec::default()
     }
@@ -73,6 +78,11 @@ fn point(at: u64, random: &mut Random) -> Point {
     // Some points leave some fields out.
     let vectors = (0..4u16).filter(|field| at % 7 != u64::from(*field));
     let vectors = vectors.map(|field| (field, random.vector(sizes[usize::from(field)]))).collect();
+    let weight = |index: u32| (index * index % 400, (index % 9) as f32 / 4.0);
+    let (indices, values) = (at as u32 % 50..at as u32 % 50 + 6).map(|index| weight(index + 20)).unzip();
+    let sparse = SparseVector::new(indices, values).map(|vector| (0, vector)).ok().into_iter().collect();
+    let token = |token: u64| [(at % 16) as f32 / 16.0, token as f32, -0.5];
+    let multi = if at.is_multiple_of(5) { vec![] } else { vec![(0, MultiVector::of((0..1 + at % 3).map(token)))] };
     let payload = match at % 11 {
         0 => Bytes::new(),
         kind => json!({
@@ -86,7 +96,7 @@ fn point(at: u64, random: &mut Random) -> Point {
     };
     // Some are to go, but not while anybody looks: in the year 2100.
     let expires_at_ms = at.is_multiple_of(6).then_some(4_102_444_800_000);
-    Point { vectors, payload, expires_at_ms, ..Point::new(id(at)) }
+    Point { vectors, sparse, multi, payload, expires_at_ms, ..Point::new(id(at)) }
 }
 
 /// Lays both collections down: segments of `rows` points each, then deletions, then writes that stay in the log.
@@ -153,20 +163,23 @@ pub async fn answers(store: &Arc<Store>, collection: &str, ask: Ask) -> Result<A
     let of = engine.collection(collection)?;
     let deadline = Deadline::default();
     let mut answers = Answers::new();
-    let fields = of.spec().vectors.len();
     let all = Scroll {
         filter: None,
         from: None,
         limit: 10_000,
         payload: PayloadSelection::All,
-        vectors: VectorSelection((0..fields as u16).map(VectorPlace::Dense).collect()),
+        vectors: VectorSelection(of.spec().fields().map(|(place, _)| place).collect()),
         version: String::new(),
     };
     let page = engine.scroll(of.clone(), all, &deadline).await?;
     answers.insert("seq".to_owned(), page.seq.into());
     for record in page.records {
         let payload = String::from_utf8_lossy(&record.payload).into_owned();
-        answers.insert(format!("point {}", record.id), json!([payload, record.vectors]));
+        answers.insert(format!("point {}", record.id), {
+            let sparse: Vec<_> = record.sparse.iter().map(|(_, own)| (own.indices(), own.values())).collect();
+            let multi: Vec<_> = record.multi.iter().map(|(_, own)| (own.count, &own.values)).collect();
+            json!([payload, record.vectors, sparse, multi])
+        });
     }
     for filter in FILTERS {
         let (count, _) = engine.count(of.clone(), Some(parse(filter)?), String::new(), &deadline).await?;
@@ -216,6 +229,18 @@ fn queries(spec: &CollectionSpec, ask: Ask) -> Vec<(String, Query)> {
                 all.push((format!("nearest {} exact {exact} where {filter:?}", vector.name), query));
             }
         }
+    }
+    for (field, known) in spec.sparse.iter().enumerate() {
+        let vector = SparseVector::new(vec![0, 41, 324, 225], vec![1.0, 2.0, 0.5, -0.25]).unwrap();
+        let query =
+            Query { retrievers: vec![retriever(Kind::Sparse { field, vector })], limit: 10, ..Query::default() };
+        all.push((format!("sparse {}", known.name), query));
+    }
+    for (field, known) in spec.multi.iter().enumerate() {
+        let vectors = MultiVector::of([[0.5, 0.25, 1.0], [1.0, -1.0, 0.0]]);
+        let query =
+            Query { retrievers: vec![retriever(Kind::Multi { field, vectors })], limit: 10, ..Query::default() };
+        all.push((format!("multi {}", known.name), query));
     }
     for (field, text) in spec.texts.iter().enumerate() {
         let words = |query: &str| retriever(Kind::Text { field, query: query.to_owned() });
