@@ -1,8 +1,9 @@
 //! A disk that fails or fills, for a while, under one process: the store refuses what it cannot keep,
 //! says so, goes on reading, and takes writes again when the disk does, without being reopened.
 
-use super::model::{Dice, Model, apply, difference, spec};
-use super::{NAME, ROOT, options};
+use crate::model::{Dice, Model, Written, difference, spec};
+use crate::{NAME, ROOT, options};
+use nigh_storage::clock::Clock;
 use nigh_storage::collection::Collection;
 use nigh_storage::disk::cruel::{CruelDisk, Fault};
 use nigh_storage::error::{Error, Result};
@@ -10,6 +11,14 @@ use nigh_storage::store::{Options, State, Store};
 use nigh_storage::write::{Durability, Selector, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+/// The clock stands: nothing expires.
+const NOW_MS: u64 = 1_000_000;
+
+fn standing() -> Options {
+    Options { clock: Clock::Set(Arc::new(AtomicU64::new(NOW_MS))), ..options(false) }
+}
 
 /// One process, and what it should hold.
 struct Enduring {
@@ -34,7 +43,7 @@ impl Enduring {
     fn write(&mut self, writes: Vec<Write>) -> Result<()> {
         let mut next = self.model.clone();
         let seq = self.collection.snapshot().seq;
-        (seq + 1..).zip(&writes).for_each(|(seq, write)| apply(&mut next, write, seq));
+        (seq + 1..).zip(&writes).for_each(|(seq, write)| Written { seq, time_ms: NOW_MS }.apply(&mut next, write));
         match self.collection.write(writes, Durability::Durable) {
             Ok(_) => (self.model, self.unknown) = (next, None),
             Err(err) => {
@@ -50,7 +59,7 @@ impl Enduring {
     /// Whatever fails is told; what is read is what was acknowledged.
     fn step(&mut self, dice: &mut Dice) -> std::result::Result<(), String> {
         let failed = match dice.below(10) {
-            0..6 => self.write((0..1 + dice.below(4)).map(|_| dice.write()).collect()).err(),
+            0..6 => self.write((0..1 + dice.below(4)).map(|_| dice.write(NOW_MS)).collect()).err(),
             6 | 7 => self.collection.seal().err(),
             8 => self.collection.merge().err(),
             _ => {
@@ -61,7 +70,7 @@ impl Enduring {
             }
         };
         let failed = failed.map(|err| err.to_string());
-        match difference(&self.collection.snapshot(), &self.model) {
+        match difference(&self.collection.snapshot(), &self.model, NOW_MS) {
             None => Ok(()),
             Some(why) => Err(format!("{why}, behind {failed:?}")),
         }
@@ -69,13 +78,13 @@ impl Enduring {
 
     /// Whoever opens what a crash leaves finds what was acknowledged.
     fn check(&self, found: CruelDisk) -> std::result::Result<(), String> {
-        let store = Store::open(Arc::new(found), Path::new(ROOT), options(false)).map_err(|err| err.to_string())?;
+        let store = Store::open(Arc::new(found), Path::new(ROOT), standing()).map_err(|err| err.to_string())?;
         let state = store.list().into_iter().find(|(name, _)| name == NAME).map(|(_, state)| state);
         if state != Some(State::Open) {
             return Err(format!("it is {state:?}"));
         }
         let snapshot = store.collection(NAME).map_err(|err| err.to_string())?.snapshot();
-        let differs = |model| difference(&snapshot, model);
+        let differs = |model| difference(&snapshot, model, NOW_MS);
         match (differs(&self.model), self.unknown.as_ref().map(differs)) {
             (None, _) | (_, Some(None)) => Ok(()),
             (Some(why), _) => Err(why),
@@ -90,7 +99,7 @@ impl Enduring {
 
 /// Calls fail, so many from one on; then the disk is well again.
 fn endure(seed: u64, call: u64, faults: u64, fault: Fault) -> std::result::Result<(), String> {
-    let mut life = Enduring::begin(options(false));
+    let mut life = Enduring::begin(standing());
     let mut dice = Dice(seed);
     (0..faults).for_each(|more| life.disk.fail_at(call + more, fault));
     for at in 0..24 {
@@ -100,7 +109,7 @@ fn endure(seed: u64, call: u64, faults: u64, fault: Fault) -> std::result::Resul
         }
     }
     life.disk.heal();
-    life.write(vec![dice.write()]).map_err(|err| format!("the disk is well, and still: {err}"))?;
+    life.write(vec![dice.write(NOW_MS)]).map_err(|err| format!("the disk is well, and still: {err}"))?;
     let status = life.collection.status();
     if let Some(why) = status.refuses_writes {
         return Err(format!("the disk is well, and still: {why}"));
@@ -130,7 +139,7 @@ fn a_full_disk_is_survived_without_a_reopening() {
             space_soft_bytes: Some(12_000),
             space_hard_bytes: Some(6_000),
             ballast_bytes: 1_000,
-            ..options(false)
+            ..standing()
         };
         for capacity in (24_000..64_000).step_by(4_000) {
             let told = |why: String| format!("{capacity} bytes: {why}");
@@ -147,7 +156,7 @@ fn fill(seed: u64, capacity: u64, limits: Options) -> std::result::Result<(), St
     let mut refused = 0;
     for at in 0..400 {
         life.step(&mut dice).map_err(|why| format!("step {at}: {why}"))?;
-        let big = (0..3).map(|_| dice.write()).collect();
+        let big = (0..3).map(|_| dice.write(NOW_MS)).collect();
         match life.write(big) {
             Err(Error::NoSpace { .. }) => refused += 1,
             Err(err) => return Err(format!("step {at}: {err}")),
@@ -171,7 +180,7 @@ fn fill(seed: u64, capacity: u64, limits: Options) -> std::result::Result<(), St
     life.write(delete).map_err(|err| format!("a delete on a full disk: {err}"))?;
     life.check_all(seed)?;
     life.disk.bound(None);
-    life.write(vec![dice.write()]).map_err(|err| format!("there is room, and still: {err}"))?;
+    life.write(vec![dice.write(NOW_MS)]).map_err(|err| format!("there is room, and still: {err}"))?;
     life.collection.settle().map_err(|err| format!("there is room, and still: {err}"))?;
     life.check_all(seed)
 }

@@ -3,7 +3,9 @@
 //! It is done within a call of the disk, in the same thread, so the same seed gives the same run. A
 //! call of a file that is being built is made with no lock held that a write would need.
 
-use super::{NAME, Notes, write};
+use crate::NAME;
+use crate::history::World;
+use crate::life::write;
 use crate::model::Dice;
 use nigh_storage::collection::Collection;
 use parking_lot::Mutex;
@@ -36,7 +38,7 @@ impl Meanwhile {
     }
 
     /// A call is about to be made of this file.
-    pub fn work(&self, path: &Path, notes: &Notes) {
+    pub fn work(&self, path: &Path, world: &World) {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let of_segment = path.ancestors().nth(2).is_some_and(|above| above.ends_with("segments"));
         if !of_segment || name.starts_with("dead") {
@@ -45,8 +47,8 @@ impl Meanwhile {
         // Taken while it works: what it does makes calls of its own.
         let Some(mut turn) = self.turn.lock().take() else { return };
         let worked = match turn.dice.below(12) {
-            0 | 1 => write(&turn.collection, notes, NAME, 1, &mut turn.dice),
-            2 => write(&turn.collection, notes, NAME, 3, &mut turn.dice),
+            0 | 1 => write(world, &turn.collection, NAME, 1, &mut turn.dice),
+            2 => write(world, &turn.collection, NAME, 3, &mut turn.dice),
             3 => (turn.other)(&turn.collection).map(drop).map_err(|err| format!("beside it: {err}")),
             _ => Ok(()),
         };

@@ -27,6 +27,13 @@ pub struct Stored {
     expires_at_ms: Option<u64>,
 }
 
+impl Stored {
+    /// Whether it is not expired.
+    pub fn is_current(&self, now_ms: u64) -> bool {
+        self.expires_at_ms.is_none_or(|time_ms| time_ms > now_ms)
+    }
+}
+
 /// All points of a collection.
 pub type Model = BTreeMap<PointId, Stored>;
 
@@ -38,43 +45,56 @@ pub fn spec() -> CollectionSpec {
     CollectionSpec { vectors, texts: vec![text], ..CollectionSpec::default() }
 }
 
-/// What the operation of this number makes of the points.
-pub fn apply(model: &mut Model, write: &Write, seq: u64) {
-    let ids = |model: &Model, selector: &Selector| -> Vec<PointId> {
-        match selector {
-            Selector::Ids(ids) => ids.clone(),
-            Selector::Filter(filter) => matching(model, filter).into_iter().collect(),
-        }
-    };
-    let mut each = |selector: &Selector, change: &dyn Fn(&mut Stored)| {
-        for id in ids(model, selector) {
-            if let Some(stored) = model.get_mut(&id) {
-                change(stored);
-                stored.version = seq;
+/// When an operation is written: its number, and its batch's time.
+#[derive(Copy, Clone)]
+pub struct Written {
+    pub seq: u64,
+    pub time_ms: u64,
+}
+
+impl Written {
+    /// What an operation makes of the points. Those that are expired are not there for it; only a delete
+    /// takes one of them away by its id.
+    pub fn apply(self, model: &mut Model, write: &Write) {
+        let Self { seq, time_ms } = self;
+        let ids = |model: &Model, selector: &Selector| -> Vec<PointId> {
+            match selector {
+                Selector::Ids(ids) => ids.clone(),
+                Selector::Filter(filter) => matching(model, filter, time_ms).into_iter().collect(),
             }
+        };
+        let mut each = |selector: &Selector, change: &dyn Fn(&mut Stored)| {
+            for id in ids(model, selector) {
+                if let Some(stored) = model.get_mut(&id).filter(|stored| stored.is_current(time_ms)) {
+                    change(stored);
+                    stored.version = seq;
+                }
+            }
+        };
+        match write {
+            Write::Upsert(point) => {
+                let vectors = point.vectors.iter().cloned().collect();
+                let (payload, expires_at_ms) = (object(&point.payload), point.expires_at_ms);
+                model.insert(point.id, Stored { payload, vectors, version: seq, expires_at_ms });
+            }
+            Write::Delete(selector) => ids(model, selector).iter().for_each(|id| drop(model.remove(id))),
+            Write::SetPayload(selector, payload) => each(selector, &|stored| stored.payload.extend(object(payload))),
+            Write::OverwritePayload(selector, payload) => each(selector, &|stored| stored.payload = object(payload)),
+            Write::DeletePayloadKeys(selector, keys) => {
+                each(selector, &|stored| keys.iter().for_each(|key| drop(stored.payload.remove(key))));
+            }
+            Write::ClearPayload(selector) => each(selector, &|stored| stored.payload.clear()),
+            Write::UpdateVectors(point) => {
+                each(&Selector::Ids(vec![point.id]), &|stored| stored.vectors.extend(point.vectors.iter().cloned()));
+            }
+            Write::DeleteVectors(selector, fields) => each(selector, &|stored| {
+                stored.vectors.retain(|field, _| !fields.contains(&VectorPlace::Dense(*field)));
+            }),
+            Write::SetExpiry(selector, expires_at_ms) => {
+                each(selector, &|stored| stored.expires_at_ms = *expires_at_ms);
+            }
+            Write::DropSource(_) => {}
         }
-    };
-    match write {
-        Write::Upsert(point) => {
-            let vectors = point.vectors.iter().cloned().collect();
-            let (payload, expires_at_ms) = (object(&point.payload), point.expires_at_ms);
-            model.insert(point.id, Stored { payload, vectors, version: seq, expires_at_ms });
-        }
-        Write::Delete(selector) => ids(model, selector).iter().for_each(|id| drop(model.remove(id))),
-        Write::SetPayload(selector, payload) => each(selector, &|stored| stored.payload.extend(object(payload))),
-        Write::OverwritePayload(selector, payload) => each(selector, &|stored| stored.payload = object(payload)),
-        Write::DeletePayloadKeys(selector, keys) => {
-            each(selector, &|stored| keys.iter().for_each(|key| drop(stored.payload.remove(key))));
-        }
-        Write::ClearPayload(selector) => each(selector, &|stored| stored.payload.clear()),
-        Write::UpdateVectors(point) => {
-            each(&Selector::Ids(vec![point.id]), &|stored| stored.vectors.extend(point.vectors.iter().cloned()));
-        }
-        Write::DeleteVectors(selector, fields) => {
-            each(selector, &|stored| stored.vectors.retain(|field, _| !fields.contains(&VectorPlace::Dense(*field))));
-        }
-        Write::SetExpiry(selector, expires_at_ms) => each(selector, &|stored| stored.expires_at_ms = *expires_at_ms),
-        Write::DropSource(_) => {}
     }
 }
 
@@ -84,15 +104,13 @@ pub fn named(ops: Vec<Write>, seq: u64) -> WriteBatch {
     WriteBatch { op_id: Some(Uuid::from_u128(u128::from(seq))), positions: vec![position], ..ops.into() }
 }
 
-/// How what is remembered of the batches differs from the last one, which ends with this operation.
-pub fn ledger_differs(collection: &Collection, seq: u64) -> Option<String> {
+/// How what is remembered of the batches differs from how far the source is, and the last batch that has a name.
+pub fn ledger_differs(collection: &Collection, source: u64, named_last: Option<u64>) -> Option<String> {
     let offsets: Vec<u64> = collection.positions(Some("script")).iter().map(|one| one.offset).collect();
-    if offsets != if seq > 0 { vec![seq] } else { Vec::new() } {
-        return Some(format!("the source is at {offsets:?}, not {seq}"));
+    if offsets != if source > 0 { vec![source] } else { Vec::new() } {
+        return Some(format!("the source is at {offsets:?}, not {source}"));
     }
-    if seq == 0 {
-        return None;
-    }
+    let seq = named_last?;
     // By its name alone; it would be seen if it were applied.
     let again = WriteBatch { positions: Vec::new(), ..named(vec![Write::Delete(Selector::Ids(Vec::new()))], seq) };
     match collection.write_batch(again, Durability::Logged) {
@@ -101,8 +119,9 @@ pub fn ledger_differs(collection: &Collection, seq: u64) -> Option<String> {
     }
 }
 
-/// How what a snapshot holds differs from what it should hold, in any way of asking.
-pub fn difference(snapshot: &Snapshot, model: &Model) -> Option<String> {
+/// How what a snapshot holds differs from what it should hold at a time, in any way of asking.
+pub fn difference(snapshot: &Snapshot, model: &Model, now_ms: u64) -> Option<String> {
+    let wanted = |id: &PointId| model.get(id).filter(|stored| stored.is_current(now_ms));
     let mut found = Model::new();
     for view in &snapshot.parts {
         for row in (0..view.part.rows()).map(nigh_index::row::Row).filter(|row| !view.dead.has(*row)) {
@@ -119,10 +138,10 @@ pub fn difference(snapshot: &Snapshot, model: &Model) -> Option<String> {
         }
     }
     let ids: BTreeSet<&PointId> = found.keys().chain(model.keys()).collect();
-    if let Some(id) = ids.into_iter().find(|id| found.get(id) != model.get(id)) {
-        return Some(format!("{id} is {:?}, not {:?}", found.get(id), model.get(id)));
+    if let Some(id) = ids.into_iter().find(|id| found.get(id) != wanted(id)) {
+        return Some(format!("{id} is {:?}, not {:?}", found.get(id), wanted(id)));
     }
-    filters_differ(snapshot, model).or_else(|| texts_differ(snapshot, model))
+    filters_differ(snapshot, &found).or_else(|| texts_differ(snapshot, &found))
 }
 
 fn filters_differ(snapshot: &Snapshot, model: &Model) -> Option<String> {
@@ -137,7 +156,7 @@ fn filters_differ(snapshot: &Snapshot, model: &Model) -> Option<String> {
             rows.minus(&view.dead);
             found.extend(rows.iter().map(|row| view.part.id(row)));
         }
-        let expected = matching(model, &filter);
+        let expected = matching(model, &filter, 0);
         if found != expected {
             return Some(format!("{text} finds {found:?}, not {expected:?}"));
         }
@@ -165,8 +184,10 @@ fn texts_differ(snapshot: &Snapshot, model: &Model) -> Option<String> {
     None
 }
 
-fn matching(model: &Model, filter: &Condition) -> BTreeSet<PointId> {
-    let matches = |(id, stored): &(&PointId, &Stored)| holds(filter, id, &Value::Object(stored.payload.clone()));
+fn matching(model: &Model, filter: &Condition, now_ms: u64) -> BTreeSet<PointId> {
+    let matches = |(id, stored): &(&PointId, &Stored)| {
+        stored.is_current(now_ms) && holds(filter, id, &Value::Object(stored.payload.clone()))
+    };
     model.iter().filter(matches).map(|(id, _)| *id).collect()
 }
 
@@ -206,9 +227,13 @@ impl Dice {
         }
     }
 
-    /// Now and then a time that is not to come in this test.
-    fn expires_at_ms(&mut self) -> Option<u64> {
-        (self.below(4) == 0).then(|| (1 << 62) + self.below(100))
+    /// Now and then a time that is soon to come, or not in this test.
+    fn expires_at_ms(&mut self, now_ms: u64) -> Option<u64> {
+        match self.below(8) {
+            0 => Some((1 << 62) + self.below(100)),
+            1 => Some(now_ms + 1 + self.below(60)),
+            _ => None,
+        }
     }
 
     fn payload(&mut self) -> Map<String, Value> {
@@ -237,7 +262,7 @@ impl Dice {
     }
 
     /// An operation; more upserts than others.
-    pub fn write(&mut self) -> Write {
+    pub fn write(&mut self, now_ms: u64) -> Write {
         let text = |payload: Map<String, Value>| Value::Object(payload).to_string().into();
         match self.below(16) {
             0 | 1 => Write::Delete(self.selector()),
@@ -247,10 +272,10 @@ impl Dice {
             5 => Write::ClearPayload(self.selector()),
             6 => Write::UpdateVectors(Point { vectors: self.vectors(), ..Point::new(self.id()) }),
             7 => Write::DeleteVectors(self.selector(), vec![VectorPlace::Dense(self.below(2) as u16)]),
-            8 => Write::SetExpiry(self.selector(), self.expires_at_ms()),
+            8 => Write::SetExpiry(self.selector(), self.expires_at_ms(now_ms)),
             _ => {
                 let (id, vectors, payload) = (self.id(), self.vectors(), text(self.payload()));
-                Write::Upsert(Point { vectors, payload, expires_at_ms: self.expires_at_ms(), ..Point::new(id) })
+                Write::Upsert(Point { vectors, payload, expires_at_ms: self.expires_at_ms(now_ms), ..Point::new(id) })
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Mistakes that a storage could make, planted between it and its disk: the harness has to find each.
 
-use super::{Kind, ROOT, crash_everywhere};
+use crate::ROOT;
+use crate::looks::{Kind, crash_everywhere};
 use nigh_storage::disk::cruel::CruelDisk;
 use nigh_storage::disk::{Appender, Disk};
 use parking_lot::Mutex;
@@ -149,7 +150,7 @@ const SEEDS: u64 = 12;
 fn every_planted_mistake_is_found() {
     for mistake in ALL {
         let kind = Kind { mistake: Some(mistake), ..Kind::default() };
-        let found = (0..SEEDS).find_map(|seed| Some((seed, crash_everywhere(seed, 30, 3, &kind).err()?)));
+        let found = (0..SEEDS).find_map(|seed| Some((seed, crash_everywhere(seed, &kind).err()?)));
         match found {
             Some((seed, why)) => eprintln!("{mistake:?}: found by seed {seed}: {why}"),
             None => panic!("{mistake:?} was not found by {SEEDS} seeds"),
