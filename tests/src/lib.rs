@@ -8,6 +8,7 @@
 pub mod data;
 pub mod disks;
 pub mod import;
+pub mod large;
 pub mod model;
 pub mod oracle;
 pub mod passages;

@@ -135,7 +135,12 @@ pub fn lay_down(store: &Store, rows: u64) {
         Write::DeleteVectors(Selector::Ids(vec![id(rows + 6)]), vec![VectorPlace::Dense(0)]),
         Write::ClearPayload(Selector::Ids(vec![id(rows + 7)])),
     ]);
+    lay_down_side(store);
+}
 
+/// Lays the small one down.
+pub fn lay_down_side(store: &Store) {
+    let random = &mut Random::new(9);
     let spec = VectorField { name: String::new(), spec: VectorSpec::new(4, Metric::Cosine) };
     store.create(SIDE, CollectionSpec { vectors: vec![spec], ..CollectionSpec::default() }).unwrap();
     let side = store.collection(SIDE).unwrap();

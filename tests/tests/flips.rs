@@ -11,8 +11,9 @@ use nigh_storage::frame::HEADER_BYTES;
 use nigh_storage::manifest::{Manifest, SegmentEntry};
 use nigh_storage::store::{State, Store};
 use nigh_storage::verify::{Found, verify};
+use nigh_tests::large::{self, LARGE};
 use nigh_tests::random::Random;
-use nigh_tests::sample::{self, Answers, Ask, MANY, SIDE};
+use nigh_tests::sample::{self, Answers, Ask, MANY};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,34 +39,25 @@ enum Outcome {
 }
 
 fn answers(runtime: &tokio::runtime::Runtime, store: &Arc<Store>, name: &str) -> Result<Answers, String> {
-    runtime.block_on(sample::answers(store, name, Ask::Everything)).map_err(|err| err.to_string())
+    match name {
+        LARGE => large::answers(store),
+        _ => runtime.block_on(sample::answers(store, name, Ask::Everything)).map_err(|err| err.to_string()),
+    }
 }
 
-fn whole(runtime: &tokio::runtime::Runtime) -> Whole {
+fn whole(runtime: &tokio::runtime::Runtime, lay_down: impl Fn(&Store)) -> Whole {
     let disk = CruelDisk::new();
     let store = Store::open(Arc::new(disk.clone()), Path::new(ROOT), sample::options()).unwrap();
-    sample::lay_down(&store, 150);
+    lay_down(&store);
     store.close();
     drop(store);
     // What a process finds that starts anew is what a damaged one is held against.
     let store = Store::open(Arc::new(disk.kill()), Path::new(ROOT), sample::options()).unwrap();
-    let of = |name: &&str| (name.to_string(), answers(runtime, &store, name).unwrap());
-    let answers = [MANY, SIDE].iter().map(of).collect();
-    let folders = folders(&disk);
+    let names: Vec<String> = store.list().into_iter().map(|(name, _)| name).collect();
+    let folder = |name: &String| Path::new(ROOT).join(store.collection(name).unwrap().id().to_string());
+    let folders = names.iter().map(|name| (name.clone(), folder(name))).collect();
+    let answers = names.iter().map(|name| (name.clone(), answers(runtime, &store, name).unwrap())).collect();
     Whole { disk, folders, answers }
-}
-
-/// Which collection is in which folder: the larger one holds more.
-fn folders(disk: &CruelDisk) -> BTreeMap<String, PathBuf> {
-    let names = disk.list(Path::new(ROOT)).unwrap();
-    let mut folders: Vec<(usize, PathBuf)> = names
-        .iter()
-        .map(|name| Path::new(ROOT).join(name))
-        .filter_map(|path| Some((disk.list(&path.join("segments")).ok()?.len(), path)))
-        .collect();
-    folders.sort();
-    let (side, many) = (folders[0].1.clone(), folders[1].1.clone());
-    BTreeMap::from([(MANY.to_owned(), many), (SIDE.to_owned(), side)])
 }
 
 fn files(disk: &CruelDisk, folder: &Path, found: &mut Vec<PathBuf>) {
@@ -78,9 +70,9 @@ fn files(disk: &CruelDisk, folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Bits of a file that are worth a flip: one of each byte of the header (of every fourth where another file of its kind
-/// had them all), those where sections begin and end, some of
-/// the table at the end, and some anywhere. All of them where that is asked for.
+/// Bits of a file that are worth a flip: one of each byte of the header and of the table at the end (of every fourth
+/// and of some where another file of its kind and name had them all), those where sections begin and end, and some anywhere.
+/// All of them where that is asked for.
 fn bits(disk: &CruelDisk, path: &Path, first: bool, random: &mut Random) -> BTreeSet<u64> {
     let bytes = disk.read(path).unwrap();
     let length = bytes.len() as u64;
@@ -91,11 +83,18 @@ fn bits(disk: &CruelDisk, path: &Path, first: bool, random: &mut Random) -> BTre
     let mut places: BTreeSet<u64> = (from..HEADER_BYTES).step_by(step).collect();
     let body = bytes::Bytes::from(bytes).slice(length.min(HEADER_BYTES) as usize..);
     if let Ok(sections) = Sections::open(body.clone()) {
+        let mut table = HEADER_BYTES;
         for section in sections.names().filter_map(|name| sections.bytes(name).ok()).filter(|bytes| !bytes.is_empty()) {
             let start = (section.as_ptr() as u64 - body.as_ptr() as u64) + HEADER_BYTES;
-            places.extend([start, start + section.len() as u64 - 1]);
+            let end = start + section.len() as u64;
+            places.extend([start, end - 1, start + random.below(end - start)]);
+            table = table.max(end);
         }
-        places.extend((0..4).map(|_| length.saturating_sub(1 + random.below(200))));
+        // The first file of its kind that has sections; a log has none.
+        match first && table > HEADER_BYTES {
+            true => places.extend(table..length),
+            false => places.extend((0..4).map(|_| length.saturating_sub(1 + random.below(200)))),
+        }
     }
     places.extend((0..RANDOM_BITS).map(|_| random.below(length.max(1))));
     places.into_iter().filter(|byte| *byte < length).map(|byte| byte * 8 + random.below(8)).collect()
@@ -147,9 +146,9 @@ fn first_difference(whole: &Answers, got: &Answers) -> String {
     }
 }
 
-/// Files of the larger collection that only a kept version names, and its own.
+/// Files of the collection with versions that only a kept version names, and its own.
 fn by_pins_alone(whole: &Whole, all: &[PathBuf]) -> BTreeSet<PathBuf> {
-    let folder = &whole.folders[MANY];
+    let Some(folder) = whole.folders.get(MANY) else { return BTreeSet::new() };
     let manifest = Manifest::load(&whole.disk.kill(), folder).unwrap();
     let of = |entry: &SegmentEntry| -> Vec<PathBuf> {
         let at = folder.join("segments").join(format!("{:010}", entry.number));
@@ -177,14 +176,28 @@ fn damaged(disk: &CruelDisk) -> Vec<PathBuf> {
 
 #[test]
 fn one_flipped_bit_is_found_named_and_contained() {
+    let kept = flip_bits(40, 1500, |store| sample::lay_down(store, 150));
+    assert!(kept > 1, "{kept} files by a kept version alone");
+}
+
+/// Parts that are large enough have them; the places are those of their files too.
+#[test]
+fn one_flipped_bit_of_a_graph_or_of_lists_is_found_named_and_contained() {
+    flip_bits(15, 1000, |store| {
+        large::lay_down(store);
+        sample::lay_down_side(store);
+    });
+}
+
+/// Flips bits of a store with more files than this, more of them than that; how many files a kept version alone names.
+fn flip_bits(files_min: usize, named_min: u64, lay_down: impl Fn(&Store)) -> usize {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
-    let whole = whole(&runtime);
+    let whole = whole(&runtime, lay_down);
     assert_eq!(damaged(&whole.disk.kill()), Vec::<PathBuf>::new(), "nothing is damaged yet");
     let mut all = Vec::new();
     files(&whole.disk, Path::new(ROOT), &mut all);
-    assert!(all.len() > 40, "{all:?}");
+    assert!(all.len() > files_min, "{all:?}");
     let by_pins = by_pins_alone(&whole, &all);
-    assert!(by_pins.len() > 1, "{by_pins:?}");
     let mut kinds = BTreeSet::new();
     let random = &mut Random::new(1);
     let mut counts: BTreeMap<(String, Outcome), u64> = BTreeMap::new();
@@ -194,7 +207,7 @@ fn one_flipped_bit_is_found_named_and_contained() {
             continue;
         }
         let header = whole.disk.read(path).unwrap().get(4..6).map(<[u8]>::to_vec);
-        for bit in bits(&whole.disk, path, kinds.insert(header), random) {
+        for bit in bits(&whole.disk, path, kinds.insert((header, path.file_name())), random) {
             let place = format!("{} bit {bit} (byte {})", path.display(), bit / 8);
             let asked = std::panic::AssertUnwindSafe(|| {
                 let disk = whole.disk.kill();
@@ -228,5 +241,6 @@ fn one_flipped_bit_is_found_named_and_contained() {
         all.len(),
         sum(Outcome::Harmless)
     );
-    assert!(sum(Outcome::Named) > 1500 && sum(Outcome::Named) > 20 * sum(Outcome::Harmless), "{counts:?}");
+    assert!(sum(Outcome::Named) > named_min && sum(Outcome::Named) > 20 * sum(Outcome::Harmless), "{counts:?}");
+    by_pins.len()
 }

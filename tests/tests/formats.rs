@@ -15,6 +15,7 @@ use nigh_storage::frame::{self, Kind, Versions};
 use nigh_storage::identity;
 use nigh_storage::store::Store;
 use nigh_storage::verify::verify;
+use nigh_tests::large::{self, LARGE};
 use nigh_tests::sample::{self, Answers, Ask, MANY, SIDE, copy_folder};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -22,8 +23,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A stored directory is in every checkout: it stays small.
-const BYTES_MAX: u64 = 400_000;
-/// Points of each of its segments.
+const BYTES_MAX: u64 = 1_400_000;
+/// Points of each segment of the collection with something of everything.
 const ROWS: u64 = 60;
 const AGAIN: &str = "NIGH_WRITE_FIXTURE=1 cargo test -p nigh-tests --test formats";
 /// Kinds that stand in no data directory.
@@ -48,6 +49,7 @@ async fn ask(store: &Arc<Store>) -> BTreeMap<String, Answers> {
     for name in [MANY, SIDE] {
         all.insert(name.to_owned(), sample::answers(store, name, Ask::WhatIsExact).await.unwrap());
     }
+    all.insert(LARGE.to_owned(), large::answers(store).unwrap());
     all
 }
 
@@ -67,6 +69,7 @@ async fn write_anew() {
     let data = folder.path().join("data");
     let store = Store::open(Arc::new(FsDisk), &data, sample::options()).unwrap();
     sample::lay_down(&store, ROWS);
+    large::lay_down(&store);
     store.close();
     drop(store);
     // The lock file says on which machine this was.
