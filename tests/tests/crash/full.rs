@@ -1,8 +1,8 @@
 //! A disk that fails or fills, for a while, under one process: the store refuses what it cannot keep,
 //! says so, goes on reading, and takes writes again when the disk does, without being reopened.
 
+use super::{NAME, ROOT, options};
 use crate::model::{Dice, Model, Written, difference, spec};
-use crate::{NAME, ROOT, options};
 use nigh_storage::clock::Clock;
 use nigh_storage::collection::Collection;
 use nigh_storage::disk::cruel::{CruelDisk, Fault};

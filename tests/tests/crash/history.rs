@@ -1,7 +1,7 @@
 //! What was done, and what was promised of it: held against a store that was opened.
 
+use super::saying;
 use crate::model::{Model, Written, difference, ledger_differs};
-use crate::saying;
 use crate::shelf::Shelf;
 use nigh_storage::clock::Clock;
 use nigh_storage::collection::Collection;

@@ -1,9 +1,9 @@
 //! A process that has the store open, and the steps of its script.
 
+use super::{NAME, ROOT, options, saying};
 use crate::history::{History, Moment, Outcome, Pinned, World};
 use crate::meanwhile::{Meanwhile, Turn};
 use crate::model::{Dice, named, spec};
-use crate::{NAME, ROOT, options, saying};
 use nigh_storage::collection::Collection;
 use nigh_storage::disk::Disk;
 use nigh_storage::error::Error;

@@ -1,16 +1,19 @@
 //! A script is run, and the disk is looked at before its calls; what was seen is opened, and lived on with.
 
+use super::{NAME, number};
 use crate::history::{Notes, Outcome, World};
 use crate::life::Life;
 use crate::meanwhile::Meanwhile;
 use crate::model::Dice;
 use crate::planted::{Bug, Mistake};
 use crate::watched::Watched;
-use crate::{NAME, number};
 use nigh_storage::disk::cruel::{CruelDisk, Lie};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A long run says how far it is whenever so many points were looked at.
+const SAID_EVERY: u64 = 5_000;
 
 /// A disk as it was found, with what had been done and promised until then.
 pub struct Found {
@@ -134,7 +137,13 @@ pub fn crash_until(wanted: u64, kind: &Kind) -> Result<Ran, String> {
             let ran = crash_everywhere(seed, kind).map_err(|why| format!("seed {seed}: {why}"));
             let mut all = all.lock();
             match (&mut *all, ran) {
-                (Ok(sum), Ok(ran)) => sum.add(&ran),
+                (Ok(sum), Ok(ran)) => {
+                    let before = sum.points;
+                    sum.add(&ran);
+                    if before / SAID_EVERY < sum.points / SAID_EVERY {
+                        eprintln!("{} points of {} seeds", sum.points, sum.seeds);
+                    }
+                }
                 (Ok(_), Err(why)) => *all = Err(why),
                 (Err(_), _) => {}
             }

@@ -3,7 +3,7 @@
 //! It is done within a call of the disk, in the same thread, so the same seed gives the same run. A
 //! call of a file that is being built is made with no lock held that a write would need.
 
-use crate::NAME;
+use super::NAME;
 use crate::history::World;
 use crate::life::write;
 use crate::model::Dice;

@@ -1,6 +1,6 @@
 //! Mistakes that a storage could make, planted between it and its disk: the harness has to find each.
 
-use crate::ROOT;
+use super::ROOT;
 use crate::looks::{Kind, crash_everywhere};
 use nigh_storage::disk::cruel::CruelDisk;
 use nigh_storage::disk::{Appender, Disk};

@@ -5,10 +5,10 @@
 //! restored is that state, or a later one that the archive leads to, and never one that a crash took
 //! back.
 
+use super::saying;
 use crate::history::{History, Moment, Outcome};
 use crate::life::{Life, write};
 use crate::model::Dice;
-use crate::saying;
 use bytes::Bytes;
 use nigh_storage::archive::Until;
 use nigh_storage::backup::{BackedUp, Backup, Incoming, Stored};

@@ -10,6 +10,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+mod changes;
+
 use nigh_proto::v1::{self, ingest_reply, ingest_request};
 use nigh_tests::data::{Table, floats, lines, sample};
 use nigh_tests::disks::PowerRig;
