@@ -85,6 +85,38 @@ pub struct Analyzer {
     parts: bool,
 }
 
+/// Where a term stands in its text.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Its number among the words of the text. What is inside a word has that of the word.
+    pub position: u32,
+    /// Where the word begins, in bytes of the text.
+    pub from: usize,
+    /// Where it ends.
+    pub to: usize,
+}
+
+/// Positions in several texts that are read as one.
+#[derive(Debug, Default)]
+pub(crate) struct Positions {
+    base: u32,
+    next: u32,
+}
+
+impl Positions {
+    /// That of a term of the text that is being read.
+    pub(crate) fn of(&mut self, place: Place) -> u32 {
+        let position = self.base.saturating_add(place.position);
+        self.next = self.next.max(position.saturating_add(1));
+        position
+    }
+
+    /// The next text begins; no phrase goes on from this one.
+    pub(crate) fn end_text(&mut self) {
+        self.base = self.next.saturating_add(1);
+    }
+}
+
 #[derive(Clone)]
 enum Stem {
     None,
@@ -93,14 +125,14 @@ enum Stem {
 }
 
 impl Analyzer {
-    /// By name: "standard" or a language, and options behind plus signs: `stop` leaves the common words of
+    /// By name: "standard" or a language (or its code, as "de"), and options behind plus signs: `stop` leaves the common words of
     /// the language out, `nostem` leaves words as they are, `fold` takes accents off, `parts` also finds
     /// words by what is inside them, as the parts of a compound.
     pub fn new(name: &str) -> Result<Self> {
         let mut pieces = name.split('+');
         let language = pieces.next().unwrap_or_default();
         let options: Vec<&str> = pieces.collect();
-        let at = LANGUAGES.iter().position(|known| known.name == language);
+        let at = LANGUAGES.iter().position(|known| known.name == language || known.code == language);
         if at.is_none() && language != "standard" {
             let known: Vec<_> = LANGUAGES.iter().map(|known| known.name).collect();
             let limit = format!("it is standard or one of the languages {}", known.join(", "));
@@ -122,7 +154,7 @@ impl Analyzer {
             let limit = "there is no list of stop words for this language";
             return Err(Error::invalid("analyzer", format!("`{}`", shortened(name)), limit));
         }
-        let words = Words { turkish: language == "turkish", stop };
+        let words = Words { turkish: known.is_some_and(|known| known.code == "tr"), stop };
         Ok(Self { name: name.into(), words, stem, fold: with("fold"), parts: with("parts") })
     }
 
@@ -133,13 +165,18 @@ impl Analyzer {
 
     /// Calls `see` with every term of the text, in order.
     pub fn each(&self, text: &str, see: &mut dyn FnMut(&str)) {
+        self.each_placed(text, &mut |term, _| see(term));
+    }
+
+    /// As [`Self::each`], with the place of each.
+    pub fn each_placed(&self, text: &str, see: &mut dyn FnMut(&str, Place)) {
         let mut words = self.words.clone();
         match &self.stem {
             Stem::None => self.see_all(words.token_stream(text), see),
             Stem::Snowball(stemmer) => self.see_all(stemmer.clone().transform(words).token_stream(text), see),
-            Stem::Polish => self.see_all(words.token_stream(text), &mut |word| {
+            Stem::Polish => self.see_all(words.token_stream(text), &mut |word, place| {
                 let stem = tantivy_stemmers::algorithms::polish_yarovoy(word);
-                see(if stem.is_empty() { word } else { &stem });
+                see(if stem.is_empty() { word } else { &stem }, place);
             }),
         }
     }
@@ -151,20 +188,37 @@ impl Analyzer {
         terms
     }
 
-    fn see_all(&self, mut stream: impl TokenStream, see: &mut dyn FnMut(&str)) {
+    /// The beginning of a word as terms have it, but not stemmed; `None` where it is not the beginning of one word.
+    pub fn prefix(&self, text: &str) -> Option<String> {
+        let mut words = Words { stop: None, ..self.words.clone() };
+        let mut stream = words.token_stream(text);
+        let mut found = None;
         while stream.advance() {
             let term = &stream.token().text;
+            let term = if self.fold { folded(term) } else { Cow::Borrowed(term.as_str()) };
+            if found.replace(term.into_owned()).is_some() {
+                return None;
+            }
+        }
+        found.filter(|term| !term.is_empty())
+    }
+
+    fn see_all(&self, mut stream: impl TokenStream, see: &mut dyn FnMut(&str, Place)) {
+        while stream.advance() {
+            let token = stream.token();
+            let place = Place { position: token.position as u32, from: token.offset_from, to: token.offset_to };
+            let term = &token.text;
             if term.is_empty() {
                 continue;
             }
             if !self.fold && !self.parts {
-                see(term);
+                see(term, place);
                 continue;
             }
             let term = if self.fold { folded(term) } else { Cow::Borrowed(term.as_str()) };
-            see(&term);
+            see(&term, place);
             if self.parts {
-                each_part(&term, see);
+                each_part(&term, &mut |part| see(part, place));
             }
         }
     }
@@ -247,6 +301,7 @@ mod tests {
         check("french", "continuellement", &["continuel"]);
         for known in LANGUAGES {
             assert_eq!(Analyzer::new(known.name).unwrap().name(), known.name);
+            assert!(Analyzer::new(known.code).is_ok());
         }
     }
 

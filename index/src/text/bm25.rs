@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::params::Found;
 use crate::selection::Selection;
 use crate::text::spec::TextSpec;
+use crate::text::syntax::Ask;
 use std::ops::AddAssign;
 
 /// What BM25 has to know of a corpus. Sums over parts, dead rows left out.
@@ -86,6 +87,12 @@ pub fn distinct(mut terms: Vec<String>) -> Vec<(String, u32)> {
 pub trait TextPart: Send + Sync {
     /// What this part adds to the statistics, without its dead rows.
     fn statistics(&self, terms: &[(String, u32)], dead: &Bitmap) -> Result<Statistics>;
+
+    /// The rows of which this holds, dead ones included.
+    fn rows(&self, ask: &Ask) -> Result<Bitmap>;
+
+    /// Terms that begin so, in order: at most so many.
+    fn terms_from(&self, prefix: &str, most: usize) -> Result<Vec<String>>;
 
     /// The `k` best rows of `allowed` (of all rows where it is `None`), best first; rows that have
     /// none of the terms are not hits. The caller has taken the dead rows out of `allowed`.

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! tantivy names a segment by a random number. Here every segment has the same name, so that the
-//! same rows give the same bytes. It indexes terms and how often a row has them, and nothing else:
-//! no stored document, no positions, and no lengths, which it would round.
+//! same rows give the same bytes. It indexes terms, how often a row has them and where, and nothing else:
+//! no stored document, and no lengths, which it would round.
 
 use crate::error::{Error, Result};
 use crate::layout::{Sections, SectionsWriter};
@@ -28,8 +28,22 @@ use tantivy::{Directory, Index, IndexBuilder, IndexSettings, SingleSegmentIndexW
 /// tantivy's doc ids end here.
 pub(crate) const ROWS_MAX: u32 = i32::MAX as u32 - 1;
 
-/// Stands between two terms of a row; no term holds it.
-pub(crate) const BETWEEN: char = '\n';
+/// Stands behind a term of a row; no term holds it. One alone is a position without a term.
+const BETWEEN: char = '\n';
+/// Stands before a term that has the position of the one before it.
+const SAME: char = '\r';
+
+/// Adds a term at a position; `last` is the position of the term before it.
+pub(crate) fn join(joined: &mut String, term: &str, position: u32, last: &mut Option<u32>) {
+    let next = last.map_or(0, |last| last.saturating_add(1));
+    if *last == Some(position) {
+        joined.push(SAME);
+    }
+    (next..position).for_each(|_| joined.push(BETWEEN));
+    joined.push_str(term);
+    joined.push(BETWEEN);
+    *last = Some(position);
+}
 
 const META: &str = "meta.json";
 const META_SECTION: &str = "tantivy.meta";
@@ -57,7 +71,7 @@ impl Builder {
         let mut schema = Schema::builder();
         let indexing = TextFieldIndexing::default()
             .set_tokenizer(TERMS)
-            .set_index_option(IndexRecordOption::WithFreqs)
+            .set_index_option(IndexRecordOption::WithFreqsAndPositions)
             .set_fieldnorms(false);
         let field = schema.add_text_field(TERMS, TextOptions::default().set_indexing_options(indexing));
         let tokenizers = TokenizerManager::new();
@@ -73,7 +87,7 @@ impl Builder {
         Ok(Self { writer, field, files })
     }
 
-    /// Adds a row by its terms, each followed by [`BETWEEN`].
+    /// Adds a row by its terms: what [`join`] made of them.
     pub(crate) fn add(&mut self, terms: &str) -> Result<()> {
         let mut document = TantivyDocument::new();
         if !terms.is_empty() {
@@ -155,12 +169,17 @@ struct JoinedStream<'a> {
 
 impl TokenStream for JoinedStream<'_> {
     fn advance(&mut self) -> bool {
-        let Some((term, rest)) = self.rest.split_once(BETWEEN) else { return false };
-        self.rest = rest;
-        self.token.text.clear();
-        self.token.text.push_str(term);
-        self.token.position = self.token.position.wrapping_add(1);
-        true
+        while let Some((term, rest)) = self.rest.split_once(BETWEEN) {
+            self.rest = rest;
+            let (term, step) = term.strip_prefix(SAME).map_or((term, 1), |term| (term, 0));
+            self.token.position = self.token.position.wrapping_add(step);
+            if !term.is_empty() {
+                self.token.text.clear();
+                self.token.text.push_str(term);
+                return true;
+            }
+        }
+        false
     }
 
     fn token(&self) -> &Token {
@@ -261,7 +280,12 @@ mod tests {
     #[test]
     fn joined_terms_come_apart() {
         let mut terms = Vec::new();
-        TextAnalyzer::from(Joined).token_stream("a\nbc\n").process(&mut |token| terms.push(token.text.clone()));
-        assert_eq!(terms, ["a", "bc"]);
+        let (mut joined, mut last) = (String::new(), None);
+        for (term, position) in [("a", 0), ("bc", 1), ("b", 1), ("d", 4)] {
+            join(&mut joined, term, position, &mut last);
+        }
+        let mut see = |token: &Token| terms.push((token.text.clone(), token.position));
+        TextAnalyzer::from(Joined).token_stream(&joined).process(&mut see);
+        assert_eq!(terms, [("a".to_owned(), 0), ("bc".to_owned(), 1), ("b".to_owned(), 1), ("d".to_owned(), 4)]);
     }
 }

@@ -4,6 +4,8 @@
 //! terms    sorted, one behind the other in one string; `ends` says where each ends
 //! starts   for each term, where its postings begin; one more at the end
 //! postings rows, rising within a term, and the times that each has the term
+//! spots    for each term, where the places of its postings begin; one more at the end
+//! places   for each posting, the positions of the term in the row, rising
 //! lengths  for each row, its terms
 //! ```
 
@@ -12,9 +14,10 @@ use crate::error::Result;
 use crate::params::Found;
 use crate::row::Kept;
 use crate::selection::Selection;
-use crate::text::analyzer::Analyzer;
+use crate::text::analyzer::{Analyzer, Positions};
 use crate::text::bm25::{Statistics, TextPart, Weighted};
 use crate::text::search::{self, Blocks, List};
+use crate::text::syntax::{self, Ask};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
@@ -46,6 +49,12 @@ impl Terms {
 
     /// Where the term stands among them.
     fn find(&self, term: &str) -> Option<usize> {
+        let at = self.least(term);
+        (at < self.len() && self.get(at) == term).then_some(at)
+    }
+
+    /// Where the first term stands that is not less than this.
+    fn least(&self, term: &str) -> usize {
         let (mut low, mut high) = (0, self.len());
         while low < high {
             let middle = low.midpoint(high);
@@ -55,7 +64,7 @@ impl Terms {
                 high = middle;
             }
         }
-        (low < self.len() && self.get(low) == term).then_some(low)
+        low
     }
 
     fn shrink(&mut self) {
@@ -73,29 +82,37 @@ impl Terms {
 pub struct Analysed {
     terms: Terms,
     times: Vec<u32>,
+    /// Of every term its positions, rising.
+    places: Vec<u32>,
     length: u32,
 }
 
 impl Analysed {
-    /// Several strings read as one text; `None` where there is no term.
+    /// Several strings read as one text, between which no phrase goes on; `None` where there is no term.
     pub fn of(analyzer: &Analyzer, texts: &mut dyn Iterator<Item = &str>) -> Option<Self> {
-        let mut said = Terms::default();
+        let (mut said, mut positions) = (Terms::default(), Positions::default());
+        let mut places = Vec::new();
         for text in texts {
-            analyzer.each(text, &mut |term| said.push(term));
+            analyzer.each_placed(text, &mut |term, place| {
+                said.push(term);
+                places.push(positions.of(place));
+            });
+            positions.end_text();
         }
         if said.len() == 0 {
             return None;
         }
-        let mut sorted: Vec<&str> = said.iter().collect();
+        let mut sorted: Vec<(&str, u32)> = said.iter().zip(places).collect();
         sorted.sort_unstable();
         let (mut terms, mut times) = (Terms::default(), Vec::new());
-        for same in sorted.chunk_by(|a, b| a == b) {
-            terms.push(same[0]);
+        for same in sorted.chunk_by(|a, b| a.0 == b.0) {
+            terms.push(same[0].0);
             times.push(same.len() as u32);
         }
         terms.shrink();
         times.shrink_to_fit();
-        Some(Self { terms, times, length: u32::try_from(said.len()).unwrap_or(u32::MAX) })
+        let places = sorted.iter().map(|(_, place)| *place).collect();
+        Some(Self { terms, times, places, length: u32::try_from(said.len()).unwrap_or(u32::MAX) })
     }
 }
 
@@ -106,6 +123,8 @@ pub struct LiveText {
     starts: Vec<usize>,
     rows: Vec<u32>,
     times: Vec<u32>,
+    spots: Vec<usize>,
+    places: Vec<u32>,
     lengths: Vec<u32>,
     docs: u64,
     tokens: u64,
@@ -116,27 +135,31 @@ impl LiveText {
     pub fn build(rows: impl IntoIterator<Item = Option<Analysed>>) -> Self {
         let rows: Vec<_> = rows.into_iter().collect();
         let mut numbers: HashMap<&str, usize> = HashMap::new();
-        let mut named: Vec<(&str, usize)> = Vec::new();
+        // Of each term its postings, and its places in all of them.
+        let mut named: Vec<(&str, usize, usize)> = Vec::new();
         let mut said = Vec::new();
-        for term in rows.iter().flatten().flat_map(|row| row.terms.iter()) {
+        for (term, times) in rows.iter().flatten().flat_map(|row| row.terms.iter().zip(&row.times)) {
             let number = *numbers.entry(term).or_insert_with(|| {
-                named.push((term, 0));
+                named.push((term, 0, 0));
                 named.len() - 1
             });
             named[number].1 += 1;
+            named[number].2 += *times as usize;
             said.push(number);
         }
         // From the order in which terms were met to the order in which they are kept.
         let mut order: Vec<usize> = (0..named.len()).collect();
         order.sort_unstable_by_key(|number| named[*number].0);
-        let (mut terms, mut starts) = (Terms::default(), vec![0]);
-        let mut next = vec![0; named.len()];
-        let mut postings = 0;
+        let (mut terms, mut starts, mut spots) = (Terms::default(), vec![0], vec![0]);
+        let mut next = vec![(0, 0); named.len()];
+        let (mut postings, mut places) = (0, 0);
         for number in order {
             terms.push(named[number].0);
-            next[number] = postings;
+            next[number] = (postings, places);
             postings += named[number].1;
+            places += named[number].2;
             starts.push(postings);
+            spots.push(places);
         }
         let mut said = said.into_iter();
         let mut part = Self {
@@ -144,16 +167,23 @@ impl LiveText {
             starts,
             rows: vec![0; postings],
             times: vec![0; postings],
+            spots,
+            places: vec![0; places],
             lengths: Vec::with_capacity(rows.len()),
             docs: 0,
             tokens: 0,
         };
         for (row, analysed) in rows.iter().enumerate() {
             part.lengths.push(analysed.as_ref().map_or(0, |row| row.length));
-            for (times, number) in analysed.iter().flat_map(|row| &row.times).zip(&mut said) {
-                part.rows[next[number]] = row as u32;
-                part.times[next[number]] = *times;
-                next[number] += 1;
+            let Some(analysed) = analysed else { continue };
+            let mut own = &analysed.places[..];
+            for (times, number) in analysed.times.iter().zip(&mut said) {
+                let (posting, place) = next[number];
+                let (here, rest) = own.split_at(*times as usize);
+                part.rows[posting] = row as u32;
+                part.times[posting] = *times;
+                part.places[place..place + here.len()].copy_from_slice(here);
+                (next[number], own) = ((posting + 1, place + here.len()), rest);
             }
         }
         part.counted()
@@ -178,6 +208,8 @@ impl LiveText {
             starts: vec![0],
             rows: Vec::new(),
             times: Vec::new(),
+            spots: vec![0],
+            places: Vec::new(),
             lengths,
             docs: 0,
             tokens: 0,
@@ -196,12 +228,16 @@ impl LiveText {
                 heads.pop();
                 let part = parts[at].part;
                 let (start, end) = (part.starts[number], part.starts[number + 1]);
+                let mut place = part.spots[number];
                 for (row, times) in part.rows[start..end].iter().zip(&part.times[start..end]) {
                     let row = moved[at][*row as usize];
+                    let after = place + *times as usize;
                     if row != GONE {
                         merged.rows.push(row);
                         merged.times.push(*times);
+                        merged.places.extend_from_slice(&part.places[place..after]);
                     }
+                    place = after;
                 }
                 if number + 1 < part.terms.len() {
                     heads.push(Reverse((part.terms.get(number + 1), at, number + 1)));
@@ -210,26 +246,49 @@ impl LiveText {
             if merged.starts.last() != Some(&merged.rows.len()) {
                 merged.terms.push(term);
                 merged.starts.push(merged.rows.len());
+                merged.spots.push(merged.places.len());
             }
         }
         merged.rows.shrink_to_fit();
         merged.times.shrink_to_fit();
+        merged.places.shrink_to_fit();
         merged.counted()
     }
 
     /// Bytes in memory, roughly.
     pub fn memory_bytes(&self) -> u64 {
-        let numbers = self.rows.capacity() + self.times.capacity() + self.lengths.capacity();
-        let starts = self.starts.capacity() * size_of::<usize>();
+        let numbers = self.rows.capacity() + self.times.capacity() + self.lengths.capacity() + self.places.capacity();
+        let starts = (self.starts.capacity() + self.spots.capacity()) * size_of::<usize>();
         (size_of::<Self>() + self.terms.memory_bytes() + starts + numbers * size_of::<u32>()) as u64
     }
 
     fn counted(mut self) -> Self {
         self.terms.shrink();
         self.starts.shrink_to_fit();
+        self.spots.shrink_to_fit();
         self.docs = self.lengths.iter().filter(|length| **length > 0).count() as u64;
         self.tokens = self.lengths.iter().map(|length| u64::from(*length)).sum();
         self
+    }
+
+    /// The rows that have a term, each with the term's positions there.
+    fn placed(&self, term: &str) -> HashMap<u32, &[u32]> {
+        let Some(at) = self.terms.find(term) else { return HashMap::new() };
+        let range = self.starts[at]..self.starts[at + 1];
+        let mut place = self.spots[at];
+        let postings = self.rows[range.clone()].iter().zip(&self.times[range]);
+        let placed = postings.map(|(row, times)| {
+            let from = place;
+            place += *times as usize;
+            (*row, &self.places[from..place])
+        });
+        placed.collect()
+    }
+
+    /// The terms that begin so: where they stand.
+    fn beginning(&self, prefix: &str) -> impl Iterator<Item = usize> {
+        let first = self.terms.least(prefix);
+        (first..self.terms.len()).take_while(move |at| self.terms.get(*at).starts_with(prefix))
     }
 
     fn list(&self, term: &str) -> Option<Slices<'_>> {
@@ -243,6 +302,38 @@ impl TextPart for LiveText {
     fn statistics(&self, terms: &[(String, u32)], dead: &Bitmap) -> Result<Statistics> {
         let lists = terms.iter().map(|(term, _)| self.list(term));
         Ok(search::statistics(lists, self.docs, self.tokens, &self.lengths, dead))
+    }
+
+    fn rows(&self, ask: &Ask) -> Result<Bitmap> {
+        Ok(match ask {
+            Ask::Term(term) => {
+                self.list(term).map_or_else(Bitmap::new, |list| Bitmap::from_rows(list.rows.iter().copied()))
+            }
+            Ask::Prefix(prefix) => {
+                let mut rows = Bitmap::new();
+                for at in self.beginning(prefix) {
+                    rows.or(&Bitmap::from_rows(self.rows[self.starts[at]..self.starts[at + 1]].iter().copied()));
+                }
+                rows
+            }
+            Ask::Phrase(words) => {
+                let placed: Vec<HashMap<u32, &[u32]>> = words.iter().map(|(term, _)| self.placed(term)).collect();
+                let offsets: Vec<u32> = words.iter().map(|(_, offset)| *offset).collect();
+                let Some(fewest) = placed.iter().min_by_key(|rows| rows.len()) else { return Ok(Bitmap::new()) };
+                let mut rows: Vec<u32> = fewest.keys().copied().collect();
+                rows.sort_unstable();
+                rows.retain(|row| {
+                    let places: Option<Vec<Vec<u32>>> =
+                        placed.iter().map(|rows| rows.get(row).map(|places| places.to_vec())).collect();
+                    places.is_some_and(|places| syntax::in_order(&places, &offsets))
+                });
+                Bitmap::from_rows(rows)
+            }
+        })
+    }
+
+    fn terms_from(&self, prefix: &str, most: usize) -> Result<Vec<String>> {
+        Ok(self.beginning(prefix).take(most).map(|at| self.terms.get(at).to_owned()).collect())
     }
 
     fn search(&self, query: &Weighted, k: usize, allowed: Option<&Selection>) -> Result<Found> {

@@ -3,10 +3,12 @@
 pub mod analyzer;
 pub mod bm25;
 mod bundle;
+pub mod highlight;
 pub mod live;
 pub mod sealed;
 mod search;
 pub mod spec;
+pub mod syntax;
 mod words;
 
 #[cfg(test)]

@@ -14,16 +14,18 @@ use crate::layout::{Array, Sections, SectionsWriter};
 use crate::params::Found;
 use crate::row::Row;
 use crate::selection::Selection;
-use crate::text::analyzer::Analyzer;
+use crate::text::analyzer::{Analyzer, Positions};
 use crate::text::bm25::{Statistics, TextPart, Weighted};
 use crate::text::bundle::{self, Builder};
 use crate::text::search::{self, Blocks, List, PRICED_WHOLE, Peak};
+use crate::text::syntax::{self, Ask};
 use bytes::Bytes;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tantivy::index::InvertedIndexReader;
-use tantivy::postings::{BlockSegmentPostings, TermInfo};
+use tantivy::postings::{BlockSegmentPostings, Postings as _, SegmentPostings, TermInfo};
 use tantivy::schema::IndexRecordOption;
+use tantivy::{DocSet, TERMINATED};
 
 const VERSION: u64 = 1;
 
@@ -52,13 +54,13 @@ impl SealedText {
         let mut joined = String::new();
         for row in 0..rows {
             joined.clear();
-            let mut length = 0u32;
+            let (mut length, mut positions, mut last) = (0u32, Positions::default(), None);
             texts(Row(row), &mut |text| {
-                analyzer.each(text, &mut |term| {
-                    joined.push_str(term);
-                    joined.push(bundle::BETWEEN);
+                analyzer.each_placed(text, &mut |term, place| {
+                    bundle::join(&mut joined, term, positions.of(place), &mut last);
                     length = length.saturating_add(1);
                 });
+                positions.end_text();
             })?;
             builder.add(&joined)?;
             lengths.push(length);
@@ -101,6 +103,36 @@ impl SealedText {
         info.map(|info| Postings::open(&self.index, &info, option)).transpose()
     }
 
+    /// The rows that have terms one behind the other: found where the rarest is, looked up in the others.
+    fn phrase(&self, words: &[(String, u32)]) -> Result<Bitmap> {
+        let option = IndexRecordOption::WithFreqsAndPositions;
+        let mut lists: Vec<SegmentPostings> = Vec::with_capacity(words.len());
+        for (term, _) in words {
+            let Some(info) = self.index.terms().get(term).map_err(unreadable)? else { return Ok(Bitmap::new()) };
+            lists.push(self.index.read_postings_from_terminfo(&info, option).map_err(unreadable)?);
+        }
+        let offsets: Vec<u32> = words.iter().map(|(_, offset)| *offset).collect();
+        let rarest = (0..lists.len()).min_by_key(|at| lists[*at].doc_freq()).unwrap_or_default();
+        let mut places = vec![Vec::new(); lists.len()];
+        let mut found = Vec::new();
+        let mut row = lists[rarest].doc();
+        'rows: while row != TERMINATED {
+            for list in &mut lists {
+                let here = if list.doc() < row { list.seek(row) } else { list.doc() };
+                if here != row {
+                    row = lists[rarest].advance();
+                    continue 'rows;
+                }
+            }
+            lists.iter_mut().zip(&mut places).for_each(|(list, places)| list.positions(places));
+            if syntax::in_order(&places, &offsets) {
+                found.push(row);
+            }
+            row = lists[rarest].advance();
+        }
+        Ok(Bitmap::from_rows(found))
+    }
+
     fn peak(&self, term: &str) -> Option<Peak> {
         let number = self.index.terms().term_ord(term).ok()??;
         let at = self.frequent.binary_search(&u32::try_from(number).ok()?).ok()?;
@@ -117,6 +149,42 @@ impl TextPart for SealedText {
             let list = |(term, _): &(String, u32)| self.list(term, IndexRecordOption::Basic);
             let lists = terms.iter().map(list).collect::<Result<Vec<_>>>()?;
             Ok(search::statistics(lists.into_iter(), self.docs, self.tokens, &self.lengths, dead))
+        })
+    }
+
+    fn rows(&self, ask: &Ask) -> Result<Bitmap> {
+        guarded(|| {
+            let mut rows = Bitmap::new();
+            let mut add = |info: &TermInfo| {
+                let mut list = Postings::open(&self.index, info, IndexRecordOption::Basic)?;
+                while !list.rows().is_empty() {
+                    rows.or(&Bitmap::from_rows(list.rows().iter().copied()));
+                    list.next();
+                }
+                Ok::<_, Error>(())
+            };
+            match ask {
+                Ask::Term(term) => self.index.terms().get(term).map_err(unreadable)?.iter().try_for_each(&mut add)?,
+                Ask::Prefix(prefix) => {
+                    let mut terms = self.index.terms().range().ge(prefix).into_stream().map_err(unreadable)?;
+                    while terms.advance() && terms.key().starts_with(prefix.as_bytes()) {
+                        add(terms.value())?;
+                    }
+                }
+                Ask::Phrase(words) => return self.phrase(words),
+            }
+            Ok(rows)
+        })
+    }
+
+    fn terms_from(&self, prefix: &str, most: usize) -> Result<Vec<String>> {
+        guarded(|| {
+            let mut terms = self.index.terms().range().ge(prefix).into_stream().map_err(unreadable)?;
+            let mut found = Vec::new();
+            while found.len() < most && terms.advance() && terms.key().starts_with(prefix.as_bytes()) {
+                found.push(String::from_utf8_lossy(terms.key()).into_owned());
+            }
+            Ok(found)
         })
     }
 

@@ -10,6 +10,7 @@ use crate::text::bm25::{Statistics, TextPart, Weighted, distinct};
 use crate::text::live::{Analysed, LiveText};
 use crate::text::sealed::SealedText;
 use crate::text::spec::TextSpec;
+use crate::text::syntax::Ask;
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -55,6 +56,19 @@ struct Part {
     /// Of its first row in the corpus.
     base: u32,
     rows: u32,
+}
+
+/// Whether a row passes, as one reads it: no phrase goes on from one of its strings to the next.
+fn has(row: &[String], ask: &Ask) -> bool {
+    row.iter().any(|text| {
+        let terms = standard().terms(text);
+        match ask {
+            Ask::Term(term) => terms.contains(term),
+            Ask::Prefix(prefix) => terms.iter().any(|term| term.starts_with(prefix)),
+            Ask::Phrase(words) => (0..terms.len())
+                .any(|start| words.iter().all(|(word, offset)| terms.get(start + *offset as usize) == Some(word))),
+        }
+    })
 }
 
 /// What the storage does: statistics of all parts, one set of weights, the best of every part.
@@ -172,6 +186,29 @@ proptest! {
     }
 
     #[test]
+    fn phrases_and_prefixes_are_found_where_they_stand(
+        corpus in rows(40),
+        words in prop::collection::vec(0u32..12, 1..4),
+    ) {
+        let word = |at: &u32| format!("w{at}");
+        let phrase = words.iter().zip(0..).map(|(at, place)| (word(at), place)).collect();
+        let asks = [Ask::Term(word(&words[0])), Ask::Prefix(word(&words[0])), Ask::Phrase(phrase)];
+        for part in [Box::new(live(&corpus)) as Box<dyn TextPart>, Box::new(melted(&corpus)), Box::new(sealed(&corpus))] {
+            for ask in &asks {
+                let expected = (0..).zip(&corpus).filter(|(_, row)| has(row, ask)).map(|(row, _): (u32, _)| row);
+                prop_assert_eq!(part.rows(ask).unwrap(), Bitmap::from_rows(expected), "{:?}", ask);
+            }
+            let mut begun: Vec<String> = corpus.iter().flatten().flat_map(|text| standard().terms(text)).collect();
+            begun.retain(|term| term.starts_with(&word(&words[0])));
+            begun.sort();
+            begun.dedup();
+            prop_assert_eq!(part.terms_from(&word(&words[0]), 1000).unwrap(), begun.clone());
+            begun.truncate(2);
+            prop_assert_eq!(part.terms_from(&word(&words[0]), 2).unwrap(), begun);
+        }
+    }
+
+    #[test]
     fn concat_is_build(corpus in rows(40)) {
         prop_assert_eq!(format!("{:?}", melted(&corpus)), format!("{:?}", live(&corpus)));
     }
@@ -278,6 +315,8 @@ fn damage_is_an_error_or_harmless_but_never_a_panic() {
     let ask = |body: Bytes| {
         let part = SealedText::open(body, 300)?;
         let statistics = part.statistics(&terms, &Bitmap::from_rows([1, 2, 3]))?;
+        part.rows(&Ask::Prefix("w1".to_owned()))?;
+        part.rows(&Ask::Phrase(vec![("w0".to_owned(), 0), ("w1".to_owned(), 1)]))?;
         part.search(&Weighted::new(&terms, &statistics, &TextSpec::default()), 5, None)
     };
     for cut in (0..whole.len()).step_by(61) {
