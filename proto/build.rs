@@ -9,6 +9,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "nigh/v1/collections.proto",
         "nigh/v1/integrity.proto",
         "nigh/v1/points.proto",
+        "nigh/v1/ranking.proto",
         "nigh/v1/sources.proto",
         "nigh/v1/versions.proto",
     ];

@@ -7,7 +7,7 @@ use crate::filter::Filter;
 use crate::id::PointId;
 use crate::point::{Durability, Op, Point, Selector, VectorsWanted, Wanted};
 use crate::query::Query;
-use crate::reply::{Page, QueryReply, WriteReply};
+use crate::reply::{Facets, Page, QueryReply, WriteReply};
 use crate::retry::Repeat;
 use crate::schema::{self, CollectionSpec, CollectionStatus, CollectionSummary, Description, Estimate, Load};
 use crate::source::{WriteOptions, position_out};
@@ -268,6 +268,18 @@ impl Client {
             version: String::new(),
         };
         Ok(call!(self, Harmless, points.count, request).await?.count)
+    }
+
+    /// How many points have each value at a path, the most frequent values first: strings, integers and bools.
+    pub async fn facet(&self, collection: &str, path: &str, filter: Option<Filter>, limit: u32) -> Result<Facets> {
+        let request = v1::FacetRequest {
+            collection: collection.to_owned(),
+            path: path.to_owned(),
+            filter: filter.map(convert::filter_out),
+            limit,
+            version: String::new(),
+        };
+        convert::facets_in(call!(self, Harmless, points.facet, request).await?)
     }
 
     /// One page of points in rising order of id.

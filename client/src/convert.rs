@@ -1,11 +1,16 @@
 //! Wire to plain and back. No other room of this crate but the calls knows a wire type.
 
+use crate::convert_ranking as ranking;
 use crate::error::{Error, Result};
 use crate::filter::{Condition, Filter, How, Place, Range, Scalar, Shape, Test};
 use crate::id::PointId;
 use crate::point::{Durability, Op, Point, Selector, VectorsWanted, Wanted};
-use crate::query::{Query, Retriever, SearchParams, Target};
-use crate::reply::{Explanation, Hit, MeasuredRecall, Page, PartPlan, Placing, Plan, QueryReply, Stage, WriteReply};
+use crate::query::Query;
+use crate::ranking::Fusion;
+use crate::reply::{
+    Explanation, Facets, Group, Hit, MeasuredRecall, Page, PartPlan, Placing, Plan, QueryReply, RetrieverRun, Stage,
+    WriteReply,
+};
 use crate::vectors;
 use nigh_proto::v1::{self, condition, field_condition, op, point_id};
 use serde_json::{Map, Value};
@@ -142,7 +147,7 @@ pub(crate) fn filter_out(filter: Filter) -> v1::Filter {
     v1::Filter { must: all(filter.must), should: all(filter.should), must_not: all(filter.must_not) }
 }
 
-fn condition_out(condition: Condition) -> v1::Condition {
+pub(crate) fn condition_out(condition: Condition) -> v1::Condition {
     let condition = match condition {
         Condition::Tree(filter) => condition::Condition::Filter(filter_out(filter)),
         Condition::HasId(ids) => condition::Condition::HasId(ids_out(&ids)),
@@ -241,15 +246,13 @@ pub(crate) fn vectors_out(wanted: VectorsWanted) -> Option<v1::VectorSelection> 
 
 pub(crate) fn query_out(collection: &str, query: Query) -> v1::QueryRequest {
     let weights: Vec<f32> = query.retrievers.iter().map(|retriever| retriever.weight).collect();
-    let plain = query.fusion_k.is_none() && weights.iter().all(|weight| *weight == 1.0);
-    let rank = v1::ReciprocalRank { k: query.fusion_k, weights };
-    let fusion = v1::Fusion { fusion: Some(v1::fusion::Fusion::ReciprocalRank(rank)) };
+    let plain = query.fusion == Fusion::default() && weights.iter().all(|weight| *weight == 1.0);
     let params = query.params;
     v1::QueryRequest {
         collection: collection.to_owned(),
-        retrievers: query.retrievers.into_iter().map(|retriever| retriever_out(retriever, params)).collect(),
+        retrievers: query.retrievers.into_iter().map(|retriever| ranking::retriever_out(retriever, params)).collect(),
         filter: query.filter.map(filter_out),
-        fusion: (!plain).then_some(fusion),
+        fusion: (!plain).then(|| ranking::fusion_out(query.fusion, weights)),
         limit: query.limit,
         offset: query.offset,
         payload: Some(wanted_out(query.payload)),
@@ -257,32 +260,8 @@ pub(crate) fn query_out(collection: &str, query: Query) -> v1::QueryRequest {
         explain: query.explain,
         score_threshold: query.score_threshold,
         version: query.version,
-    }
-}
-
-fn retriever_out(retriever: Retriever, of_query: SearchParams) -> v1::Retriever {
-    use v1::dense::Query as Near;
-    let SearchParams { ef, exact, recall } = retriever.params.unwrap_or(of_query);
-    let params = Some(v1::SearchParams { ef, exact, recall });
-    let dense = |field, query| v1::retriever::Kind::Dense(v1::Dense { field, query: Some(query), params });
-    let field = retriever.field;
-    let kind = match retriever.wanted {
-        Target::Vector(values) => dense(field, Near::Vector(v1::Vector { values })),
-        Target::Point(id) => dense(field, Near::Point(id_out(id))),
-        Target::Sparse(vector) => {
-            v1::retriever::Kind::Sparse(v1::Sparse { field, vector: Some(vectors::sparse_out(vector)) })
-        }
-        Target::Multi(several) => {
-            v1::retriever::Kind::Multi(v1::Multi { field, vectors: Some(vectors::multi_out(several)) })
-        }
-        Target::Words(query) => v1::retriever::Kind::Text(v1::Text { field, query }),
-    };
-    v1::Retriever {
-        name: retriever.name,
-        kind: Some(kind),
-        limit: retriever.limit,
-        filter: retriever.filter.map(filter_out),
-        score_threshold: retriever.score_threshold,
+        group_by: query.grouping.map(ranking::grouping_out),
+        paging: query.paging.map(ranking::paging_out),
     }
 }
 
@@ -298,6 +277,36 @@ pub(crate) fn reply_in(reply: v1::QueryReply) -> Result<QueryReply> {
         seq: reply.seq,
         plans: plans.collect(),
         explanation: reply.explanation.map(explanation_in),
+        groups: reply.groups.into_iter().map(group_in).collect::<Result<_>>()?,
+        next: reply.next.map(ranking::place_in).transpose()?,
+    })
+}
+
+fn group_in(group: v1::Group) -> Result<Group> {
+    Ok(Group {
+        key: scalar_in(group.key.unwrap_or_default())?,
+        hits: group.hits.into_iter().map(hit_in).collect::<Result<_>>()?,
+        lookup: group.lookup.map(point_in).transpose()?,
+    })
+}
+
+fn scalar_in(scalar: v1::Scalar) -> Result<Scalar> {
+    match scalar.scalar {
+        Some(v1::scalar::Scalar::Keyword(text)) => Ok(Scalar::Keyword(text)),
+        Some(v1::scalar::Scalar::Integer(number)) => Ok(Scalar::Integer(number)),
+        Some(v1::scalar::Scalar::Float(number)) => Ok(Scalar::Float(number)),
+        Some(v1::scalar::Scalar::Bool(value)) => Ok(Scalar::Bool(value)),
+        None => Err(Error::reply("a scalar that is nothing")),
+    }
+}
+
+pub(crate) fn facets_in(reply: v1::FacetReply) -> Result<Facets> {
+    let value = |one: v1::FacetValue| Ok((scalar_in(one.value.unwrap_or_default())?, one.count));
+    Ok(Facets {
+        values: reply.values.into_iter().map(value).collect::<Result<_>>()?,
+        distinct: reply.distinct,
+        scanned_fields: reply.scanned_fields,
+        seq: reply.seq,
     })
 }
 
@@ -317,6 +326,7 @@ fn hit_in(hit: v1::Hit) -> Result<Hit> {
         version: hit.version,
         expires_at_ms: hit.expires_at_ms,
         placings: placings.collect(),
+        order_value: hit.order_value.map(ranking::order_value_in).transpose()?,
     })
 }
 
@@ -327,12 +337,19 @@ fn explanation_in(explanation: v1::Explanation) -> Explanation {
         stages: explanation.stages.into_iter().map(stage).collect(),
         total_us: explanation.total_us,
         scanned_fields: explanation.scanned_fields,
+        retrievers: explanation.retrievers.into_iter().map(run_in).collect(),
     }
+}
+
+fn run_in(run: v1::RetrieverRun) -> RetrieverRun {
+    let v1::RetrieverRun { retriever, kind, depth, matching, found, took_us } = run;
+    RetrieverRun { retriever, kind, depth, matching, found, took_us }
 }
 
 fn part_in(part: v1::PartPlan) -> PartPlan {
     PartPlan {
         retriever: part.retriever,
+        place: part.place,
         segment: part.segment,
         rows: part.rows,
         matching: part.matching,
@@ -366,6 +383,7 @@ pub(crate) fn page_in(reply: v1::ScrollReply) -> Result<Page> {
 mod tests {
     use super::*;
     use crate::filter::{field, has_id};
+    use crate::query::{Retriever, SearchParams};
     use serde_json::json;
 
     #[test]
@@ -413,7 +431,7 @@ mod tests {
     fn weights_keep_the_order_of_the_retrievers() {
         let query = Query::dense("v", [1.0]).with(Retriever::text("t", "x").weight(0.5));
         let fusion = query_out("c", query).fusion.unwrap().fusion.unwrap();
-        let v1::fusion::Fusion::ReciprocalRank(rank) = fusion;
+        let v1::fusion::Fusion::ReciprocalRank(rank) = fusion else { panic!("{fusion:?}") };
         assert_eq!((rank.weights, rank.k), (vec![1.0, 0.5], None));
     }
 

@@ -1,11 +1,16 @@
-//! Queries: any number of retrievers, each by meaning or by words, fused into one ranking.
+//! Queries: any number of retrievers, by meaning, by words, by examples or by a field, fused into one ranking, or a tree
+//! of them (see [`Retriever::over`]).
 
 use crate::filter::Filter;
+pub use crate::formula::{Decay, Formula};
 use crate::id::PointId;
 use crate::point::{VectorsWanted, Wanted};
+pub use crate::ranking::{
+    Direction, Fusion, Grouping, Lookup, Near, OrderValue, Paging, RankPlace, Recommend, Scale, Strategy, Weighing,
+};
 use crate::vectors::SparseVector;
 
-/// A query. With several retrievers their rankings are fused by reciprocal rank.
+/// A query. With several retrievers their rankings are fused.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Query {
     /// At least one.
@@ -18,8 +23,8 @@ pub struct Query {
     pub offset: u32,
     /// How every dense retriever without parameters of its own searches.
     pub params: SearchParams,
-    /// Reciprocal rank's k; 60 where it is left out.
-    pub fusion_k: Option<f32>,
+    /// How the rankings become one; their weights are those of the retrievers.
+    pub fusion: Fusion,
     /// What of the payload comes back: all of it.
     pub payload: Wanted,
     /// Which vectors come back: none.
@@ -30,6 +35,10 @@ pub struct Query {
     pub score_threshold: Option<f32>,
     /// The version to read; empty: the newest state.
     pub version: String,
+    /// Hits come back in groups.
+    pub grouping: Option<Grouping>,
+    /// The ranking is read page by page; not with an offset or groups.
+    pub paging: Option<Paging>,
 }
 
 impl Query {
@@ -62,6 +71,29 @@ impl Query {
     /// Only points that match.
     pub fn filter(mut self, filter: impl Into<Filter>) -> Self {
         self.filter = Some(filter.into());
+        self
+    }
+
+    /// The ranking of this one retriever.
+    pub fn by(retriever: Retriever) -> Self {
+        Self::default().with(retriever)
+    }
+
+    /// How the rankings of several retrievers become one.
+    pub fn fusion(mut self, fusion: Fusion) -> Self {
+        self.fusion = fusion;
+        self
+    }
+
+    /// Hits in groups of those that have a value in common.
+    pub fn group_by(mut self, grouping: Grouping) -> Self {
+        self.grouping = Some(grouping);
+        self
+    }
+
+    /// One page of the ranking: the first, or the one behind `after`, which is the `next` of the page before.
+    pub fn page(mut self, after: Option<RankPlace>) -> Self {
+        self.paging = Some(Paging { after });
         self
     }
 
@@ -145,9 +177,11 @@ pub struct Retriever {
     pub params: Option<SearchParams>,
     /// Its hits below this (distances: above it) are left out.
     pub score_threshold: Option<f32>,
+    /// Where there are some, only what they found is ranked.
+    pub sources: Vec<Retriever>,
 }
 
-/// What a retriever looks for.
+/// What a retriever looks for, or how it ranks what its sources found.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Target {
     /// What is near to this vector.
@@ -160,6 +194,41 @@ pub enum Target {
     Multi(Vec<Vec<f32>>),
     /// What has these words.
     Words(String),
+    /// The rankings of its sources as one; their weights are those of the sources.
+    Fusion(Fusion),
+    /// A score that is computed of those of its sources, and of payloads.
+    Formula(Formula),
+    /// What is near, but unlike what stands before it.
+    Diverse {
+        /// Near to this.
+        near: Near,
+        /// From 0, nothing but nearness, to 1.
+        diversity: f32,
+        /// How many of the nearest it chooses from; 0: as many as are wanted.
+        candidates: u32,
+    },
+    /// What is like some and unlike others.
+    Recommend(Recommend),
+    /// First what is on the right side of pairs (right, wrong), then what is near.
+    Discover {
+        /// Near to this.
+        near: Near,
+        /// The pairs.
+        context: Vec<(Near, Near)>,
+    },
+    /// What is on the right side of pairs (right, wrong).
+    Context(Vec<(Near, Near)>),
+    /// Numbers or instants at a path, from one on.
+    Order {
+        /// Where they are.
+        path: String,
+        /// Which way.
+        direction: Direction,
+        /// The first one wanted.
+        from: Option<OrderValue>,
+    },
+    /// Anything, by chance; a seed brings the same again.
+    Sample(Option<u64>),
 }
 
 impl Retriever {
@@ -188,9 +257,65 @@ impl Retriever {
         Self::new(field.into(), Target::Words(words.into()))
     }
 
+    /// The rankings of others as one.
+    pub fn fusion(fusion: Fusion, sources: impl IntoIterator<Item = Retriever>) -> Self {
+        Self::new(String::new(), Target::Fusion(fusion)).over(sources)
+    }
+
+    /// What others found, by a score that is computed.
+    pub fn formula(formula: Formula, sources: impl IntoIterator<Item = Retriever>) -> Self {
+        Self::new(String::new(), Target::Formula(formula)).over(sources)
+    }
+
+    /// By meaning, but so that what comes later is unlike what came before.
+    pub fn diverse(field: impl Into<String>, near: impl Into<Near>, diversity: f32, candidates: u32) -> Self {
+        Self::new(field.into(), Target::Diverse { near: near.into(), diversity, candidates })
+    }
+
+    /// By examples.
+    pub fn recommend(field: impl Into<String>, recommend: Recommend) -> Self {
+        Self::new(field.into(), Target::Recommend(recommend))
+    }
+
+    /// By pairs, and by nearness to a target.
+    pub fn discover(
+        field: impl Into<String>,
+        near: impl Into<Near>,
+        context: impl IntoIterator<Item = (Near, Near)>,
+    ) -> Self {
+        Self::new(field.into(), Target::Discover { near: near.into(), context: context.into_iter().collect() })
+    }
+
+    /// By pairs alone.
+    pub fn context(field: impl Into<String>, pairs: impl IntoIterator<Item = (Near, Near)>) -> Self {
+        Self::new(field.into(), Target::Context(pairs.into_iter().collect()))
+    }
+
+    /// In the order of a payload field.
+    pub fn order_by(path: impl Into<String>, direction: Direction) -> Self {
+        Self::new(String::new(), Target::Order { path: path.into(), direction, from: None })
+    }
+
+    /// By chance.
+    pub fn sample(seed: Option<u64>) -> Self {
+        Self::new(String::new(), Target::Sample(seed))
+    }
+
     fn new(field: String, wanted: Target) -> Self {
         let (name, filter, params, score_threshold) = (String::new(), None, None, None);
-        Self { name, field, wanted, limit: 0, weight: 1.0, filter, params, score_threshold }
+        Self { name, field, wanted, limit: 0, weight: 1.0, filter, params, score_threshold, sources: Vec::new() }
+    }
+
+    /// Ranks only what these found.
+    pub fn over(mut self, sources: impl IntoIterator<Item = Retriever>) -> Self {
+        self.sources.extend(sources);
+        self
+    }
+
+    /// Leaves out its hits below this (distances: above it).
+    pub fn score_threshold(mut self, score: f32) -> Self {
+        self.score_threshold = Some(score);
+        self
     }
 
     /// Its name in explanations.

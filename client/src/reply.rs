@@ -1,7 +1,9 @@
 //! What comes back.
 
+use crate::filter::Scalar;
 use crate::id::PointId;
 use crate::point::{Durability, Point};
+use crate::ranking::{OrderValue, RankPlace};
 use crate::vectors::SparseVector;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -30,6 +32,34 @@ pub struct QueryReply {
     pub plans: Vec<Plan>,
     /// How it came about, where that was asked for.
     pub explanation: Option<Explanation>,
+    /// The group of the best hit first, where groups were asked for; there are no other hits then.
+    pub groups: Vec<Group>,
+    /// Behind what the next page begins; `None` after the last one.
+    pub next: Option<RankPlace>,
+}
+
+/// Hits that have a value in common.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Group {
+    /// The value.
+    pub key: Scalar,
+    /// Best first.
+    pub hits: Vec<Hit>,
+    /// The point whose id the value is, where it was asked for and is there.
+    pub lookup: Option<Point>,
+}
+
+/// How many points have each value of a field.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Facets {
+    /// The most frequent value first.
+    pub values: Vec<(Scalar, u64)>,
+    /// How many distinct values there are.
+    pub distinct: u64,
+    /// Fields that had no index and were scanned.
+    pub scanned_fields: Vec<String>,
+    /// The state it speaks of.
+    pub seq: u64,
 }
 
 /// A point that was found.
@@ -53,6 +83,8 @@ pub struct Hit {
     pub expires_at_ms: Option<u64>,
     /// Its place in every retriever, where `explain` was asked for.
     pub placings: Vec<Placing>,
+    /// The value that points are ordered by, where they are.
+    pub order_value: Option<OrderValue>,
 }
 
 /// A hit's place in one retriever.
@@ -90,6 +122,25 @@ pub struct Explanation {
     pub total_us: u64,
     /// Filter fields that had no index and were scanned.
     pub scanned_fields: Vec<String>,
+    /// The tree: the root first, every other retriever behind the one that it is a source of.
+    pub retrievers: Vec<RetrieverRun>,
+}
+
+/// What one retriever came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RetrieverRun {
+    /// Its name; empty for the fusion of a query's own retrievers.
+    pub retriever: String,
+    /// What it is called: "dense", "text", "fusion" and so on.
+    pub kind: String,
+    /// How far below the root it stands.
+    pub depth: u32,
+    /// Points that it could rank.
+    pub matching: u64,
+    /// Points of its ranking.
+    pub found: u64,
+    /// Time without its sources, in microseconds.
+    pub took_us: u64,
 }
 
 /// What one retriever did in one part.
@@ -97,6 +148,8 @@ pub struct Explanation {
 pub struct PartPlan {
     /// The retriever's name.
     pub retriever: String,
+    /// Its place in the explanation's retrievers.
+    pub place: u32,
     /// The segment's number; 0 for rows not yet in a segment.
     pub segment: u64,
     /// Rows of the part.

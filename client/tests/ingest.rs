@@ -84,6 +84,10 @@ impl Points for Scripted {
     async fn count(&self, _: Request<v1::CountRequest>) -> Result<Response<v1::CountReply>, Status> {
         Err(Status::unimplemented("not here"))
     }
+
+    async fn facet(&self, _: Request<v1::FacetRequest>) -> Result<Response<v1::FacetReply>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
 }
 
 type Out = mpsc::Sender<Result<v1::IngestReply, Status>>;

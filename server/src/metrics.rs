@@ -43,6 +43,7 @@ pub enum Rpc {
     Get,
     Scroll,
     Count,
+    Facet,
     Pin,
     Pins,
     Unpin,
@@ -55,7 +56,7 @@ pub enum Rpc {
     Restore,
 }
 
-const RPCS: [(Rpc, &str); 29] = [
+const RPCS: [(Rpc, &str); 30] = [
     (Rpc::Create, "Create"),
     (Rpc::Drop, "Drop"),
     (Rpc::Describe, "Describe"),
@@ -75,6 +76,7 @@ const RPCS: [(Rpc, &str); 29] = [
     (Rpc::Get, "Get"),
     (Rpc::Scroll, "Scroll"),
     (Rpc::Count, "Count"),
+    (Rpc::Facet, "Facet"),
     (Rpc::Pin, "Pin"),
     (Rpc::Pins, "Pins"),
     (Rpc::Unpin, "Unpin"),

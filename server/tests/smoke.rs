@@ -188,7 +188,9 @@ async fn ask_everything(client: &mut Client) {
     let explanation = reply.explanation.unwrap();
     assert!(explanation.parts.iter().any(|part| part.retriever == "dense[0]" && part.distances_full > 0));
     assert!(explanation.parts.iter().any(|part| part.route == "postings" && part.postings > 0));
-    assert_eq!(explanation.total_us, explanation.stages.iter().map(|stage| stage.took_us).sum::<u64>());
+    let sum: u64 = explanation.stages.iter().map(|stage| stage.took_us).sum();
+    let slack = explanation.total_us / 10 + explanation.stages.len() as u64;
+    assert!(sum.abs_diff(explanation.total_us) <= slack, "{explanation:?}");
     assert_eq!(reply.plans.iter().map(|plan| plan.matching).collect::<Vec<_>>(), [19, 19]);
 
     let some = v1::payload_selection::Selection::Include(v1::Names { names: vec!["n".into()] });

@@ -14,6 +14,7 @@ pub mod oracle;
 pub mod passages;
 pub mod process;
 pub mod random;
+pub mod ranked;
 pub mod sample;
 pub mod server;
 pub mod wire;

@@ -16,7 +16,8 @@ use nigh_server::config::Limits;
 use nigh_server::engine::Engine;
 use nigh_server::engine::error::Error;
 use nigh_server::engine::pool::Deadline;
-use nigh_server::engine::query::{Kind, PayloadSelection, Query, Retriever, Scroll, Target, VectorSelection};
+use nigh_server::engine::query::retriever::{Kind, Retriever, Target};
+use nigh_server::engine::query::{PayloadSelection, Query, Scroll, VectorSelection};
 use nigh_storage::point::Point;
 use nigh_storage::schema::{CollectionSpec, MultiField, SparseField, TextField, VectorField, VectorPlace};
 use nigh_storage::store::{Options, Store};
@@ -216,7 +217,14 @@ const FILTERS: [&str; 7] = [
 fn queries(spec: &CollectionSpec, ask: Ask) -> Vec<(String, Query)> {
     let random = &mut Random::new(8);
     let mut all = Vec::new();
-    let retriever = |kind| Retriever { name: "r".to_owned(), kind, limit: 10, filter: None, score_threshold: None };
+    let retriever = |kind| Retriever {
+        name: "r".to_owned(),
+        kind,
+        sources: Vec::new(),
+        limit: 10,
+        filter: None,
+        score_threshold: None,
+    };
     for (field, vector) in spec.vectors.iter().enumerate() {
         for filter in [None, Some(FILTERS[0])] {
             for exact in [true, false] {
@@ -226,10 +234,8 @@ fn queries(spec: &CollectionSpec, ask: Ask) -> Vec<(String, Query)> {
                 }
                 let params = SearchParams { exact, ..SearchParams::default() };
                 let query = Query {
-                    retrievers: vec![retriever(Kind::Dense { field, target, params })],
                     filter: filter.map(|text| parse(text).unwrap()),
-                    limit: 10,
-                    ..Query::default()
+                    ..Query::new(retriever(Kind::Dense { field, target, params }), 10)
                 };
                 all.push((format!("nearest {} exact {exact} where {filter:?}", vector.name), query));
             }
@@ -237,20 +243,18 @@ fn queries(spec: &CollectionSpec, ask: Ask) -> Vec<(String, Query)> {
     }
     for (field, known) in spec.sparse.iter().enumerate() {
         let vector = SparseVector::new(vec![0, 41, 324, 225], vec![1.0, 2.0, 0.5, -0.25]).unwrap();
-        let query =
-            Query { retrievers: vec![retriever(Kind::Sparse { field, vector })], limit: 10, ..Query::default() };
+        let query = Query::new(retriever(Kind::Sparse { field, vector }), 10);
         all.push((format!("sparse {}", known.name), query));
     }
     for (field, known) in spec.multi.iter().enumerate() {
         let vectors = MultiVector::of([[0.5, 0.25, 1.0], [1.0, -1.0, 0.0]]);
-        let query =
-            Query { retrievers: vec![retriever(Kind::Multi { field, vectors })], limit: 10, ..Query::default() };
+        let query = Query::new(retriever(Kind::Multi { field, vectors }), 10);
         all.push((format!("multi {}", known.name), query));
     }
     for (field, text) in spec.texts.iter().enumerate() {
         let words = |query: &str| retriever(Kind::Text { field, query: query.to_owned() });
         for said in ["harbour stone", "boat runs", "übung"] {
-            let query = Query { retrievers: vec![words(said)], limit: 10, ..Query::default() };
+            let query = Query::new(words(said), 10);
             all.push((format!("text {} says {said}", text.name), query));
         }
     }

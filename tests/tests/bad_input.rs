@@ -255,7 +255,11 @@ async fn a_bad_query_says_what_is_wrong_with_it() {
     let two = || vec![wire::dense("v", &GOOD), wire::text("text", "good")];
     let fused = |k, weights: &[f32]| v1::QueryRequest {
         fusion: Some(v1::Fusion {
-            fusion: Some(v1::fusion::Fusion::ReciprocalRank(v1::ReciprocalRank { k, weights: weights.to_vec() })),
+            fusion: Some(v1::fusion::Fusion::ReciprocalRank(v1::ReciprocalRank {
+                k,
+                weights: weights.to_vec(),
+                ..Default::default()
+            })),
         }),
         ..q(two())
     };

@@ -1,7 +1,7 @@
 //! Everything that the rows of a part have at one path, by kind, and what a test finds in it.
 
 use crate::bitmap::{Bitmap, Bits};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::filter::condition::{Bounds, Range, Scalar, Test};
 use crate::filter::datetime;
 use crate::filter::extract::{Seen, mark};
@@ -217,6 +217,32 @@ impl Column {
             rows,
             |own, row| see(unordered(own), row),
         )
+    }
+
+    /// Every string, number and bool with every row that has it; false where a string was too long to be kept.
+    pub(crate) fn each_scalar(&self, rows: u32, see: &mut dyn FnMut(Seen<'_>, Row)) -> Result<bool> {
+        if self.marks.has(mark::LONG) {
+            return Ok(false);
+        }
+        let mut broken = None;
+        self.keywords.postings.each(0..self.keywords.len(), rows, |at, row| {
+            match std::str::from_utf8(self.keywords.at(at)) {
+                Ok(text) => see(Seen::Keyword(text), Row(row)),
+                Err(_) => broken = Some(at),
+            }
+        })?;
+        if let Some(at) = broken {
+            return Err(Error::corrupt("keywords", at as u64, "a string is not UTF-8"));
+        }
+        let number = |real| Seen::Number(real);
+        self.integers.each_range(|_| false, |_| false, rows, |own, row| see(number(Real::Integer(own)), Row(row)))?;
+        self.naturals.each_range(|_| false, |_| false, rows, |own, row| see(number(Real::Natural(own)), Row(row)))?;
+        let float = |own| number(Real::Float(unordered(own)));
+        self.floats.each_range(|_| false, |_| false, rows, |own, row| see(float(own), Row(row)))?;
+        // The two marks of bools follow one another.
+        let (below, above) = (|own| own < mark::FALSE, |own| own > mark::TRUE);
+        self.marks.each_range(below, above, rows, |own, row| see(Seen::Mark(own), Row(row)))?;
+        Ok(true)
     }
 
     /// Whether a scalar may equal a string that was too long to be indexed.

@@ -14,19 +14,19 @@ const TEXT_BYTES_USUAL: usize = 512;
 const ENTRIES_USUAL: usize = 24;
 
 /// Something is at the path that is not an indexed number or string.
-pub(crate) mod mark {
+pub mod mark {
     /// A null.
-    pub(crate) const NULL: u8 = 0;
+    pub const NULL: u8 = 0;
     /// An object.
-    pub(crate) const OBJECT: u8 = 1;
+    pub const OBJECT: u8 = 1;
     /// A string too long to be indexed.
-    pub(crate) const LONG: u8 = 2;
+    pub const LONG: u8 = 2;
     /// False.
-    pub(crate) const FALSE: u8 = 3;
+    pub const FALSE: u8 = 3;
     /// True.
-    pub(crate) const TRUE: u8 = 4;
+    pub const TRUE: u8 = 4;
     /// An object that is a place; it has the mark of an object too.
-    pub(crate) const PLACE: u8 = 5;
+    pub const PLACE: u8 = 5;
 }
 
 /// The indexable scalars of one payload.
@@ -62,7 +62,7 @@ enum Kind {
 
 /// One value of a payload, as a column takes it.
 #[derive(Copy, Clone, PartialEq, Debug)]
-pub(crate) enum Seen<'a> {
+pub enum Seen<'a> {
     /// A string that is short enough.
     Keyword(&'a str),
     /// A number.

@@ -3,6 +3,7 @@
 use crate::bitmap::Bitmap;
 use crate::error::Result;
 use crate::filter::condition::Test;
+pub use crate::filter::extract::Seen;
 use crate::id::PointId;
 use crate::row::Row;
 use crate::value::Path;
@@ -16,6 +17,10 @@ pub trait Fields: Send + Sync {
 
     /// Rows outside of which none passes, where the index cannot tell more; `None`: any may.
     fn candidates(&self, path: &Path, test: &Test) -> Result<Option<Bitmap>>;
+
+    /// Every distinct string, number and bool at `path` with every row that has it, kind by kind; false, and nothing
+    /// seen, where no index can tell all of them.
+    fn each_scalar(&self, path: &Path, see: &mut dyn FnMut(Seen<'_>, Row)) -> Result<bool>;
 }
 
 /// What a filter needs of its part beside the indexes.

@@ -71,7 +71,7 @@ impl Place {
     }
 
     /// Metres on a great circle (haversine).
-    fn meters_to(self, other: Self) -> f64 {
+    pub(crate) fn meters_to(self, other: Self) -> f64 {
         let half = |one: f64, other: f64| ((other - one).to_radians() / 2.0).sin().powi(2);
         let turned = self.lat.to_radians().cos() * other.lat.to_radians().cos();
         let chord = half(self.lat, other.lat) + turned * half(self.lon, other.lon);

@@ -7,11 +7,11 @@ use crate::filter::column::{Column, Pairs};
 use crate::filter::condition::Test;
 pub use crate::filter::extract::Extracted;
 use crate::filter::extract::{spelled, spelled_below};
-use crate::filter::field::Fields;
+use crate::filter::field::{Fields, Seen};
 use crate::filter::geo::{LAT, LON, Place, Shape};
 use crate::filter::postings::Moves;
 use crate::filter::rules::{FieldRules, PATH_DEPTH_MAX, PATHS_MAX};
-use crate::row::Kept;
+use crate::row::{Kept, Row};
 use crate::value::Path;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -152,6 +152,14 @@ impl Fields for LiveFields {
         match self.column(&spelled(path)) {
             Some(column) => column.candidates(test, self.rows),
             None => Ok(None),
+        }
+    }
+
+    fn each_scalar(&self, path: &Path, see: &mut dyn FnMut(Seen<'_>, Row)) -> Result<bool> {
+        match self.column(&spelled(path)) {
+            Some(column) => column.each_scalar(self.rows, see),
+            None if path.keys().len() <= PATH_DEPTH_MAX => Ok(self.complete),
+            None => Ok(!self.deep),
         }
     }
 }

@@ -8,8 +8,8 @@ const TWO_63: f64 = 9_223_372_036_854_775_808.0;
 const TWO_64: f64 = 18_446_744_073_709_551_616.0;
 
 /// A number as JSON holds it.
-#[derive(Copy, Clone, PartialEq, Debug)]
-pub(crate) enum Real {
+#[derive(Copy, Clone, Debug)]
+pub enum Real {
     /// An integer that fits 64 signed bits.
     Integer(i64),
     /// An integer that only fits 64 unsigned bits.
@@ -18,9 +18,41 @@ pub(crate) enum Real {
     Float(f64),
 }
 
+impl PartialEq for Real {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Real {}
+
+impl PartialOrd for Real {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Real {
+    /// By value, exactly: 2 and 2.0 are equal.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let wide = |real: &Self| match real {
+            Self::Integer(integer) => Some(i128::from(*integer)),
+            Self::Natural(natural) => Some(i128::from(*natural)),
+            Self::Float(_) => None,
+        };
+        match (self, other) {
+            (Self::Float(own), Self::Float(other)) => own.total_cmp(other),
+            // A float is never NaN here; were it, every number would stand below it.
+            (_, Self::Float(float)) => self.compare(*float).unwrap_or(Ordering::Less),
+            (Self::Float(float), _) => other.compare(*float).map_or(Ordering::Greater, Ordering::reverse),
+            _ => wide(self).cmp(&wide(other)),
+        }
+    }
+}
+
 impl Real {
     /// The number, `None` where it is none that can be compared.
-    pub(crate) fn of(number: &Number) -> Option<Self> {
+    pub fn of(number: &Number) -> Option<Self> {
         if let Some(integer) = number.as_i64() {
             return Some(Self::Integer(integer));
         }
@@ -31,11 +63,20 @@ impl Real {
     }
 
     /// Its place relative to a float; `None` where the float is NaN.
-    pub(crate) fn compare(self, float: f64) -> Option<Ordering> {
+    pub fn compare(self, float: f64) -> Option<Ordering> {
         match self {
             Self::Integer(integer) => compare_integer(integer, float),
             Self::Natural(natural) => compare_natural(natural, float),
             Self::Float(own) => own.partial_cmp(&float),
+        }
+    }
+
+    /// The nearest float.
+    pub fn float(self) -> f64 {
+        match self {
+            Self::Integer(integer) => integer as f64,
+            Self::Natural(natural) => natural as f64,
+            Self::Float(float) => float,
         }
     }
 
@@ -175,6 +216,27 @@ mod tests {
             }
         }
         assert_eq!(Real::Integer(1).compare(f64::NAN), None);
+    }
+
+    #[test]
+    fn numbers_have_one_order() {
+        let rising = [
+            Real::Float(-1e300),
+            Real::Integer(i64::MIN),
+            Real::Float(-0.5),
+            Real::Integer(0),
+            Real::Float(0.5),
+            Real::Integer((1 << 53) + 1),
+            Real::Natural(1 << 63),
+            Real::Natural(u64::MAX),
+            Real::Float(TWO_64),
+        ];
+        for (one, left) in rising.iter().enumerate() {
+            for (other, right) in rising.iter().enumerate() {
+                assert_eq!(left.cmp(right), one.cmp(&other), "{left:?} {right:?}");
+            }
+        }
+        assert_eq!(Real::Integer(2), Real::Float(2.0));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::filter::column::Column;
 use crate::filter::condition::Test;
 use crate::filter::extract::Extracted;
-use crate::filter::field::Fields;
+use crate::filter::field::{Fields, Seen};
 use crate::filter::live::LiveFields;
 use crate::filter::postings::check_offsets;
 use crate::filter::rules::{FieldRules, PATHS_MAX};
@@ -90,6 +90,10 @@ impl Fields for SealedFields {
 
     fn candidates(&self, path: &Path, test: &Test) -> Result<Option<Bitmap>> {
         self.fields.candidates(path, test)
+    }
+
+    fn each_scalar(&self, path: &Path, see: &mut dyn FnMut(Seen<'_>, Row)) -> Result<bool> {
+        self.fields.each_scalar(path, see)
     }
 }
 

@@ -224,9 +224,9 @@ impl Rrf {
     }
 }
 
-/// The order of every ranking: score, then the smaller id. Total, also over NaN.
+/// The order of every ranking: score, then the smaller id. Total, also over NaN; 0 has no sign.
 pub fn best_first<Id: Ord>(left: &(Id, f32), right: &(Id, f32)) -> Ordering {
-    right.1.total_cmp(&left.1).then_with(|| left.0.cmp(&right.0))
+    (right.1 + 0.0).total_cmp(&(left.1 + 0.0)).then_with(|| left.0.cmp(&right.0))
 }
 
 #[cfg(test)]
@@ -276,6 +276,11 @@ mod tests {
     #[test]
     fn equal_scores_go_by_the_smaller_id() {
         check(&[&[9, 1], &[1, 9]], 2.0, &[], &[(1, 1.0 / 3.0 + 0.25), (9, 1.0 / 3.0 + 0.25)]);
+    }
+
+    #[test]
+    fn zero_has_no_sign() {
+        assert!(best_first(&(1, -0.0), &(2, 0.0)).is_lt() && best_first(&(1, 0.0), &(2, -0.0)).is_lt());
     }
 
     #[test]

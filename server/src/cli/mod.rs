@@ -5,7 +5,9 @@ mod backup;
 mod demo;
 mod estimate;
 mod eval;
+mod explain;
 mod export;
+mod facet;
 mod failure;
 mod filter;
 mod import;
@@ -49,6 +51,7 @@ enum Command {
     Import(import::Args),
     Export(export::Args),
     Query(query::Args),
+    Facet(facet::Args),
     Eval(eval::Args),
     Estimate(estimate::Args),
     Status(status::Status),
@@ -131,6 +134,7 @@ async fn command(cli: Cli) -> Result<()> {
         Command::Import(args) => import::run(args, out).await,
         Command::Export(args) => export::run(args, out).await,
         Command::Query(args) => query::run(args, out).await,
+        Command::Facet(args) => facet::run(args, out).await,
         Command::Eval(args) => eval::run(args, out).await,
         Command::Estimate(args) => estimate::run(args, out).await,
         Command::Status(args) => status::status(args, out).await,

@@ -1,13 +1,14 @@
-//! `nigh query`: by a vector file, by an existing point, by words, or by several of them at once.
+//! `nigh query`: by a vector file, by existing points, by words, by a field, by chance, or by several of them at once.
 
 use crate::cli::failure::{Failure, Place, Result};
 use crate::cli::output::Output;
 use crate::cli::source::{npy::Npy, wrong};
 use crate::cli::{Server, filter, show};
-use nigh_client::{PointId, Query, Retriever, Wanted};
+use nigh_client::query::{Direction, Near, Recommend, Strategy};
+use nigh_client::{Fusion, Grouping, PointId, Query, Retriever, Scale, Wanted};
 use std::path::{Path, PathBuf};
 
-/// Finds points by meaning, by words, or by both.
+/// Finds points by meaning, by words, or by both; or in the order of a field, or by chance.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
     /// The collection
@@ -48,6 +49,36 @@ pub(crate) struct Args {
     /// Compare with every matching point
     #[arg(long, group = "effort")]
     exact: bool,
+    /// How words and a vector become one ranking: by ranks, or by scores from worst to best, or by their mean and deviation
+    #[arg(long, value_enum, default_value_t = Fuse::Rrf)]
+    fusion: Fuse,
+    /// The weights of the vector (or point) and of the words in the fusion, such as 0.6,0.4
+    #[arg(long, value_name = "DENSE,TEXT", value_delimiter = ',')]
+    weights: Vec<f32>,
+    /// Hits of each that are fused
+    #[arg(long, value_name = "HITS", default_value_t = 0)]
+    depth: u32,
+    /// From 0 to 1: how much hits by a vector or a point have to differ from each other
+    #[arg(long, value_name = "0..1", conflicts_with = "text")]
+    diversity: Option<f32>,
+    /// In the order of a payload field, falling with a minus before it; of what is found by words or a vector, where they are given
+    #[arg(long, value_name = "[-]FIELD", allow_hyphen_values = true)]
+    order_by: Option<String>,
+    /// Any points, by chance; the same number brings the same points again
+    #[arg(long, value_name = "SEED", num_args = 0..=1, conflicts_with_all = ["text", "vector_file", "like", "order_by"])]
+    sample: Option<Option<u64>>,
+    /// Near to these points; leave out --like
+    #[arg(long, value_name = "ID", value_delimiter = ',', conflicts_with_all = ["vector_file", "like", "diversity"])]
+    more_like: Vec<PointId>,
+    /// And unlike these
+    #[arg(long, value_name = "ID", value_delimiter = ',', requires = "more_like")]
+    less_like: Vec<PointId>,
+    /// Hits in groups of those that have a value of this field in common, the limit being that of groups
+    #[arg(long, value_name = "FIELD")]
+    group_by: Option<String>,
+    /// Hits of each group
+    #[arg(long, value_name = "HITS", default_value_t = 3, requires = "group_by")]
+    group_size: u32,
     /// Say how the hits came about
     #[arg(long)]
     explain: bool,
@@ -67,19 +98,47 @@ pub(crate) async fn run(args: Args, out: Output) -> Result<()> {
     out.either(|| show::json(&reply), || show::reply(out, &reply))
 }
 
+/// How two rankings become one.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, clap::ValueEnum)]
+enum Fuse {
+    /// By reciprocal ranks
+    Rrf,
+    /// By scores, each ranking's worst 0 and best 1
+    Linear,
+    /// By scores, each ranking's mean 0.5 and three standard deviations around it 0 and 1
+    Dbsf,
+}
+
 fn query(args: &Args) -> Result<Query> {
     let mut query = Query::default().limit(args.limit).offset(args.offset);
-    if let Some(file) = &args.vector_file {
-        query = query.with(Retriever::dense(&args.vector_field, vector(file)?));
+    query.retrievers = retrievers(args)?;
+    if query.retrievers.is_empty() && args.order_by.is_none() {
+        let ways = "--vector-file, --like, --more-like, --text, --order-by, --sample, or several of them";
+        return Err(Failure::Usage(format!("say what to look for: {ways}")));
     }
-    if let Some(id) = args.like {
-        query = query.with(Retriever::like(&args.vector_field, id));
+    if !args.weights.is_empty() {
+        if args.weights.len() != query.retrievers.len() {
+            let (weights, rankings) = (args.weights.len(), query.retrievers.len());
+            return Err(Failure::Usage(format!("{weights} weights were given for {rankings} rankings")));
+        }
+        query.retrievers.iter_mut().zip(&args.weights).for_each(|(one, weight)| one.weight = *weight);
     }
-    if let Some(words) = &args.text {
-        query = query.text(&args.text_field, words);
+    query.fusion = match args.fusion {
+        Fuse::Rrf => Fusion::default(),
+        Fuse::Linear => Fusion::Scores(Scale::MinMax),
+        Fuse::Dbsf => Fusion::Scores(Scale::Distribution),
+    };
+    if let Some(order) = &args.order_by {
+        let (path, direction) = match order.strip_prefix('-') {
+            Some(path) => (path, Direction::Falling),
+            None => (&order[..], Direction::Rising),
+        };
+        // What was found otherwise is put in order, and nothing else.
+        let found = std::mem::take(&mut query.retrievers);
+        query.retrievers = vec![Retriever::order_by(path, direction).over(found)];
     }
-    if query.retrievers.is_empty() {
-        return Err(Failure::Usage("say what to look for: --vector-file, --like, --text, or several".to_owned()));
+    if let Some(path) = &args.group_by {
+        query = query.group_by(Grouping::by(path).groups(args.limit).size(args.group_size));
     }
     if let Some(text) = &args.filter {
         query = query.filter(filter::read(text)?);
@@ -93,6 +152,34 @@ fn query(args: &Args) -> Result<Query> {
         query = query.payload(Wanted::only(&args.keys));
     }
     Ok(query)
+}
+
+fn retrievers(args: &Args) -> Result<Vec<Retriever>> {
+    let mut found = Vec::new();
+    let field = &args.vector_field;
+    let near = match (&args.vector_file, args.like) {
+        (Some(file), _) => Some(Near::Vector(vector(file)?)),
+        (None, Some(id)) => Some(Near::Point(id)),
+        (None, None) => None,
+    };
+    found.extend(near.map(|near| match (args.diversity, near) {
+        (Some(diversity), near) => Retriever::diverse(field, near, diversity, args.depth),
+        (None, Near::Vector(vector)) => Retriever::dense(field, vector).limit(args.depth),
+        (None, Near::Point(id)) => Retriever::like(field, id).limit(args.depth),
+    }));
+    if !args.more_like.is_empty() {
+        let near = |ids: &[PointId]| ids.iter().copied().map(Near::Point).collect();
+        let (positive, negative) = (near(&args.more_like), near(&args.less_like));
+        let recommend = Recommend { positive, negative, strategy: Strategy::AverageVector };
+        found.push(Retriever::recommend(field, recommend).limit(args.depth));
+    }
+    if let Some(words) = &args.text {
+        found.push(Retriever::text(&args.text_field, words).limit(args.depth));
+    }
+    if let Some(seed) = args.sample {
+        found.push(Retriever::sample(seed));
+    }
+    Ok(found)
 }
 
 /// The vector at `file.npy` or `file.npy:row`.

@@ -1,7 +1,10 @@
 //! Hits, plans and explanations, for people and for programs.
 
-use crate::cli::output::{Output, micros, shorten, thousands};
-use nigh_client::reply::{Explanation, Hit, PartPlan, Plan, QueryReply};
+use crate::cli::explain::{explain, explanation_json};
+use crate::cli::output::{Output, shorten, thousands};
+use nigh_client::filter::Scalar;
+use nigh_client::query::OrderValue;
+use nigh_client::reply::{Group, Hit, Plan, QueryReply};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -11,7 +14,16 @@ const PAYLOAD_CHARS: usize = 100;
 /// A whole reply for people.
 pub(crate) fn reply(out: Output, reply: &QueryReply) -> String {
     let mut text = String::new();
-    hits(out, &mut text, &reply.hits);
+    for group in &reply.groups {
+        let _ = writeln!(text, "{}", out.bold(&scalar(&group.key)));
+        if let Some(point) = &group.lookup {
+            let _ = writeln!(text, "     {}", out.dim(&shorten(&point.payload.to_string(), PAYLOAD_CHARS)));
+        }
+        hits(out, &mut text, &group.hits);
+    }
+    if reply.groups.is_empty() {
+        hits(out, &mut text, &reply.hits);
+    }
     for one in &reply.plans {
         let _ = writeln!(text, "{}", out.dim(&plan(one)));
     }
@@ -31,10 +43,43 @@ fn hits(out: Output, text: &mut String, hits: &[Hit]) {
     let _ = writeln!(text, "{}", out.bold(&format!("{:>3}  {:<width$}  {:>8}  payload", "#", "id", "score")));
     for (at, (hit, id)) in hits.iter().zip(&ids).enumerate() {
         let payload = shorten(&hit.payload.to_string(), PAYLOAD_CHARS);
-        let _ = writeln!(text, "{:>3}  {id:<width$}  {:>8.4}  {payload}", at + 1, hit.score);
+        let score = match &hit.order_value {
+            None => format!("{:.4}", hit.score),
+            Some(value) => order_value(value).to_string(),
+        };
+        let _ = writeln!(text, "{:>3}  {id:<width$}  {score:>8}  {payload}", at + 1);
         if !hit.placings.is_empty() {
             let _ = writeln!(text, "     {}", out.dim(&placings(hit)));
         }
+    }
+}
+
+/// A value as people and programs see it.
+pub(crate) fn scalar(scalar: &Scalar) -> String {
+    match scalar {
+        Scalar::Keyword(text) => text.clone(),
+        Scalar::Integer(number) => number.to_string(),
+        Scalar::Float(number) => number.to_string(),
+        Scalar::Bool(flag) => flag.to_string(),
+    }
+}
+
+/// The same for programs.
+pub(crate) fn scalar_json(scalar: &Scalar) -> Value {
+    match scalar {
+        Scalar::Keyword(text) => json!(text),
+        Scalar::Integer(number) => json!(number),
+        Scalar::Float(number) => json!(number),
+        Scalar::Bool(flag) => json!(flag),
+    }
+}
+
+fn order_value(value: &OrderValue) -> Value {
+    match value {
+        OrderValue::Integer(number) => json!(number),
+        OrderValue::Natural(number) => json!(number),
+        OrderValue::Float(number) => json!(number),
+        OrderValue::Datetime(text) => json!(text),
     }
 }
 
@@ -54,77 +99,6 @@ pub(crate) fn plan(plan: &Plan) -> String {
     format!("plan  {}: {}{effort}, {matching} matching", plan.retriever, plan.routes.join(" + "))
 }
 
-fn explain(out: Output, text: &mut String, explanation: &Explanation) {
-    let total = micros(explanation.total_us as f64);
-    let _ = writeln!(text, "{}", out.bold(&format!("explain  {total} in all")));
-    let stages = explanation.stages.iter().map(|stage| format!("{} {}", stage.name, micros(stage.took_us as f64)));
-    let stages = stages.collect::<Vec<_>>().join(", ");
-    if !stages.is_empty() {
-        let _ = writeln!(text, "├─ time: {stages}");
-    }
-    if !explanation.scanned_fields.is_empty() {
-        let _ = writeln!(text, "├─ without an index, scanned: {}", explanation.scanned_fields.join(", "));
-    }
-    let mut retrievers: Vec<&str> = Vec::new();
-    for part in &explanation.parts {
-        if !retrievers.contains(&&part.retriever[..]) {
-            retrievers.push(&part.retriever);
-        }
-    }
-    for (at, name) in retrievers.iter().enumerate() {
-        let last = at + 1 == retrievers.len();
-        let (branch, stem) = if last { ("└─", "   ") } else { ("├─", "│  ") };
-        let _ = writeln!(text, "{branch} {}", out.bold(name));
-        let parts: Vec<_> = explanation.parts.iter().filter(|part| part.retriever == **name).collect();
-        for (at, one) in parts.iter().enumerate() {
-            let (branch, under) = if at + 1 == parts.len() { ("└─", "   ") } else { ("├─", "│  ") };
-            let _ = writeln!(text, "{stem}{branch} {}", part(one));
-            if one.considered.len() > 1 {
-                let weighed = one.considered.iter().map(|(route, cost)| format!("{route} {}", micros(*cost)));
-                let weighed = weighed.collect::<Vec<_>>().join(", ");
-                let _ = writeln!(text, "{stem}{under}   {}", out.dim(&format!("estimated: {weighed}")));
-            }
-        }
-    }
-}
-
-fn part(part: &PartPlan) -> String {
-    let place = match part.segment {
-        0 => "live".to_owned(),
-        number => format!("segment {number}"),
-    };
-    let mut line =
-        format!("{place}: {} rows, {} matching, {}", thousands(part.rows), thousands(part.matching), part.route);
-    for (count, what) in [
-        (u64::from(part.ef), "ef"),
-        (part.distances_full, "full distances"),
-        (part.distances_coded, "coded distances"),
-        (part.expanded, "nodes"),
-        (part.postings, "postings"),
-    ] {
-        if count > 0 && what == "ef" {
-            let _ = write!(line, ", ef {count}");
-        } else if count > 0 {
-            let _ = write!(line, ", {} {what}", thousands(count));
-        }
-    }
-    let _ = write!(line, ", {}", micros(part.took_us as f64));
-    match &part.note[..] {
-        "floor" => line.push_str("; the least effort gives more recall than was asked for"),
-        "beyond_effort" => line.push_str("; no effort is known to reach the recall, so all that matches was compared"),
-        _ => {}
-    }
-    if let Some(measured) = part.measured {
-        let (low, high) = measured.bounds;
-        let _ = write!(
-            line,
-            "; {} queries like it: recall {:.3} ({low:.3} to {high:.3})",
-            measured.queries, measured.recall
-        );
-    }
-    line
-}
-
 /// A whole reply for programs.
 pub(crate) fn json(reply: &QueryReply) -> Value {
     let hit = |hit: &Hit| {
@@ -132,11 +106,19 @@ pub(crate) fn json(reply: &QueryReply) -> Value {
         let placings: Vec<Value> =
             placings.map(|one| json!({"retriever": one.retriever, "rank": one.rank, "score": one.score})).collect();
         let (version, expires_at_ms) = (hit.version, hit.expires_at_ms);
-        json!({"id": id(hit), "score": hit.score, "payload": hit.payload, "placings": placings, "version": version, "expires_at_ms": expires_at_ms})
+        json!({
+            "id": id(hit), "score": hit.score, "payload": hit.payload, "placings": placings, "version": version,
+            "expires_at_ms": expires_at_ms, "order_value": hit.order_value.as_ref().map(order_value),
+        })
+    };
+    let group = |group: &Group| {
+        let lookup = group.lookup.as_ref().map(|point| json!({"id": point.id.to_string(), "payload": point.payload}));
+        json!({"key": scalar_json(&group.key), "hits": group.hits.iter().map(hit).collect::<Vec<_>>(), "lookup": lookup})
     };
     let plan = |plan: &Plan| json!({"retriever": plan.retriever, "routes": plan.routes, "ef": plan.ef, "matching": plan.matching});
     json!({
         "hits": reply.hits.iter().map(hit).collect::<Vec<_>>(),
+        "groups": reply.groups.iter().map(group).collect::<Vec<_>>(),
         "seq": reply.seq,
         "plans": reply.plans.iter().map(plan).collect::<Vec<_>>(),
         "explanation": reply.explanation.as_ref().map(explanation_json),
@@ -150,36 +132,12 @@ fn id(hit: &Hit) -> Value {
     }
 }
 
-fn explanation_json(explanation: &Explanation) -> Value {
-    let part = |part: &PartPlan| {
-        let considered = part.considered.iter();
-        let considered: Vec<Value> = considered.map(|(route, us)| json!({"route": route, "cost_us": us})).collect();
-        json!({
-            "retriever": part.retriever, "segment": part.segment, "rows": part.rows, "matching": part.matching,
-            "route": part.route, "ef": part.ef, "distances_full": part.distances_full,
-            "distances_coded": part.distances_coded, "expanded": part.expanded, "postings": part.postings,
-            "took_us": part.took_us, "considered": considered, "recall": part.recall, "note": part.note,
-            "measured": part.measured.map(|measured| json!({
-                "recall": measured.recall, "low": measured.bounds.0, "high": measured.bounds.1, "queries": measured.queries,
-            })),
-        })
-    };
-    let stages = explanation.stages.iter();
-    let stages: Vec<Value> = stages.map(|stage| json!({"name": stage.name, "took_us": stage.took_us})).collect();
-    json!({
-        "parts": explanation.parts.iter().map(part).collect::<Vec<_>>(),
-        "stages": stages,
-        "total_us": explanation.total_us,
-        "scanned_fields": explanation.scanned_fields,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cli::output::Form;
     use nigh_client::PointId;
-    use nigh_client::reply::{Placing, Stage};
+    use nigh_client::reply::{Explanation, PartPlan, Placing, RetrieverRun, Stage};
     use std::collections::HashMap;
 
     fn sample() -> QueryReply {
@@ -194,9 +152,11 @@ mod tests {
             version: 3,
             expires_at_ms: None,
             placings: vec![placing("dense", Some(1)), placing("text", None)],
+            order_value: None,
         };
-        let part = |retriever: &str, segment| PartPlan {
-            retriever: retriever.to_owned(),
+        let part = |place: u32, segment| PartPlan {
+            retriever: ["", "dense", "text"][place as usize].to_owned(),
+            place,
             segment,
             rows: 1000,
             matching: 10,
@@ -212,17 +172,28 @@ mod tests {
             note: String::new(),
             measured: None,
         };
+        let run = |retriever: &str, kind: &str, depth| RetrieverRun {
+            retriever: retriever.to_owned(),
+            kind: kind.to_owned(),
+            depth,
+            matching: 1000,
+            found: 100,
+            took_us: 12,
+        };
         let plan = |ef| Plan { retriever: "dense".to_owned(), routes: vec!["graph".to_owned()], ef, matching: 1000 };
         QueryReply {
             hits: vec![hit],
             seq: 3,
             plans: vec![plan(64)],
             explanation: Some(Explanation {
-                parts: vec![part("dense", 1), part("dense", 0), part("text", 1)],
+                parts: vec![part(1, 1), part(1, 0), part(2, 1)],
                 stages: vec![Stage { name: "filter".to_owned(), took_us: 3 }],
                 total_us: 1500,
                 scanned_fields: vec!["odd".to_owned()],
+                retrievers: vec![run("", "fusion", 0), run("dense", "dense", 1), run("words", "text", 1)],
             }),
+            groups: vec![],
+            next: None,
         }
     }
 
@@ -235,14 +206,15 @@ plan  dense: graph, ef 64, 1,000 matching
 explain  1.50 ms in all
 ├─ time: filter 3 us
 ├─ without an index, scanned: odd
-├─ dense
-│  ├─ segment 1: 1,000 rows, 10 matching, exact, 10 full distances, 12 us
-│  │     estimated: exact 10 us, graph 90 us
-│  └─ live: 1,000 rows, 10 matching, exact, 10 full distances, 12 us
-│        estimated: exact 10 us, graph 90 us
-└─ text
-   └─ segment 1: 1,000 rows, 10 matching, exact, 10 full distances, 12 us
-         estimated: exact 10 us, graph 90 us
+└─ fusion: 100 of 1,000 points, 12 us
+   ├─ dense: 100 of 1,000 points, 12 us
+   │  ├─ segment 1: 1,000 rows, 10 matching, exact, 10 full distances, 12 us
+   │  │     estimated: exact 10 us, graph 90 us
+   │  └─ live: 1,000 rows, 10 matching, exact, 10 full distances, 12 us
+   │        estimated: exact 10 us, graph 90 us
+   └─ words (text): 100 of 1,000 points, 12 us
+      └─ segment 1: 1,000 rows, 10 matching, exact, 10 full distances, 12 us
+            estimated: exact 10 us, graph 90 us
 ";
         assert_eq!(reply(Output::new(Form::Text), &sample()), expected);
     }

@@ -2,13 +2,12 @@
 
 use crate::engine::error::Result;
 use crate::engine::pool::{Deadline, Spare};
-use crate::engine::query::PartRun;
+use crate::engine::query::answer::PartRun;
+use crate::engine::ranking::{Placed, by_score};
 use nigh_index::filter::condition::Condition;
-use nigh_index::id::PointId;
 use nigh_index::params::{Found, Plan, Route, SearchParams};
 use nigh_index::query::cost::Machine;
 use nigh_index::query::plan::{Asked, plan};
-use nigh_index::row::Row;
 use nigh_index::selection::Selection;
 use nigh_index::text::analyzer::Analyzer;
 use nigh_index::text::bm25::{self, Statistics, Weighted};
@@ -22,18 +21,12 @@ use std::time::{Duration, Instant};
 /// A thread beside is worth starting for this much work, in microseconds.
 const HELPER_US: f64 = 200.0;
 
-/// A point in a ranking, and where it stands.
-#[derive(Copy, Clone, PartialEq, Debug)]
-pub(crate) struct Placed {
-    pub(crate) id: PointId,
-    /// Bigger is better.
-    pub(crate) score: f32,
-    pub(crate) part: usize,
-    pub(crate) row: Row,
-}
+/// A retriever asks each part for one hit more than it wants. Where that one is as good as the last, there may be more
+/// of them, and a smaller id among those; then it asks for so many times as many.
+const TIES_FACTOR: usize = 8;
 
-/// The points of one retriever, best first, and how they were found.
-pub(crate) struct Ranking {
+/// What one retriever found, best first, and how.
+pub(crate) struct Retrieved {
     pub(crate) placed: Vec<Placed>,
     pub(crate) parts: Vec<PartRun>,
 }
@@ -111,7 +104,7 @@ pub(crate) fn dense(
     dense: &Dense<'_>,
     spare: &dyn Fn() -> Option<Spare>,
     deadline: &Deadline,
-) -> Result<Ranking> {
+) -> Result<Retrieved> {
     let parts: Vec<(&PartView, &Allowed)> = snapshot.parts.iter().zip(&allowed.parts).collect();
     let plans: Vec<Plan> = parts.iter().map(|(view, allowed)| planned(view, allowed, dense)).collect();
     let search = |at: usize| {
@@ -119,19 +112,36 @@ pub(crate) fn dense(
         let (begin, (view, allowed), plan) = (Instant::now(), parts[at], &plans[at]);
         let found = match plan.route {
             Route::Empty => Found::nothing(),
-            _ => view.part.nearest(dense.field).search(dense.vector, dense.k, allowed.rows.as_deref(), plan),
+            _ => untied(dense.k, |k| {
+                Ok(view.part.nearest(dense.field).search(dense.vector, k, allowed.rows.as_deref(), plan))
+            })?,
         };
         Ok((found, begin.elapsed()))
     };
     let helpers = helpers(&plans, spare);
     let found = side_by_side(parts.len(), helpers.len(), &search);
     drop(helpers);
-    let mut ranking = Ranking::over(snapshot);
+    let mut ranking = Retrieved::over(snapshot);
     for (at, ((found, took), plan)) in found.into_iter().collect::<Result<Vec<_>>>()?.into_iter().zip(plans).enumerate()
     {
         ranking.add(at, parts[at], found, Some(plan), took);
     }
     Ok(ranking.best(dense.k))
+}
+
+/// The `k` best of a part and all that are as good as the last of them, so that ids may choose among those.
+pub(crate) fn untied(k: usize, mut search: impl FnMut(usize) -> Result<Found>) -> Result<Found> {
+    let mut asked = k.saturating_add(1);
+    loop {
+        let mut found = search(asked)?;
+        let tied = k > 0 && found.hits.len() >= asked && found.hits[asked - 1].score == found.hits[k - 1].score;
+        if !tied {
+            let last = k.checked_sub(1).and_then(|last| found.hits.get(last)).map_or(f32::INFINITY, |last| last.score);
+            found.hits.truncate(found.hits.partition_point(|hit| hit.score >= last).max(k.min(found.hits.len())));
+            return Ok(found);
+        }
+        asked = asked.saturating_mul(TIES_FACTOR);
+    }
 }
 
 fn planned(view: &PartView, allowed: &Allowed, dense: &Dense<'_>) -> Plan {
@@ -159,7 +169,11 @@ fn helpers(plans: &[Plan], spare: &dyn Fn() -> Option<Spare>) -> Vec<Spare> {
 }
 
 /// Does the works `0..count`, each once, on this thread and so many more; in order of their numbers.
-fn side_by_side<T: Send>(count: usize, helpers: usize, work: &(impl Fn(usize) -> Result<T> + Sync)) -> Vec<Result<T>> {
+pub(crate) fn side_by_side<T: Send>(
+    count: usize,
+    helpers: usize,
+    work: &(impl Fn(usize) -> Result<T> + Sync),
+) -> Vec<Result<T>> {
     if helpers == 0 {
         return (0..count).map(work).collect();
     }
@@ -207,7 +221,7 @@ pub(crate) fn text(
     query: &str,
     k: usize,
     deadline: &Deadline,
-) -> Result<Ranking> {
+) -> Result<Retrieved> {
     let terms = bm25::distinct(Analyzer::new(&spec.analyzer)?.terms(query));
     let mut statistics = Statistics::default();
     for view in &snapshot.parts {
@@ -215,20 +229,20 @@ pub(crate) fn text(
         statistics += &view.statistics(field, &terms)?;
     }
     let weighted = Weighted::new(&terms, &statistics, spec);
-    let mut ranking = Ranking::over(snapshot);
+    let mut ranking = Retrieved::over(snapshot);
     for (at, (view, allowed)) in snapshot.parts.iter().zip(&allowed.parts).enumerate() {
         deadline.check()?;
         let begin = Instant::now();
         let found = match allowed.matching {
             0 => Found::nothing(),
-            _ => view.part.text(field).search(&weighted, k, allowed.rows.as_deref())?,
+            _ => untied(k, |k| Ok(view.part.text(field).search(&weighted, k, allowed.rows.as_deref())?))?,
         };
         ranking.add(at, (view, allowed), found, None, begin.elapsed());
     }
     Ok(ranking.best(k))
 }
 
-impl Ranking {
+impl Retrieved {
     pub(crate) fn over(snapshot: &Snapshot) -> Self {
         Self { placed: Vec::new(), parts: Vec::with_capacity(snapshot.parts.len()) }
     }
@@ -261,7 +275,7 @@ impl Ranking {
 
     /// One ranking of all parts: by score, then by id.
     pub(crate) fn best(mut self, k: usize) -> Self {
-        self.placed.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
+        self.placed.sort_unstable_by(by_score);
         self.placed.truncate(k);
         self
     }
@@ -277,6 +291,22 @@ mod tests {
             let done = side_by_side(count, helpers, &|at| Ok(at * 3));
             let done: Vec<usize> = done.into_iter().map(Result::unwrap).collect();
             assert_eq!(done, (0..count).map(|at| at * 3).collect::<Vec<_>>(), "{count} works, {helpers} helpers");
+        }
+    }
+
+    #[test]
+    fn ties_at_the_end_are_all_found() {
+        let scores = [9.0, 8.0, 8.0, 8.0, 8.0, 8.0, 8.0, 8.0, 8.0, 8.0, 8.0, 8.0, 7.0, f32::NEG_INFINITY];
+        let hit = |row: usize| nigh_index::row::Hit { row: nigh_index::row::Row(row as u32), score: scores[row] };
+        for k in 0..scores.len() + 3 {
+            let found =
+                untied(k, |k| Ok(Found { hits: (0..scores.len().min(k)).map(hit).collect(), ..Found::nothing() }));
+            let expected = match k {
+                0 | 1 => k,
+                2..=12 => 12,
+                _ => k.min(scores.len()),
+            };
+            assert_eq!(found.unwrap().hits.len(), expected, "{k}");
         }
     }
 

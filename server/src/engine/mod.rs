@@ -1,8 +1,8 @@
 //! The work behind the doors, on plain types: no word of any wire is known here.
 //!
 //! ```text
-//! catalog   which collections there are, how they are        search   walks a query's retrievers, fuses
-//! pool      async ends here: permits, queue, deadline        fetch    one retriever over all parts
+//! catalog   which collections there are, how they are        search   walks a query's tree of retrievers
+//! pool      async ends here: permits, queue, deadline        fetch    one retriever over all parts; facet counts
 //! write     batches                                          read     payloads and vectors of winners, pages, counts
 //! recall    how good live queries were                     versions kept under a name, read, compared
 //! vectors   sparse ones, and several a point
@@ -14,11 +14,13 @@ pub mod archive;
 pub mod backup;
 pub mod catalog;
 pub mod error;
+pub mod facet;
 pub mod fetch;
 pub mod integrity;
 pub mod memory;
 pub mod pool;
 pub mod query;
+pub mod ranking;
 pub mod read;
 pub mod recall;
 pub mod restore;

@@ -1,97 +1,104 @@
-//! What is asked for and what is answered, as the engine sees it.
+//! What is asked for, as the engine sees it. What is answered is in [`answer`].
 
-use crate::engine::recall::Measured;
-use bytes::Bytes;
+pub mod answer;
+pub mod retriever;
+
+use crate::engine::query::retriever::Retriever;
 use nigh_index::filter::condition::Condition;
 use nigh_index::id::PointId;
-use nigh_index::params::{Note, Route, SearchParams, Work};
-use nigh_index::query::fuse::Rrf;
-use nigh_index::sparse::vector::SparseVector;
-use nigh_index::vector::multi::MultiVector;
+use nigh_index::query::order::Real;
+use nigh_index::value::Path;
 use nigh_storage::schema::VectorPlace;
 
-/// A query: retrievers, and how their rankings become one.
-#[derive(Clone, Debug, Default)]
+/// A query: a tree of retrievers, of whose root's ranking a piece comes back.
+#[derive(Clone, Debug)]
 pub struct Query {
-    /// At least one.
-    pub retrievers: Vec<Retriever>,
+    /// Whose ranking it is. Its limit is at least `limit` and `offset` together.
+    pub root: Retriever,
     /// Holds for every retriever.
     pub filter: Option<Condition>,
-    /// How several rankings become one.
-    pub fusion: Rrf,
     /// Hits wanted.
     pub limit: usize,
     /// Hits skipped before them.
     pub offset: usize,
+    /// The worst score that is a hit, as the caller sees scores.
+    pub score_threshold: Option<f32>,
+    /// Whether the ranking is read page by page, from its beginning or from behind a hit. Every page is cut from the
+    /// whole ranking, so that none overlaps another: vectors are compared with all that matches.
+    pub paging: Option<Paging>,
+    /// Whether hits come back in groups.
+    pub grouping: Option<Grouping>,
     /// What comes back of payloads.
     pub payload: PayloadSelection,
     /// What comes back of vectors.
     pub vectors: VectorSelection,
     /// Whether every hit's place in every retriever is wanted.
     pub explain: bool,
-    /// The worst score that is a hit, as the caller sees scores.
-    pub score_threshold: Option<f32>,
     /// The version to read; empty: the newest state.
     pub version: String,
 }
 
-/// One way of finding points.
-#[derive(Clone, Debug)]
-pub struct Retriever {
-    /// Its name in explanations.
-    pub name: String,
-    /// How it finds.
-    pub kind: Kind,
-    /// Hits that go into the fusion.
-    pub limit: usize,
-    /// Narrows the query's own filter.
-    pub filter: Option<Condition>,
-    /// The worst score that is a hit, as the caller sees scores.
-    pub score_threshold: Option<f32>,
+impl Query {
+    /// The best of a retriever, without anything else.
+    pub fn new(root: Retriever, limit: usize) -> Self {
+        Self {
+            root,
+            filter: None,
+            limit,
+            offset: 0,
+            score_threshold: None,
+            paging: None,
+            grouping: None,
+            payload: PayloadSelection::Nothing,
+            vectors: VectorSelection::default(),
+            explain: false,
+            version: String::new(),
+        }
+    }
 }
 
-/// How a retriever finds.
-#[derive(Clone, Debug)]
-pub enum Kind {
-    /// By the nearness of vectors.
-    Dense {
-        /// The place of the vector field in the spec.
-        field: usize,
-        /// Near to what.
-        target: Target,
-        /// How hard it tries.
-        params: SearchParams,
-    },
-    /// By the dot product of sparse vectors.
-    Sparse {
-        /// The place of the field in the spec.
-        field: usize,
-        /// With which.
-        vector: SparseVector,
-    },
-    /// By the nearness of several vectors a point.
-    Multi {
-        /// The place of the field in the spec.
-        field: usize,
-        /// Near to which.
-        vectors: MultiVector,
-    },
-    /// By words.
-    Text {
-        /// The place of the text field in the spec.
-        field: usize,
-        /// The words, as they were said.
-        query: String,
-    },
+/// Where a page begins.
+#[derive(Copy, Clone, PartialEq, Debug)]
+pub enum Paging {
+    /// At the best hit.
+    First,
+    /// Behind the last hit of the page before.
+    After(Place),
 }
 
-/// What a dense retriever looks for.
+/// Where a hit stands in its ranking.
+#[derive(Copy, Clone, PartialEq, Debug)]
+pub struct Place {
+    /// As rankings compare it: bigger is better.
+    pub score: f32,
+    /// The value that points are ordered by, where they are.
+    pub value: Option<Real>,
+    /// The hit's id.
+    pub id: PointId,
+}
+
+/// Hits in groups of those that have a value in common.
 #[derive(Clone, Debug)]
-pub enum Target {
-    /// Points near this vector.
-    Vector(Vec<f32>),
-    /// Points near this one, which is itself left out.
-    Point(PointId),
+pub struct Grouping {
+    /// Where the value is: a string or an integer. A point with several is in several groups, one without in none.
+    pub path: Path,
+    /// Groups wanted.
+    pub groups: usize,
+    /// Hits wanted of each.
+    pub size: usize,
+    /// Whether the point whose id is the group's value comes back with it.
+    pub lookup: Option<Lookup>,
+}
+
+/// Where the point of a group is, and what comes back of it.
+#[derive(Clone, Debug)]
+pub struct Lookup {
+    /// The collection.
+    pub collection: String,
+    /// What comes back of its payload.
+    pub payload: PayloadSelection,
+    /// What comes back of its vectors.
+    pub vectors: VectorSelection,
 }
 
 /// What of a payload comes back.
@@ -111,107 +118,6 @@ pub enum PayloadSelection {
 /// Which vectors come back: the places of their fields in the spec.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct VectorSelection(pub Vec<VectorPlace>);
-
-/// A point as it comes back.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Record {
-    /// Its id.
-    pub id: PointId,
-    /// What was selected of its payload; empty where that was nothing.
-    pub payload: Bytes,
-    /// What was selected of its vectors, by the place of the field.
-    pub vectors: Vec<(usize, Vec<f32>)>,
-    /// Of the sparse ones, likewise.
-    pub sparse: Vec<(usize, SparseVector)>,
-    /// Of fields with several a point, likewise.
-    pub multi: Vec<(usize, MultiVector)>,
-    /// The operation that last wrote it.
-    pub version: u64,
-    /// When it expires, in Unix milliseconds.
-    pub expires_at_ms: Option<u64>,
-}
-
-impl Record {
-    /// A point of which nothing was selected.
-    pub fn new(id: PointId) -> Self {
-        let (vectors, sparse, multi) = (Vec::new(), Vec::new(), Vec::new());
-        Self { id, payload: Bytes::new(), vectors, sparse, multi, version: 0, expires_at_ms: None }
-    }
-}
-
-/// A point that was found.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Hit {
-    /// What was selected of it.
-    pub record: Record,
-    /// Its score, as the caller sees scores.
-    pub score: f32,
-    /// Its rank (from 1) and score in every retriever; `None` where it was not found there. Empty
-    /// where no explanation was asked for.
-    pub placings: Vec<Option<(u32, f32)>>,
-}
-
-/// The answer to a query.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// Best first.
-    pub hits: Vec<Hit>,
-    /// The state that all of it speaks of.
-    pub seq: u64,
-    /// What each retriever did.
-    pub runs: Vec<Run>,
-    /// Filter fields that had no index and were scanned.
-    pub scanned: Vec<String>,
-    /// Where the time went, in order.
-    pub stages: Vec<Stage>,
-}
-
-/// What one retriever did.
-#[derive(Clone, Debug)]
-pub struct Run {
-    /// The retriever's name.
-    pub retriever: String,
-    /// Points that matched its filter.
-    pub matching: u64,
-    /// What it did in each part.
-    pub parts: Vec<PartRun>,
-}
-
-/// What one retriever did in one part.
-#[derive(Clone, Debug)]
-pub struct PartRun {
-    /// The segment's number; 0 for a live part.
-    pub segment: u64,
-    /// Rows of the part, the dead ones included.
-    pub rows: u64,
-    /// Rows alive that matched the filter.
-    pub matching: u64,
-    /// The route taken.
-    pub route: Route,
-    /// The effort used; 0 where the route has none.
-    pub ef: u32,
-    /// What it cost.
-    pub work: Work,
-    /// The recall that the plan is known to come to; `None` where nobody measured it.
-    pub recall: Option<f32>,
-    /// What has to be said of the plan.
-    pub note: Option<Note>,
-    /// What queries like this one came to lately.
-    pub measured: Option<Measured>,
-    /// Every plan weighed, with its estimated cost in microseconds.
-    pub considered: Vec<(Route, f64)>,
-    /// The time it took.
-    pub took_us: u64,
-}
-
-/// A part of the way, and the time it took.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Stage {
-    /// Its name.
-    pub name: String,
-    /// The time it took.
-    pub took_us: u64,
-}
 
 /// Points to look up.
 #[derive(Clone, Debug)]
@@ -241,15 +147,4 @@ pub struct Scroll {
     pub vectors: VectorSelection,
     /// The version to read; empty: the newest state.
     pub version: String,
-}
-
-/// A page.
-#[derive(Clone, Debug)]
-pub struct Page {
-    /// The points.
-    pub records: Vec<Record>,
-    /// Where the next page starts, where there is one.
-    pub next: Option<PointId>,
-    /// The state that all of it speaks of.
-    pub seq: u64,
 }

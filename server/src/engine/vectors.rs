@@ -1,7 +1,7 @@
 //! Retrievers by vectors that are not dense: sparse ones, and several a point.
 
 use crate::engine::error::Result;
-use crate::engine::fetch::{Filtered, Ranking};
+use crate::engine::fetch::{Filtered, Retrieved, untied};
 use crate::engine::pool::Deadline;
 use nigh_index::params::Found;
 use nigh_index::sparse::search;
@@ -20,7 +20,7 @@ pub(crate) fn sparse(
     query: &SparseVector,
     k: usize,
     deadline: &Deadline,
-) -> Result<Ranking> {
+) -> Result<Retrieved> {
     let numbers = match snapshot.spec.sparse[field].spec.idf {
         false => weights::plain(query),
         true => {
@@ -34,12 +34,12 @@ pub(crate) fn sparse(
             weights::by_rarity(query, &all)
         }
     };
-    let mut ranking = Ranking::over(snapshot);
+    let mut ranking = Retrieved::over(snapshot);
     for (at, (view, allowed)) in snapshot.parts.iter().zip(&allowed.parts).enumerate() {
         deadline.check()?;
         let begin = Instant::now();
         let found = match view.part.others().sparse(field).filter(|_| allowed.matching > 0) {
-            Some(part) => search::search(part, &numbers, k, allowed.rows.as_deref()),
+            Some(part) => untied(k, |k| Ok(search::search(part, &numbers, k, allowed.rows.as_deref())))?,
             None => Found::nothing(),
         };
         ranking.add(at, (view, allowed), found, None, begin.elapsed());
@@ -55,13 +55,13 @@ pub(crate) fn multi(
     query: &MultiVector,
     k: usize,
     deadline: &Deadline,
-) -> Result<Ranking> {
-    let mut ranking = Ranking::over(snapshot);
+) -> Result<Retrieved> {
+    let mut ranking = Retrieved::over(snapshot);
     for (at, (view, allowed)) in snapshot.parts.iter().zip(&allowed.parts).enumerate() {
         deadline.check()?;
         let begin = Instant::now();
         let found = match view.part.others().multi(field).filter(|_| allowed.matching > 0) {
-            Some(part) => part.search(query, k, allowed.rows.as_deref()),
+            Some(part) => untied(k, |k| Ok(part.search(query, k, allowed.rows.as_deref())))?,
             None => Found::nothing(),
         };
         ranking.add(at, (view, allowed), found, None, begin.elapsed());

@@ -4,7 +4,8 @@
 use super::filter::{at_place, id_out, ids, left_out, tree};
 use super::vectors;
 use crate::engine::error::{Error, Result};
-use crate::engine::query::{PayloadSelection, Record, VectorSelection};
+use crate::engine::query::answer::Record;
+use crate::engine::query::{PayloadSelection, VectorSelection};
 use bytes::Bytes;
 use nigh_proto::v1::{self, op, payload_selection, selector, vector_selection};
 use nigh_storage::point::Point;

@@ -1,14 +1,16 @@
 //! The calls of `Points`.
 
 use super::{Door, convert, deadline, filter, query};
+use crate::engine::facet::{Facet, Facets};
 use crate::engine::query::{Get, PayloadSelection, Scroll};
 use crate::metrics::Rpc;
+use nigh_index::value::Path;
 use nigh_proto::v1::points_server::Points;
 use nigh_proto::v1::{self, CountRequest, GetRequest, QueryRequest, ScrollRequest, WriteRequest};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-/// Points of a page that says no number.
+/// Points of a page, and values of a facet, where no number is said.
 const PAGE_DEFAULT: usize = 10;
 
 #[tonic::async_trait]
@@ -42,9 +44,12 @@ impl Points for Door {
             let collection = self.engine.collection(&request.collection)?;
             let spec = collection.spec();
             let explain = request.explain;
-            let query = query::query(request, &spec)?;
+            let lookup = request.group_by.as_ref().and_then(|group_by| group_by.lookup.as_ref());
+            let lookup = lookup.map(|lookup| self.engine.collection(&lookup.collection)).transpose()?;
+            let lookup = lookup.map(|other| other.spec().clone());
+            let query = query::query(request, &spec, lookup.as_deref())?;
             let answer = self.engine.query(collection, query, &deadline).await?;
-            query::reply(answer, &spec, explain)
+            query::reply(answer, &spec, lookup.as_deref(), explain)
         };
         self.call(Rpc::Query, work).await
     }
@@ -97,5 +102,23 @@ impl Points for Door {
             Ok(v1::CountReply { count, seq })
         };
         self.call(Rpc::Count, work).await
+    }
+
+    async fn facet(&self, request: Request<v1::FacetRequest>) -> Result<Response<v1::FacetReply>, Status> {
+        let (deadline, request) = (deadline(request.metadata()), request.into_inner());
+        let work = async move {
+            let collection = self.engine.collection(&request.collection)?;
+            let facet = Facet {
+                path: Path::parse(&request.path)?,
+                filter: filter::optional(request.filter)?,
+                limit: if request.limit == 0 { PAGE_DEFAULT } else { request.limit as usize },
+                version: request.version,
+            };
+            let Facets { values, distinct, scanned, seq } = self.engine.facet(collection, facet, &deadline).await?;
+            let value = |(scalar, count)| v1::FacetValue { value: Some(query::scalar_out(scalar)), count };
+            let values = values.into_iter().map(value).collect();
+            Ok(v1::FacetReply { values, distinct, seq, scanned_fields: scanned })
+        };
+        self.call(Rpc::Facet, work).await
     }
 }

@@ -1,210 +1,161 @@
-//! Queries: from the wire to what the engine walks, and the answer with its explanation back.
+//! Queries: from the wire to what the engine walks.
+
+mod formula;
+mod ranked;
+mod reply;
+
+pub(super) use ranked::place;
+pub(super) use reply::{reply, scalar_out};
 
 use super::convert;
 use super::filter::{self, left_out};
-use super::vectors;
 use crate::engine::error::{Error, Result};
-use crate::engine::query::{Answer, Hit, Kind, PartRun, PayloadSelection, Query, Retriever, Run, Target};
-use nigh_index::params::SearchParams;
-use nigh_index::query::fuse::{K_DEFAULT, Rrf};
-use nigh_proto::v1::{self, dense, fusion, retriever};
+use crate::engine::query::retriever::{Kind, Retriever};
+use crate::engine::query::{Grouping, Lookup, Paging, PayloadSelection, Place, Query};
+use nigh_index::filter::datetime;
+use nigh_index::query::order::Real;
+use nigh_index::value::Path;
+use nigh_proto::v1::{self, order_value};
 use nigh_storage::schema::CollectionSpec;
 
 /// Hits of a query that says no number.
 const LIMIT_DEFAULT: usize = 10;
-/// Hits that each of several retrievers gives into the fusion, where it says no number.
+/// Hits that a retriever gives to those that rank them, where it says no number.
 const RETRIEVER_LIMIT_DEFAULT: usize = 100;
+/// Groups of a query that says no number.
+const GROUPS_DEFAULT: usize = 10;
+/// Hits of a group where no number is said.
+const GROUP_SIZE_DEFAULT: usize = 3;
 
-/// A query as the engine walks it.
-pub(super) fn query(request: v1::QueryRequest, spec: &CollectionSpec) -> Result<Query> {
+/// A query as the engine walks it. What is looked up for groups is selected by `lookup_spec`, the spec of that
+/// collection.
+pub(super) fn query(
+    mut request: v1::QueryRequest,
+    spec: &CollectionSpec,
+    lookup_spec: Option<&CollectionSpec>,
+) -> Result<Query> {
     let limit = if request.limit == 0 { LIMIT_DEFAULT } else { request.limit as usize };
     let offset = request.offset as usize;
     let count = request.retrievers.len();
+    // A single retriever is the root; several are the sources of their fusion.
+    let least = limit.saturating_add(offset);
     let one = |(at, one): (usize, v1::Retriever)| {
-        retriever(at, one, spec, limit + offset, count).map_err(|err| err.inside(&format!("retrievers[{at}]")))
+        let limits = (if count > 1 { RETRIEVER_LIMIT_DEFAULT } else { 0 }, least);
+        retriever(at, "", one, spec, limits).map_err(|err| err.inside(&format!("retrievers[{at}]")))
+    };
+    let mut retrievers: Vec<Retriever> =
+        std::mem::take(&mut request.retrievers).into_iter().enumerate().map(one).collect::<Result<_>>()?;
+    let fusion = ranked::fusion(request.fusion, count).map_err(|err| err.inside("fusion"))?;
+    let root = match retrievers.pop() {
+        Some(only) if retrievers.is_empty() => only,
+        last => {
+            retrievers.extend(last);
+            Retriever {
+                name: String::new(),
+                kind: Kind::Fuse(fusion),
+                sources: retrievers,
+                limit: least,
+                filter: None,
+                score_threshold: None,
+            }
+        }
     };
     Ok(Query {
-        retrievers: request.retrievers.into_iter().enumerate().map(one).collect::<Result<_>>()?,
+        root,
         filter: filter::optional(request.filter)?,
-        fusion: rrf(request.fusion, count)?,
         limit,
         offset,
+        score_threshold: request.score_threshold,
+        paging: request.paging.map(paging).transpose()?,
+        grouping: request
+            .group_by
+            .map(|group_by| grouping(group_by, lookup_spec.unwrap_or(spec)))
+            .transpose()
+            .map_err(|err| err.inside("group_by"))?,
         payload: convert::payload(request.payload, PayloadSelection::Nothing),
         vectors: convert::vectors(request.vectors, spec)?,
         explain: request.explain,
-        score_threshold: request.score_threshold,
         version: request.version,
     })
 }
 
+/// `usual` points where no number is said, and at least `least`.
 fn retriever(
     at: usize,
+    above: &str,
     request: v1::Retriever,
     spec: &CollectionSpec,
-    least: usize,
-    count: usize,
+    (usual, least): (usize, usize),
 ) -> Result<Retriever> {
-    let asked = match request.limit {
-        0 if count > 1 => RETRIEVER_LIMIT_DEFAULT,
-        asked => asked as usize,
+    let asked = if request.limit == 0 { usual } else { request.limit as usize };
+    let limit = asked.max(least);
+    let wire = request.kind.ok_or_else(|| left_out("kind", "a retriever is of one kind"))?;
+    let kind = ranked::kind(wire, spec, request.sources.len(), limit)?;
+    let name = match (request.name.is_empty(), above.is_empty()) {
+        (false, _) => request.name,
+        (true, true) => format!("{}[{at}]", kind.name()),
+        (true, false) => format!("{above}.{}[{at}]", kind.name()),
     };
-    let (kind_name, kind) = match request.kind {
-        Some(retriever::Kind::Dense(dense)) => ("dense", self::dense(dense, spec)?),
-        Some(retriever::Kind::Text(text)) => {
-            let names: Vec<&str> = spec.texts.iter().map(|field| &field.name[..]).collect();
-            ("text", Kind::Text { field: place("text", &text.field, &names)?, query: text.query })
-        }
-        Some(retriever::Kind::Sparse(sparse)) => ("sparse", vectors::sparse(sparse, spec)?),
-        Some(retriever::Kind::Multi(multi)) => ("multi", vectors::multi(multi, spec)?),
-        None => return Err(left_out("kind", "a retriever is dense, sparse, multi or text")),
+    let source = |(at, one): (usize, v1::Retriever)| {
+        let limits = (RETRIEVER_LIMIT_DEFAULT.max(limit), 0);
+        retriever(at, &name, one, spec, limits).map_err(|err| err.inside(&format!("sources[{at}]")))
     };
+    let sources = request.sources.into_iter().enumerate().map(source).collect::<Result<_>>()?;
     Ok(Retriever {
-        name: if request.name.is_empty() { format!("{kind_name}[{at}]") } else { request.name },
         kind,
-        limit: asked.max(least),
+        sources,
+        limit,
         filter: filter::optional(request.filter)?,
         score_threshold: request.score_threshold,
+        name,
     })
 }
 
-fn dense(dense: v1::Dense, spec: &CollectionSpec) -> Result<Kind> {
-    let field = vectors::place("dense", &dense.field, spec)?;
-    let target = match dense.query {
-        Some(dense::Query::Vector(vector)) => Target::Vector(vector.values),
-        Some(dense::Query::Point(id)) => Target::Point(filter::id("dense.point", Some(id))?),
-        None => return Err(left_out("dense.query", "it is a vector or a point")),
+fn paging(request: v1::Paging) -> Result<Paging> {
+    let Some(after) = request.after else { return Ok(Paging::First) };
+    let id = filter::id("paging.after.id", after.id)?;
+    let value = after.value.map(|value| order_value("paging.after.value", value)).transpose()?;
+    Ok(Paging::After(Place { score: after.score, value, id }))
+}
+
+/// A number or an instant to order by.
+fn order_value(field: &str, value: v1::OrderValue) -> Result<Real> {
+    let limit = "a number, or an instant in RFC 3339 or YYYY-MM-DD";
+    match value.value.ok_or_else(|| left_out(field, limit))? {
+        order_value::Value::Integer(integer) => Ok(Real::Integer(integer)),
+        order_value::Value::Natural(natural) => Ok(Real::Natural(natural)),
+        order_value::Value::Float(float) if float.is_nan() => Err(Error::invalid(field, float, limit)),
+        order_value::Value::Float(float) => Ok(Real::Float(float + 0.0)),
+        order_value::Value::Datetime(text) => match datetime::micros(&text) {
+            Some(micros) => Ok(Real::Integer(micros)),
+            None => Err(Error::invalid(field, format!("`{}`", filter::short(&text)), limit)),
+        },
+    }
+}
+
+fn grouping(request: v1::GroupBy, lookup_spec: &CollectionSpec) -> Result<Grouping> {
+    let or = |asked: u32, usual: usize| if asked == 0 { usual } else { asked as usize };
+    let lookup = |lookup: v1::GroupLookup| {
+        let vectors = convert::vectors(lookup.vectors, lookup_spec)?;
+        let payload = convert::payload(lookup.payload, PayloadSelection::All);
+        Ok::<_, Error>(Lookup { collection: lookup.collection, payload, vectors })
     };
-    let params = dense.params.unwrap_or_default();
-    let params = SearchParams {
-        ef: (params.ef > 0).then_some(params.ef),
-        recall: (params.recall != 0.0).then_some(params.recall),
-        exact: params.exact,
-    };
-    Ok(Kind::Dense { field, target, params })
-}
-
-/// The place of a field; an empty name means the only one.
-pub(super) fn place(kind: &str, name: &str, names: &[&str]) -> Result<usize> {
-    let what = if kind == "text" { "text field".to_owned() } else { format!("{kind} vector field") };
-    match names.iter().position(|have| *have == name) {
-        Some(at) => Ok(at),
-        None if name.is_empty() && names.len() == 1 => Ok(0),
-        None => {
-            let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-            let limit = match quoted.len() {
-                0 => format!("the collection has no {what}"),
-                _ => format!("it is the name of a {what}: {}", quoted.join(", ")),
-            };
-            Err(Error::invalid(format!("{kind}.field"), format!("`{}`", filter::short(name)), limit))
-        }
-    }
-}
-
-fn rrf(fusion: Option<v1::Fusion>, count: usize) -> Result<Rrf> {
-    let Some(fusion::Fusion::ReciprocalRank(rank)) = fusion.and_then(|fusion| fusion.fusion) else {
-        return Ok(Rrf::default());
-    };
-    let sensible = |number: f32| number.is_finite() && number >= 0.0;
-    let place = |field: &str| format!("fusion.reciprocal_rank.{field}");
-    if !rank.weights.is_empty() && rank.weights.len() != count {
-        let limit = format!("there are {count} retrievers, each has one weight");
-        return Err(Error::invalid(place("weights"), format!("{} numbers", rank.weights.len()), limit));
-    }
-    if let Some(at) = rank.weights.iter().position(|weight| !sensible(*weight)) {
-        let limit = "a weight is finite and at least 0";
-        return Err(Error::invalid(place(&format!("weights[{at}]")), rank.weights[at], limit));
-    }
-    let k = rank.k.unwrap_or(K_DEFAULT);
-    if !sensible(k) {
-        return Err(Error::invalid(place("k"), k, "it is finite and at least 0"));
-    }
-    Ok(Rrf { k, weights: rank.weights })
-}
-
-/// The answer as it goes out.
-pub(super) fn reply(answer: Answer, spec: &CollectionSpec, explain: bool) -> Result<v1::QueryReply> {
-    let explanation = explain.then(|| explanation(&answer));
-    let plans = answer.runs.iter().map(plan).collect();
-    let names: Vec<String> = answer.runs.into_iter().map(|run| run.retriever).collect();
-    let hits = answer.hits.into_iter().map(|one| hit(one, spec, &names)).collect::<Result<_>>()?;
-    Ok(v1::QueryReply { hits, seq: answer.seq, plans, explanation })
-}
-
-fn hit(hit: Hit, spec: &CollectionSpec, names: &[String]) -> Result<v1::Hit> {
-    let placing = |(name, place): (&String, Option<(u32, f32)>)| {
-        let (rank, score) = place.unwrap_or((0, 0.0));
-        v1::Placing { retriever: name.clone(), rank, score }
-    };
-    let placings = names.iter().zip(hit.placings).map(placing).collect();
-    let (version, expires_at_ms) = (hit.record.version, hit.record.expires_at_ms);
-    let v1::Point { id, payload, vectors, sparse, multi, .. } = convert::point_out(hit.record, spec)?;
-    Ok(v1::Hit { id, score: hit.score, payload, vectors, placings, version, expires_at_ms, sparse, multi })
-}
-
-fn plan(run: &Run) -> v1::Plan {
-    let mut routes: Vec<&str> = Vec::new();
-    for part in &run.parts {
-        if !routes.contains(&part.route.name()) {
-            routes.push(part.route.name());
-        }
-    }
-    if routes.is_empty() {
-        routes.push(nigh_index::params::Route::Empty.name());
-    }
-    v1::Plan {
-        retriever: run.retriever.clone(),
-        routes: routes.into_iter().map(str::to_owned).collect(),
-        ef: run.parts.iter().map(|part| part.ef).max().unwrap_or(0),
-        matching: run.matching,
-    }
-}
-
-fn explanation(answer: &Answer) -> v1::Explanation {
-    let parts = |run: &Run| run.parts.iter().map(|part| part_plan(&run.retriever, part)).collect::<Vec<_>>();
-    let stage = |stage: &crate::engine::query::Stage| v1::Stage { name: stage.name.clone(), took_us: stage.took_us };
-    v1::Explanation {
-        parts: answer.runs.iter().flat_map(parts).collect(),
-        stages: answer.stages.iter().map(stage).collect(),
-        total_us: answer.stages.iter().map(|stage| stage.took_us).sum(),
-        scanned_fields: answer.scanned.clone(),
-    }
-}
-
-fn part_plan(retriever: &str, part: &PartRun) -> v1::PartPlan {
-    let cost = |(route, cost_us): &(nigh_index::params::Route, f64)| v1::PlanCost {
-        route: route.name().to_owned(),
-        cost_us: *cost_us,
-    };
-    v1::PartPlan {
-        retriever: retriever.to_owned(),
-        segment: part.segment,
-        rows: part.rows,
-        matching: part.matching,
-        route: part.route.name().to_owned(),
-        ef: part.ef,
-        distances_full: part.work.distances_full,
-        distances_coded: part.work.distances_coded,
-        expanded: part.work.expanded,
-        postings: part.work.postings,
-        took_us: part.took_us,
-        considered: part.considered.iter().map(cost).collect(),
-        recall: part.recall,
-        note: part.note.map_or(String::new(), |note| note.name().to_owned()),
-        measured: part.measured.map(|measured| v1::MeasuredRecall {
-            recall: measured.recall,
-            low: measured.low,
-            high: measured.high,
-            queries: measured.queries,
-        }),
-    }
+    Ok(Grouping {
+        path: Path::parse(&request.path)?,
+        groups: or(request.groups, GROUPS_DEFAULT),
+        size: or(request.size, GROUP_SIZE_DEFAULT),
+        lookup: request.lookup.map(lookup).transpose().map_err(|err| err.inside("lookup"))?,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nigh_index::query::fuse::Fusion;
     use nigh_index::text::spec::TextSpec;
     use nigh_index::vector::metric::Metric;
     use nigh_index::vector::spec::VectorSpec;
+    use nigh_proto::v1::{dense, fusion, retriever};
     use nigh_storage::schema::{TextField, VectorField};
 
     fn spec() -> CollectionSpec {
@@ -232,32 +183,55 @@ mod tests {
 
     #[test]
     fn defaults_are_those_of_the_description() {
-        let one = query(of(vec![dense_of("")], 0, 5), &spec()).unwrap();
-        assert_eq!((one.limit, one.retrievers[0].limit, &one.retrievers[0].name[..]), (10, 15, "dense[0]"));
-        let two = query(of(vec![dense_of("v"), text_of(3)], 20, 90), &spec()).unwrap();
-        assert_eq!((two.retrievers[0].limit, two.retrievers[1].limit), (110, 110));
-        let two = query(of(vec![dense_of("v"), text_of(300)], 0, 0), &spec()).unwrap();
-        assert_eq!((two.retrievers[0].limit, two.retrievers[1].limit), (100, 300));
-        assert_eq!((two.fusion.k, &two.retrievers[1].name[..]), (60.0, "text[1]"));
+        let one = query(of(vec![dense_of("")], 0, 5), &spec(), None).unwrap();
+        assert_eq!((one.limit, one.root.limit, &one.root.name[..]), (10, 15, "dense[0]"));
+        let two = query(of(vec![dense_of("v"), text_of(3)], 20, 90), &spec(), None).unwrap();
+        assert_eq!((two.root.sources[0].limit, two.root.sources[1].limit), (110, 110));
+        let two = query(of(vec![dense_of("v"), text_of(300)], 0, 0), &spec(), None).unwrap();
+        assert_eq!((two.root.sources[0].limit, two.root.sources[1].limit), (100, 300));
+        assert_eq!(&two.root.sources[1].name[..], "text[1]");
+        assert!(matches!(&two.root.kind, Kind::Fuse(fusion) if *fusion == Fusion::default()));
     }
 
     #[test]
     fn a_mistake_names_its_retriever() {
-        let err = query(of(vec![text_of(0), dense_of("colour")], 1, 0), &spec()).unwrap_err().to_string();
+        let err = query(of(vec![text_of(0), dense_of("colour")], 1, 0), &spec(), None).unwrap_err().to_string();
         assert_eq!(err, "retrievers[1].dense.field is `colour`; it is the name of a dense vector field: `v`");
-        let err = query(of(vec![v1::Retriever::default()], 1, 0), &spec()).unwrap_err().to_string();
-        assert_eq!(err, "retrievers[0].kind is left out; a retriever is dense, sparse, multi or text");
+        let err = query(of(vec![v1::Retriever::default()], 1, 0), &spec(), None).unwrap_err().to_string();
+        assert_eq!(err, "retrievers[0].kind is left out; a retriever is of one kind");
     }
 
     #[test]
     fn weights_are_one_for_each_retriever() {
         let fused = |k, weights: &[f32]| {
-            let rank = v1::ReciprocalRank { k, weights: weights.to_vec() };
-            rrf(Some(v1::Fusion { fusion: Some(fusion::Fusion::ReciprocalRank(rank)) }), 2)
+            let rank = v1::ReciprocalRank { k, weights: weights.to_vec(), ..Default::default() };
+            let request = Some(v1::Fusion { fusion: Some(fusion::Fusion::ReciprocalRank(rank)) });
+            ranked::fusion(request, 2)
         };
         assert!(fused(None, &[]).is_ok() && fused(Some(0.0), &[1.0, 0.0]).is_ok());
         for (k, weights) in [(None, &[1.0][..]), (None, &[1.0, -1.0]), (Some(f32::NAN), &[])] {
             assert!(fused(k, weights).is_err(), "{k:?} {weights:?}");
         }
+    }
+
+    #[test]
+    fn sources_stand_below_what_ranks_them() {
+        let fusion = v1::Retriever {
+            kind: Some(retriever::Kind::Fusion(v1::Fusion::default())),
+            sources: vec![text_of(0), dense_of("v")],
+            ..Default::default()
+        };
+        let target = Some(v1::target::Target::Vector(v1::Vector { values: vec![1.0, 2.0] }));
+        let mmr = v1::Mmr { target: Some(v1::Target { target }), ..Default::default() };
+        let root = v1::Retriever { kind: Some(retriever::Kind::Mmr(mmr)), sources: vec![fusion], ..Default::default() };
+        let root = query(of(vec![root], 5, 2), &spec(), None).unwrap().root;
+        let fusion = &root.sources[0];
+        assert_eq!((root.limit, fusion.limit, fusion.sources[1].limit), (7, 100, 100));
+        let names = [&root.name, &fusion.name, &fusion.sources[1].name];
+        assert_eq!(names, ["mmr[0]", "mmr[0].fusion[0]", "mmr[0].fusion[0].dense[1]"]);
+        let mut bad = text_of(0);
+        bad.sources = vec![dense_of("colour")];
+        let err = query(of(vec![bad], 1, 0), &spec(), None).unwrap_err().to_string();
+        assert!(err.starts_with("retrievers[0].sources[0].dense.field is `colour`"), "{err}");
     }
 }

@@ -1,7 +1,7 @@
 //! `nigh eval`: how good a collection answers questions whose answers were judged.
 //!
 //! ```text
-//! queries + judgements -> one ranking a query of every way (dense, text, both) -> measures with intervals
+//! queries + judgements -> one ranking a query of every way (dense, text, fusions) -> measures with intervals
 //!                         where there are training queries: the fusion is tuned on those alone
 //! ```
 //!
@@ -18,14 +18,14 @@ use crate::cli::source::{npy::Npy, wrong};
 use judged::{Judged, Question};
 use measure::{Interval, MEASURES, Measured};
 use nigh_client::point::Wanted;
-use nigh_client::{Client, PointId, Query, Retriever};
+use nigh_client::{Client, Fusion, PointId, Query, Retriever, Scale};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::task::JoinSet;
-use tune::Fusion;
+use tune::{Scored, Weighted};
 
 /// Queries that are on their way at once.
 const AT_ONCE: usize = 4;
@@ -86,11 +86,11 @@ pub(crate) struct Args {
 }
 
 /// One way of asking.
-#[derive(Copy, Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 enum Way {
     Dense,
     Text,
-    Fused(Fusion),
+    Fused(Weighted),
 }
 
 /// What a way came to: its name, and the measures of every question in their order.
@@ -109,20 +109,28 @@ pub(crate) async fn run(args: Args, out: Output) -> Result<()> {
     let mut ways = vec![("text".to_owned(), Way::Text)];
     if args.vectors.is_some() {
         ways.insert(0, ("dense".to_owned(), Way::Dense));
-        ways.push(("rrf".to_owned(), Way::Fused(Fusion::DEFAULT)));
+        for (name, fusion) in [
+            ("rrf", Fusion::default()),
+            ("linear", Fusion::Scores(Scale::MinMax)),
+            ("dbsf", Fusion::Scores(Scale::Distribution)),
+        ] {
+            ways.push((name.to_owned(), Way::Fused(Weighted::evenly(fusion))));
+        }
     }
     let mut tuned = None;
     if !tuned_on.is_empty() {
-        let dense = rankings(&asker, Way::Dense, &tuned_on, args.depth).await?;
-        let text = rankings(&asker, Way::Text, &tuned_on, args.depth).await?;
+        let dense = rankings(&asker, &Way::Dense, &tuned_on, args.depth).await?;
+        let text = rankings(&asker, &Way::Text, &tuned_on, args.depth).await?;
         let best = tune::best(&tuned_on, &dense, &text, args.k as usize);
-        ways.push(("tuned".to_owned(), Way::Fused(best.fusion)));
+        ways.push(("tuned".to_owned(), Way::Fused(best.fusion.clone())));
         tuned = Some(best);
     }
     let mut runs = Vec::new();
     for (name, way) in ways {
-        let found = rankings(&asker, way, &asked, args.k).await?;
-        let measured = asked.iter().zip(&found).map(|(one, found)| Measured::of(found, &one.judged, args.k as usize));
+        let found = rankings(&asker, &way, &asked, args.k).await?;
+        let names = |scored: &Scored| scored.iter().map(|one| one.0.clone()).collect::<Vec<String>>();
+        let measured =
+            asked.iter().zip(&found).map(|(one, found)| Measured::of(&names(found), &one.judged, args.k as usize));
         runs.push(Run { name, measured: measured.collect() });
     }
     let before = args.against.as_ref().map(read_runs).transpose()?;
@@ -214,18 +222,18 @@ impl Asker {
         }
     }
 
-    /// The documents that are found, best first.
-    async fn ask(&self, way: Way, words: String, vector: Vec<f32>, limit: u32) -> Result<Vec<String>> {
+    /// The documents that are found, best first, with their scores.
+    async fn ask(&self, way: Way, words: String, vector: Vec<f32>, limit: u32) -> Result<Scored> {
         let dense = || Retriever::dense(&self.vector_field, vector.clone());
         let text = || Retriever::text(&self.text_field, words.clone());
         let mut query = Query::default().limit(limit);
         query = match way {
             Way::Dense => query.with(dense()),
             Way::Text => query.with(text()),
-            Way::Fused(fusion) => {
-                query.fusion_k = Some(fusion.k);
+            Way::Fused(weighted) => {
+                query.fusion = weighted.fusion;
                 let (mut dense, mut text) = (dense(), text());
-                (dense.weight, text.weight) = (fusion.dense, fusion.text);
+                (dense.weight, text.weight) = (weighted.dense, weighted.text);
                 (dense.limit, text.limit) = (self.depth, self.depth);
                 query.with(dense).with(text)
             }
@@ -235,7 +243,7 @@ impl Asker {
             None => Wanted::Nothing,
         };
         let reply = self.client.query(&self.collection, query.payload(wanted)).await?;
-        Ok(reply.hits.into_iter().map(|hit| self.document(hit.id, &hit.payload)).collect())
+        Ok(reply.hits.into_iter().map(|hit| (self.document(hit.id, &hit.payload), hit.score)).collect())
     }
 
     fn document(&self, id: PointId, payload: &Value) -> String {
@@ -250,15 +258,16 @@ impl Asker {
 }
 
 /// The ranking of every question, a few at a time.
-async fn rankings(asker: &Arc<Asker>, way: Way, questions: &[Question], limit: u32) -> Result<Vec<Vec<String>>> {
-    let mut found: Vec<Vec<String>> = vec![Vec::new(); questions.len()];
+async fn rankings(asker: &Arc<Asker>, way: &Way, questions: &[Question], limit: u32) -> Result<Vec<Scored>> {
+    let mut found: Vec<Scored> = vec![Scored::new(); questions.len()];
     let mut running = JoinSet::new();
     let mut waiting = questions.iter().enumerate();
     loop {
         while running.len() < AT_ONCE
             && let Some((at, question)) = waiting.next()
         {
-            let (asker, words, vector) = (asker.clone(), question.words.clone(), question.vector.clone());
+            let (asker, words, vector, way) =
+                (asker.clone(), question.words.clone(), question.vector.clone(), way.clone());
             running.spawn(async move { (at, asker.ask(way, words, vector, limit).await) });
         }
         let Some(done) = running.join_next().await else { return Ok(found) };
@@ -290,12 +299,8 @@ fn report(args: &Args, asked: &[Question], runs: &[Run], tuned: Option<tune::Bes
     }
     let mut notes = Vec::new();
     if let Some(best) = tuned {
-        let Fusion { k, dense, text } = best.fusion;
-        let ndcg = best.ndcg;
-        notes.push(format!(
-            "tuned on {} other questions: k {k}, weights dense {dense:.2}, text {text:.2}; nDCG there {ndcg:.4}",
-            best.questions
-        ));
+        let (questions, fusion, ndcg) = (best.questions, best.fusion.described(), best.ndcg);
+        notes.push(format!("tuned on {questions} other questions: {fusion}; nDCG there {ndcg:.4}"));
     }
     notes.extend(against_best_arm(runs));
     let mut worse = Vec::new();

@@ -1,0 +1,143 @@
+//! How points are found and ranked: a tree, whose inner retrievers rank what those below them found.
+
+use nigh_index::filter::condition::Condition;
+use nigh_index::id::PointId;
+use nigh_index::params::SearchParams;
+use nigh_index::query::examples::Likeness;
+use nigh_index::query::formula::Formula;
+use nigh_index::query::fuse::Fusion;
+use nigh_index::query::order::OrderBy;
+use nigh_index::sparse::vector::SparseVector;
+use nigh_index::vector::multi::MultiVector;
+
+/// One way of finding points, or of ranking what others found.
+#[derive(Clone, Debug)]
+pub struct Retriever {
+    /// Its name in explanations.
+    pub name: String,
+    /// How it finds, or ranks.
+    pub kind: Kind,
+    /// Where there are some, only what they found is ranked.
+    pub sources: Vec<Retriever>,
+    /// Points of its ranking.
+    pub limit: usize,
+    /// Narrows the filters of the query and of all retrievers above; holds for its sources too.
+    pub filter: Option<Condition>,
+    /// The worst score that is a hit, as the caller sees scores.
+    pub score_threshold: Option<f32>,
+}
+
+/// How a retriever finds, or ranks.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// By the nearness of vectors.
+    Dense {
+        /// The place of the vector field in the spec.
+        field: usize,
+        /// Near to what.
+        target: Target,
+        /// How hard it tries.
+        params: SearchParams,
+    },
+    /// By the dot product of sparse vectors.
+    Sparse {
+        /// The place of the field in the spec.
+        field: usize,
+        /// With which.
+        vector: SparseVector,
+    },
+    /// By the nearness of several vectors a point.
+    Multi {
+        /// The place of the field in the spec.
+        field: usize,
+        /// Near to which.
+        vectors: MultiVector,
+    },
+    /// By words.
+    Text {
+        /// The place of the text field in the spec.
+        field: usize,
+        /// The words, as they were said.
+        query: String,
+    },
+    /// By the rankings of its sources, which it has to have.
+    Fuse(Fusion),
+    /// By a number that is computed from the scores of its sources, which it has to have, and from payloads.
+    Formula(Formula),
+    /// By nearness, but so that what comes later is unlike what came before. Scores are those of nearness.
+    Diverse {
+        /// The place of the vector field in the spec.
+        field: usize,
+        /// Near to what.
+        target: Target,
+        /// How hard it tries.
+        params: SearchParams,
+        /// From 0, nothing but nearness, to 1.
+        diversity: f32,
+        /// How many of the nearest it chooses from.
+        candidates: usize,
+    },
+    /// By the nearness to one vector that is made of examples.
+    Average {
+        /// The place of the vector field in the spec.
+        field: usize,
+        /// What is liked; at least one.
+        positive: Vec<Target>,
+        /// What is not.
+        negative: Vec<Target>,
+        /// How hard it tries.
+        params: SearchParams,
+    },
+    /// By the nearness to every single example. Everything that matches is compared.
+    Examples {
+        /// The place of the vector field in the spec.
+        field: usize,
+        /// What similarities come to.
+        likeness: Likeness,
+        /// What is liked; for a discovery the target, and then pairs of better and worse.
+        positive: Vec<Target>,
+        /// What is not.
+        negative: Vec<Target>,
+    },
+    /// By a field of the payload.
+    Order(OrderBy),
+    /// By chance: the same for the same seed and the same points.
+    Sample {
+        /// What chance begins with.
+        seed: u64,
+    },
+}
+
+impl Kind {
+    /// What it is called.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Dense { .. } => "dense",
+            Self::Sparse { .. } => "sparse",
+            Self::Multi { .. } => "multi",
+            Self::Text { .. } => "text",
+            Self::Fuse(_) => "fusion",
+            Self::Formula(_) => "formula",
+            Self::Diverse { .. } => "mmr",
+            Self::Average { .. } | Self::Examples { likeness: Likeness::Best | Likeness::Sum, .. } => "recommend",
+            Self::Examples { likeness: Likeness::Discover, .. } => "discover",
+            Self::Examples { likeness: Likeness::Context, .. } => "context",
+            Self::Order(_) => "order_by",
+            Self::Sample { .. } => "sample",
+        }
+    }
+
+    /// Whether it looks at the rows of parts itself, not only at rankings.
+    pub fn searches(&self) -> bool {
+        !matches!(self, Self::Fuse(_) | Self::Formula(_))
+    }
+}
+
+/// A vector, given or by the name of a point.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// This one.
+    Vector(Vec<f32>),
+    /// That of this point, which is itself left out of what is found.
+    Point(PointId),
+}
