@@ -11,7 +11,7 @@ use crate::reply::{
     Explanation, Facets, Group, Hit, MeasuredRecall, Page, PartPlan, Placing, Plan, QueryReply, RetrieverRun, Stage,
     WriteReply,
 };
-use crate::vectors;
+use crate::{vectors, words};
 use nigh_proto::v1::{self, condition, field_condition, op, point_id};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -327,6 +327,7 @@ fn hit_in(hit: v1::Hit) -> Result<Hit> {
         expires_at_ms: hit.expires_at_ms,
         placings: placings.collect(),
         order_value: hit.order_value.map(ranking::order_value_in).transpose()?,
+        highlights: hit.highlights.into_iter().map(words::highlight_in).collect(),
     })
 }
 

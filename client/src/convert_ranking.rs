@@ -7,7 +7,7 @@ use crate::query::{Retriever, SearchParams, Target};
 use crate::ranking::{
     Direction, Fusion, Grouping, Near, OrderValue, Paging, RankPlace, Recommend, Scale, Strategy, Weighing,
 };
-use crate::vectors;
+use crate::{vectors, words};
 use nigh_proto::v1::{self, formula, retriever::Kind};
 
 pub(crate) fn retriever_out(retriever: Retriever, of_query: SearchParams) -> v1::Retriever {
@@ -21,7 +21,7 @@ pub(crate) fn retriever_out(retriever: Retriever, of_query: SearchParams) -> v1:
         Target::Point(id) => dense(field, v1::dense::Query::Point(id_out(id))),
         Target::Sparse(vector) => Kind::Sparse(v1::Sparse { field, vector: Some(vectors::sparse_out(vector)) }),
         Target::Multi(several) => Kind::Multi(v1::Multi { field, vectors: Some(vectors::multi_out(several)) }),
-        Target::Words(query) => Kind::Text(v1::Text { field, query }),
+        Target::Words(query) => Kind::Text(words::text_out(field, query, retriever.text)),
         Target::Fusion(fusion) => Kind::Fusion(fusion_out(fusion, weights)),
         Target::Formula(formula) => Kind::Formula(formula_out(formula)),
         Target::Diverse { near, diversity, candidates } => {

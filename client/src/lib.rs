@@ -53,6 +53,7 @@ pub mod schema;
 pub mod source;
 pub mod vectors;
 pub mod versions;
+pub mod words;
 
 pub use calls::Scroll;
 pub use client::{Client, ClientBuilder};

@@ -9,6 +9,7 @@ pub use crate::ranking::{
     Direction, Fusion, Grouping, Lookup, Near, OrderValue, Paging, RankPlace, Recommend, Scale, Strategy, Weighing,
 };
 use crate::vectors::SparseVector;
+use crate::words::TextOptions;
 
 /// A query. With several retrievers their rankings are fused.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -179,6 +180,8 @@ pub struct Retriever {
     pub score_threshold: Option<f32>,
     /// Where there are some, only what they found is ranked.
     pub sources: Vec<Retriever>,
+    /// How it reads words, where it looks for some.
+    pub text: TextOptions,
 }
 
 /// What a retriever looks for, or how it ranks what its sources found.
@@ -303,7 +306,18 @@ impl Retriever {
 
     fn new(field: String, wanted: Target) -> Self {
         let (name, filter, params, score_threshold) = (String::new(), None, None, None);
-        Self { name, field, wanted, limit: 0, weight: 1.0, filter, params, score_threshold, sources: Vec::new() }
+        Self {
+            name,
+            field,
+            wanted,
+            limit: 0,
+            weight: 1.0,
+            filter,
+            params,
+            score_threshold,
+            sources: Vec::new(),
+            text: TextOptions::default(),
+        }
     }
 
     /// Ranks only what these found.

@@ -5,6 +5,7 @@ use crate::id::PointId;
 use crate::point::{Durability, Point};
 use crate::ranking::{OrderValue, RankPlace};
 use crate::vectors::SparseVector;
+use crate::words::Highlight;
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -85,6 +86,8 @@ pub struct Hit {
     pub placings: Vec<Placing>,
     /// The value that points are ordered by, where they are.
     pub order_value: Option<OrderValue>,
+    /// What was found in its texts, where a retriever by words was asked to show it.
+    pub highlights: Vec<Highlight>,
 }
 
 /// A hit's place in one retriever.

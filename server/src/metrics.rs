@@ -32,6 +32,7 @@ pub enum Rpc {
     ListAliases,
     Estimate,
     CancelMerge,
+    Analyze,
     AddVectors,
     DropVectors,
     Scrub,
@@ -56,7 +57,7 @@ pub enum Rpc {
     Restore,
 }
 
-const RPCS: [(Rpc, &str); 30] = [
+const RPCS: [(Rpc, &str); 31] = [
     (Rpc::Create, "Create"),
     (Rpc::Drop, "Drop"),
     (Rpc::Describe, "Describe"),
@@ -66,6 +67,7 @@ const RPCS: [(Rpc, &str); 30] = [
     (Rpc::ListAliases, "ListAliases"),
     (Rpc::Estimate, "Estimate"),
     (Rpc::CancelMerge, "CancelMerge"),
+    (Rpc::Analyze, "Analyze"),
     (Rpc::AddVectors, "AddVectors"),
     (Rpc::DropVectors, "DropVectors"),
     (Rpc::Scrub, "Scrub"),

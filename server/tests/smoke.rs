@@ -81,7 +81,7 @@ fn near_point(n: u64) -> v1::Retriever {
 }
 
 fn words(query: &str) -> v1::Retriever {
-    let kind = retriever::Kind::Text(v1::Text { field: "text".into(), query: query.into() });
+    let kind = retriever::Kind::Text(v1::Text { field: "text".into(), query: query.into(), ..Default::default() });
     v1::Retriever { kind: Some(kind), ..Default::default() }
 }
 

@@ -264,7 +264,9 @@ impl Node {
                 let params = Some(v1::SearchParams { exact: true, ..Default::default() });
                 Wire::Dense(v1::Dense { field: (*field).into(), query: Some(query), params })
             }
-            Kind::Text(words) => Wire::Text(v1::Text { field: TEXT.into(), query: words.clone() }),
+            Kind::Text(words) => {
+                Wire::Text(v1::Text { field: TEXT.into(), query: words.clone(), ..Default::default() })
+            }
             Kind::Ranks(k, weights) => {
                 let ranks = v1::ReciprocalRank { k: Some(*k), weights: weights.clone(), ..Default::default() };
                 Wire::Fusion(v1::Fusion { fusion: Some(fusion::Fusion::ReciprocalRank(ranks)) })

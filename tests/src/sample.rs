@@ -18,6 +18,7 @@ use nigh_server::engine::error::Error;
 use nigh_server::engine::pool::Deadline;
 use nigh_server::engine::query::retriever::{Kind, Retriever, Target};
 use nigh_server::engine::query::{PayloadSelection, Query, Scroll, VectorSelection};
+use nigh_server::engine::words::Words;
 use nigh_storage::point::Point;
 use nigh_storage::schema::{CollectionSpec, MultiField, SparseField, TextField, VectorField, VectorPlace};
 use nigh_storage::store::{Options, Store};
@@ -252,7 +253,10 @@ fn queries(spec: &CollectionSpec, ask: Ask) -> Vec<(String, Query)> {
         all.push((format!("multi {}", known.name), query));
     }
     for (field, text) in spec.texts.iter().enumerate() {
-        let words = |query: &str| retriever(Kind::Text { field, query: query.to_owned() });
+        let words = |query: &str| {
+            let words = Words { fields: vec![(field, 1.0)], query: query.to_owned(), ..Words::default() };
+            retriever(Kind::Text(words))
+        };
         for said in ["harbour stone", "boat runs", "übung"] {
             let query = Query::new(words(said), 10);
             all.push((format!("text {} says {said}", text.name), query));

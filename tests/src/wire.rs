@@ -200,7 +200,7 @@ pub fn exact(name: &str, vector: &[f32]) -> v1::Retriever {
 
 /// A retriever by words.
 pub fn text(name: &str, query: &str) -> v1::Retriever {
-    let text = v1::Text { field: name.into(), query: query.into() };
+    let text = v1::Text { field: name.into(), query: query.into(), ..Default::default() };
     v1::Retriever { kind: Some(v1::retriever::Kind::Text(text)), ..Default::default() }
 }
 

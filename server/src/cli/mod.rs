@@ -1,6 +1,7 @@
 //! The commands of `nigh`.
 
 mod alias;
+mod analyze;
 mod backup;
 mod demo;
 mod estimate;
@@ -60,6 +61,7 @@ enum Command {
     Count(status::Count),
     Drop(status::Drop),
     Optimize(status::Optimize),
+    Analyze(analyze::Args),
     Vectors(vectors::Args),
     Sources(sources::Args),
     Pin(versions::Pin),
@@ -143,6 +145,7 @@ async fn command(cli: Cli) -> Result<()> {
         Command::Count(args) => status::count(args, out).await,
         Command::Drop(args) => status::drop(args, out).await,
         Command::Optimize(args) => status::optimize(args, out).await,
+        Command::Analyze(args) => analyze::run(&args, out),
         Command::Vectors(args) => vectors::run(args, out).await,
         Command::Sources(args) => sources::run(args, out).await,
         Command::Pin(args) => versions::pin(args, out).await,
@@ -215,6 +218,8 @@ mod tests {
             ("nigh vectors add -c c --vector e:3 --sparse s:idf --multi m:2:dot", true),
             ("nigh vectors drop -c c e", true),
             ("nigh vectors drop -c c", false),
+            ("nigh analyze --language pl words", true),
+            ("nigh analyze --analyzer german+fold", false),
             ("nigh drop", false),
             ("nigh optimize -c c --cancel", true),
             ("nigh", false),

@@ -25,6 +25,9 @@ pub(crate) struct Args {
     /// Matching these words; together with a vector or a point: hybrid
     #[arg(long, value_name = "WORDS")]
     text: Option<String>,
+    /// Signs, quotes and stars in the words mean something: +must -not "a phrase" begin*
+    #[arg(long, requires = "text")]
+    syntax: bool,
     /// The vector field; may be left out where the collection has one
     #[arg(long, value_name = "FIELD", default_value = "")]
     vector_field: String,
@@ -174,7 +177,8 @@ fn retrievers(args: &Args) -> Result<Vec<Retriever>> {
         found.push(Retriever::recommend(field, recommend).limit(args.depth));
     }
     if let Some(words) = &args.text {
-        found.push(Retriever::text(&args.text_field, words).limit(args.depth));
+        let words = Retriever::text(&args.text_field, words).limit(args.depth);
+        found.push(if args.syntax { words.syntax() } else { words });
     }
     if let Some(seed) = args.sample {
         found.push(Retriever::sample(seed));

@@ -146,6 +146,7 @@ mod tests {
             id: PointId::Num(7),
             score: 0.25,
             payload: json!({"text": "x"}),
+            highlights: Vec::new(),
             sparse: HashMap::new(),
             multi: HashMap::new(),
             vectors: HashMap::new(),

@@ -3,6 +3,7 @@
 use crate::engine::Engine;
 use crate::engine::error::{Error, Result};
 use crate::engine::pool::Deadline;
+use nigh_index::text::analyzer::{Analyzer, Place};
 use nigh_storage::collection::Collection;
 use nigh_storage::error::Error as Storage;
 use nigh_storage::estimate::{self, Estimate, Load};
@@ -90,6 +91,20 @@ impl Engine {
             created => Ok(created),
         };
         self.writes.run(deadline, work).await
+    }
+
+    /// What an analyzer makes of a text: its terms, and where they stand.
+    pub async fn analyze(&self, analyzer: String, text: String, deadline: &Deadline) -> Result<Vec<(String, Place)>> {
+        let most = self.limits.query_text_bytes_max;
+        if text.len() > most {
+            return Err(Error::invalid("text", format!("{} bytes", text.len()), format!("it has at most {most}")));
+        }
+        let work = move || {
+            let mut tokens = Vec::new();
+            Analyzer::new(&analyzer)?.each_placed(&text, &mut |term, place| tokens.push((term.to_owned(), place)));
+            Ok(tokens)
+        };
+        self.reads.run(deadline, work).await
     }
 
     /// Adds a vector field; false where an equal one was there and that is fine.

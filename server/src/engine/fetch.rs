@@ -9,9 +9,6 @@ use nigh_index::params::{Found, Plan, Route, SearchParams};
 use nigh_index::query::cost::Machine;
 use nigh_index::query::plan::{Asked, plan};
 use nigh_index::selection::Selection;
-use nigh_index::text::analyzer::Analyzer;
-use nigh_index::text::bm25::{self, Statistics, Weighted};
-use nigh_index::text::spec::TextSpec;
 use nigh_index::vector::nearest::Nearest;
 use nigh_storage::snapshot::{PartView, Snapshot};
 use std::sync::Arc;
@@ -210,36 +207,6 @@ fn with_vector(nearest: &dyn Nearest, allowed: &Allowed) -> u64 {
         (Some(present), None) => present.len(),
         (Some(present), Some(rows)) => present.and_len(rows.rows()),
     }
-}
-
-/// The `k` best of what is allowed by BM25, with one set of statistics for all parts.
-pub(crate) fn text(
-    snapshot: &Snapshot,
-    allowed: &Filtered,
-    field: usize,
-    spec: &TextSpec,
-    query: &str,
-    k: usize,
-    deadline: &Deadline,
-) -> Result<Retrieved> {
-    let terms = bm25::distinct(Analyzer::new(&spec.analyzer)?.terms(query));
-    let mut statistics = Statistics::default();
-    for view in &snapshot.parts {
-        deadline.check()?;
-        statistics += &view.statistics(field, &terms)?;
-    }
-    let weighted = Weighted::new(&terms, &statistics, spec);
-    let mut ranking = Retrieved::over(snapshot);
-    for (at, (view, allowed)) in snapshot.parts.iter().zip(&allowed.parts).enumerate() {
-        deadline.check()?;
-        let begin = Instant::now();
-        let found = match allowed.matching {
-            0 => Found::nothing(),
-            _ => untied(k, |k| Ok(view.part.text(field).search(&weighted, k, allowed.rows.as_deref())?))?,
-        };
-        ranking.add(at, (view, allowed), found, None, begin.elapsed());
-    }
-    Ok(ranking.best(k))
 }
 
 impl Retrieved {

@@ -5,7 +5,7 @@
 //! pool      async ends here: permits, queue, deadline        fetch    one retriever over all parts; facet counts
 //! write     batches                                          read     payloads and vectors of winners, pages, counts
 //! recall    how good live queries were                     versions kept under a name, read, compared
-//! vectors   sparse ones, and several a point
+//! vectors   sparse ones, and several a point                  words    in one or several text fields
 //! sources   how far they were read
 //! integrity reading everything again; erasing, with a receipt
 //! ```
@@ -29,6 +29,7 @@ pub mod sources;
 pub mod target;
 pub(crate) mod vectors;
 pub mod versions;
+pub mod words;
 pub mod write;
 
 use crate::config::Limits;

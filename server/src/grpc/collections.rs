@@ -2,6 +2,7 @@
 
 use super::{Door, deadline, schema, vectors};
 use crate::metrics::Rpc;
+use nigh_index::text::analyzer::Place;
 use nigh_proto::v1::collections_server::Collections;
 use nigh_proto::v1::{self, CreateCollectionRequest, DescribeCollectionRequest, DropCollectionRequest};
 use nigh_storage::estimate::Load;
@@ -112,6 +113,21 @@ impl Collections for Door {
             Ok(v1::CancelMergeReply { cancelled })
         };
         self.call(Rpc::CancelMerge, work).await
+    }
+
+    async fn analyze(&self, request: Request<v1::AnalyzeRequest>) -> Result<Response<v1::AnalyzeReply>, Status> {
+        let (deadline, request) = (deadline(request.metadata()), request.into_inner());
+        let work = async move {
+            let tokens = self.engine.analyze(request.analyzer, request.text, &deadline).await?;
+            let token = |(term, place): (String, Place)| v1::Token {
+                term,
+                position: place.position,
+                from: place.from as u32,
+                to: place.to as u32,
+            };
+            Ok(v1::AnalyzeReply { tokens: tokens.into_iter().map(token).collect() })
+        };
+        self.call(Rpc::Analyze, work).await
     }
 
     async fn add_vectors(

@@ -21,6 +21,7 @@ mod sources;
 mod status;
 mod vectors;
 mod versions;
+mod words;
 
 pub(crate) use malformed::of_the_caller;
 

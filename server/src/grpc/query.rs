@@ -173,7 +173,7 @@ mod tests {
     }
 
     fn text_of(limit: u32) -> v1::Retriever {
-        let text = v1::Text { field: "t".into(), query: "words".into() };
+        let text = v1::Text { field: "t".into(), query: "words".into(), ..Default::default() };
         v1::Retriever { kind: Some(retriever::Kind::Text(text)), limit, ..Default::default() }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::engine::query::Place;
 use crate::engine::recall::Measured;
+use crate::engine::words::Piece;
 use bytes::Bytes;
 use nigh_index::filter::condition::Scalar;
 use nigh_index::id::PointId;
@@ -49,6 +50,8 @@ pub struct Hit {
     pub placings: Vec<Option<(u32, f32)>>,
     /// The value that it is ordered by, where points are.
     pub value: Option<Real>,
+    /// What was found in its texts, where that was asked for.
+    pub shown: Vec<Piece>,
 }
 
 /// Hits that have a value in common.

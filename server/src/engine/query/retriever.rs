@@ -1,5 +1,6 @@
 //! How points are found and ranked: a tree, whose inner retrievers rank what those below them found.
 
+use crate::engine::words::Words;
 use nigh_index::filter::condition::Condition;
 use nigh_index::id::PointId;
 use nigh_index::params::SearchParams;
@@ -54,12 +55,7 @@ pub enum Kind {
         vectors: MultiVector,
     },
     /// By words.
-    Text {
-        /// The place of the text field in the spec.
-        field: usize,
-        /// The words, as they were said.
-        query: String,
-    },
+    Text(Words),
     /// By the rankings of its sources, which it has to have.
     Fuse(Fusion),
     /// By a number that is computed from the scores of its sources, which it has to have, and from payloads.
@@ -115,7 +111,7 @@ impl Kind {
             Self::Dense { .. } => "dense",
             Self::Sparse { .. } => "sparse",
             Self::Multi { .. } => "multi",
-            Self::Text { .. } => "text",
+            Self::Text(_) => "text",
             Self::Fuse(_) => "fusion",
             Self::Formula(_) => "formula",
             Self::Diverse { .. } => "mmr",

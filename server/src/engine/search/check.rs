@@ -102,8 +102,9 @@ fn retriever(one: &Retriever, spec: &CollectionSpec, limits: &Limits, depth: usi
         Kind::Examples { field, positive, negative, .. } => {
             examples(*field, positive, negative, spec).map_err(kind)?;
         }
-        Kind::Text { query, .. } => {
-            at_most("bytes of text.query", query.len(), limits.query_text_bytes_max as u32)?;
+        Kind::Text(words) => {
+            at_most("bytes of text.query", words.query.len(), limits.query_text_bytes_max as u32)?;
+            words.check()?;
         }
         Kind::Order(_) if one.score_threshold.is_some() => {
             let limit = "points in the order of a field have no score";

@@ -6,7 +6,7 @@ use crate::engine::fetch::{self, Allowed, Dense, Filtered, side_by_side};
 use crate::engine::query::answer::PartRun;
 use crate::engine::query::retriever::{Kind, Retriever, Target};
 use crate::engine::ranking::{Placed, Ranking, Sight, Spot, by_score};
-use crate::engine::vectors;
+use crate::engine::{vectors, words};
 use nigh_index::bitmap::Bitmap;
 use nigh_index::filter::field::Rows;
 use nigh_index::id::PointId;
@@ -55,9 +55,8 @@ impl Walk<'_> {
                 let found = vectors::multi(self.snapshot, allowed, *field, several, k, self.deadline)?;
                 Ok(Worked::found(found, Sight::Metric(self.snapshot.spec.multi[*field].spec.metric)))
             }
-            Kind::Text { field, query } => {
-                let spec = &self.snapshot.spec.texts[*field].spec;
-                let found = fetch::text(self.snapshot, allowed, *field, spec, query, k, self.deadline)?;
+            Kind::Text(words) => {
+                let found = words::search(self.snapshot, allowed, words, k, self.deadline)?;
                 Ok(Worked::found(found, Sight::Plain))
             }
             Kind::Average { field, positive, negative, params } => {

@@ -11,6 +11,7 @@ use crate::engine::query::{Paging, Place, Query};
 use crate::engine::ranking::{Placed, Ranking, Sight, Spot, by_score};
 use crate::engine::read;
 use crate::engine::recall::{self, Recalls};
+use crate::engine::words::{self, Piece};
 use nigh_index::bitmap::Bitmap;
 use nigh_index::filter::condition::Condition;
 use nigh_index::id::PointId;
@@ -207,7 +208,18 @@ impl Walk<'_> {
         let view = &self.snapshot.parts[placed.part];
         let record = read::record(view, placed.row, placed.id, &self.query.payload, &self.query.vectors)?;
         let placings = trail.told().map(|ranks| ranks.get(&placed.id).copied()).collect();
-        Ok(Hit { record, score: ranking.sight.outward(placed.score), placings, value: ranking.values.get(at).copied() })
+        let mut shown = Vec::new();
+        self.show(&self.query.root, placed, &mut shown)?;
+        let (score, value) = (ranking.sight.outward(placed.score), ranking.values.get(at).copied());
+        Ok(Hit { record, score, placings, value, shown })
+    }
+
+    /// What every retriever by words shows of a point.
+    fn show(&self, retriever: &Retriever, placed: &Placed, shown: &mut Vec<Piece>) -> Result<()> {
+        if let Kind::Text(words) = &retriever.kind {
+            shown.extend(words::pieces(&self.snapshot.parts[placed.part], placed.row, words)?);
+        }
+        retriever.sources.iter().try_for_each(|source| self.show(source, placed, shown))
     }
 
     /// What queries like this one are tallied under.

@@ -4,7 +4,7 @@ use super::{formula, order_value};
 use crate::engine::error::{Error, Result};
 use crate::engine::query::retriever::{Kind, Target};
 use crate::grpc::filter::{self, at_place, left_out};
-use crate::grpc::vectors;
+use crate::grpc::{vectors, words};
 use nigh_index::params::SearchParams;
 use nigh_index::query::examples::Likeness;
 use nigh_index::query::fuse::{Fusion, K_DEFAULT, Rrf, Scale, ScoreFusion, Weighing};
@@ -23,10 +23,7 @@ pub(super) fn kind(wire: retriever::Kind, spec: &CollectionSpec, sources: usize,
         Wire::Dense(dense) => self::dense(dense, spec),
         Wire::Sparse(sparse) => vectors::sparse(sparse, spec),
         Wire::Multi(multi) => vectors::multi(multi, spec),
-        Wire::Text(text) => {
-            let names: Vec<&str> = spec.texts.iter().map(|field| &field.name[..]).collect();
-            Ok(Kind::Text { field: place("text", &text.field, &names)?, query: text.query })
-        }
+        Wire::Text(text) => words::text(text, spec),
         Wire::Fusion(wire) => Ok(Kind::Fuse(fusion(Some(wire), sources).map_err(|err| err.inside("fusion"))?)),
         Wire::Formula(wire) => Ok(Kind::Formula(formula::formula(wire).map_err(|err| err.inside("formula"))?)),
         Wire::Mmr(mmr) => Ok(Kind::Diverse {

@@ -4,6 +4,7 @@ use crate::engine::error::Result;
 use crate::engine::query::answer::{Answer, Group, Hit, PartRun, Run, Stage};
 use crate::grpc::convert;
 use crate::grpc::filter::id_out;
+use crate::grpc::words;
 use nigh_index::filter::condition::Scalar;
 use nigh_index::query::order::Real;
 use nigh_proto::v1::{self, order_value, scalar};
@@ -66,7 +67,19 @@ fn hit(hit: Hit, spec: &CollectionSpec, names: &[String]) -> Result<v1::Hit> {
     let (version, expires_at_ms) = (hit.record.version, hit.record.expires_at_ms);
     let v1::Point { id, payload, vectors, sparse, multi, .. } = convert::point_out(hit.record, spec)?;
     let order_value = hit.value.map(value_out);
-    Ok(v1::Hit { id, score: hit.score, payload, vectors, placings, version, expires_at_ms, order_value, sparse, multi })
+    Ok(v1::Hit {
+        id,
+        score: hit.score,
+        payload,
+        vectors,
+        placings,
+        version,
+        expires_at_ms,
+        order_value,
+        sparse,
+        multi,
+        highlights: words::shown_out(hit.shown, spec),
+    })
 }
 
 fn plan(run: &Run) -> v1::Plan {
