@@ -13,6 +13,10 @@ test:
 deny:
     cargo deny check bans licenses sources
 
+# The order of steps of what is made by hand of locks: other tests cannot run with this feature.
+interleavings:
+    cargo test -p nigh-storage --features shuttle --lib interleavings
+
 # The demo of the README.
 demo:
     cargo run --release -- demo

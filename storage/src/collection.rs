@@ -147,7 +147,7 @@ impl Inner {
     /// Tells how much waits for the writer. What waits is parsed already, and takes about three times its bytes in
     /// the log.
     pub(crate) fn tell_queue(&self) {
-        self.share.set(What::Queue, self.queue.waiting_bytes().saturating_mul(3));
+        self.queue.tell_bytes(|bytes| self.share.set(What::Queue, bytes.saturating_mul(3)));
     }
 
     /// The time, which does not go back behind what was committed.

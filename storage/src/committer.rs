@@ -19,10 +19,10 @@ use crate::ledger::{Draft, Note, Outcome};
 use crate::op;
 use crate::prepare::{Batch, LogForm, Schema, Step};
 use crate::recover::dropped_sources;
+use crate::sync::{Condvar, Mutex};
 use crate::wal::Record;
 use crate::write::{Durability, Written};
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -100,13 +100,13 @@ impl Queue {
         self.waiting.lock().batches.is_empty()
     }
 
-    /// Bytes of the batches that wait.
-    pub(crate) fn waiting_bytes(&self) -> u64 {
-        self.waiting.lock().bytes
+    /// Tells somebody the bytes of the batches that wait: in turn, so that the last one told is true.
+    pub(crate) fn tell_bytes(&self, hears: impl FnOnce(u64)) {
+        hears(self.waiting.lock().bytes);
     }
 
     /// The next group; empty after a time of rest; `None` when closed and empty.
-    fn next_group(&self, rest: Option<Duration>) -> Option<Vec<Pending>> {
+    pub(crate) fn next_group(&self, rest: Option<Duration>) -> Option<Vec<Pending>> {
         let mut waiting = self.waiting.lock();
         while waiting.batches.is_empty() {
             if waiting.closed {

@@ -44,6 +44,8 @@ pub mod write;
 mod committer;
 mod fold;
 mod heal;
+#[cfg(all(test, feature = "shuttle"))]
+mod interleavings;
 mod live;
 mod merge;
 mod pace;
@@ -52,4 +54,5 @@ mod seal;
 mod segment;
 mod space;
 mod state;
+mod sync;
 mod upkeep;

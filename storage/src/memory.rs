@@ -15,9 +15,9 @@
 
 use crate::error::{Error, Result};
 use crate::schema::CollectionSpec;
-use parking_lot::{Condvar, Mutex};
+use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// A write waits for so long before it is refused.
@@ -85,6 +85,8 @@ impl What {
 #[derive(Debug)]
 pub struct Budget {
     limit: u64,
+    /// Two threads that tell of one share may be seen in the other order: for a moment this may be less than
+    /// nothing, and is read as nothing.
     held: [AtomicU64; What::ALL.len()],
     /// What the system says the process has of its own.
     own: AtomicU64,
@@ -136,8 +138,9 @@ impl Budget {
 
     /// How much is held now.
     pub fn usage(&self) -> Usage {
+        let held = |at: usize| self.held[at].load(Ordering::Relaxed);
         Usage {
-            held: std::array::from_fn(|at| self.held[at].load(Ordering::Relaxed)),
+            held: std::array::from_fn(|at| held(at).cast_signed().max(0).cast_unsigned()),
             own: self.own.load(Ordering::Relaxed),
             limit: self.limit,
             refused: self.refused.load(Ordering::Relaxed),
@@ -152,7 +155,7 @@ impl Budget {
     /// Tells what the system says the process has of its own, files left out.
     pub fn tell_own(&self, bytes: u64) {
         if self.own.swap(bytes, Ordering::Relaxed) > bytes {
-            self.freed.notify_all();
+            self.call();
         }
     }
 
@@ -186,20 +189,20 @@ impl Budget {
         let Some(mut full) = self.full() else { return Ok(()) };
         if !self.one_waits.swap(true, Ordering::Relaxed) {
             let end = Instant::now() + PATIENCE;
+            // Looked at under the lock that who gives back takes before it calls: no call is missed.
+            let mut waiting = self.waiting.lock();
+            let mut still = self.full();
             let mut timed_out = false;
-            while !timed_out {
-                let mut waiting = self.waiting.lock();
-                // What was given back between the look and the wait was not heard: one more look at the end.
+            while still.is_some() && !timed_out {
                 timed_out = self.freed.wait_until(&mut waiting, end).timed_out();
-                match self.full() {
-                    Some(still) => full = still,
-                    None => {
-                        self.one_waits.store(false, Ordering::Relaxed);
-                        return Ok(());
-                    }
-                }
+                still = self.full();
             }
+            drop(waiting);
             self.one_waits.store(false, Ordering::Relaxed);
+            match still {
+                Some(still) => full = still,
+                None => return Ok(()),
+            }
         }
         self.refused.fetch_add(1, Ordering::Relaxed);
         Err(full)
@@ -242,8 +245,14 @@ impl Budget {
     fn give_back(&self, what: What, bytes: u64) {
         if bytes > 0 {
             self.held[what as usize].fetch_sub(bytes, Ordering::Relaxed);
-            self.freed.notify_all();
+            self.call();
         }
+    }
+
+    /// Calls who waits for room: he looks again, or is about to look.
+    fn call(&self) {
+        drop(self.waiting.lock());
+        self.freed.notify_all();
     }
 }
 

@@ -15,7 +15,7 @@ use crate::pace::Pace;
 use crate::seal;
 use crate::status::TaskStatus;
 use crate::store::Options;
-use parking_lot::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -56,8 +56,9 @@ pub(crate) struct Upkeep {
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
+/// What the threads of upkeep and those who make work share.
 #[derive(Default)]
-struct Shared {
+pub(crate) struct Shared {
     members: Mutex<Members>,
     changed: Condvar,
 }
@@ -115,8 +116,7 @@ impl Upkeep {
 
     /// Ends the threads. Collections have to be closed before, or a build is waited for.
     pub(crate) fn stop(&self) {
-        self.shared.members.lock().stop = true;
-        self.shared.wake();
+        self.shared.end();
         let here = std::thread::current().id();
         for thread in self.threads.lock().drain(..) {
             // The last handle of a store may go in one of these threads.
@@ -134,34 +134,45 @@ impl Drop for Upkeep {
 }
 
 impl Shared {
-    fn wake(&self) {
+    pub(crate) fn wake(&self) {
         self.members.lock().turn += 1;
         self.changed.notify_all();
+    }
+
+    pub(crate) fn end(&self) {
+        self.members.lock().stop = true;
+        self.wake();
+    }
+
+    /// The collections, and the count of what may have made work; `None` at the end.
+    pub(crate) fn look(&self) -> Option<(Vec<Arc<Inner>>, u64)> {
+        let members = self.members.lock();
+        let open = || members.open.iter().filter_map(Weak::upgrade).collect();
+        (!members.stop).then(|| (open(), members.turn))
+    }
+
+    /// Rests a while, unless something may have made work since the look that gave this count.
+    pub(crate) fn rest(&self, turn: u64) {
+        let mut members = self.members.lock();
+        if members.turn == turn && !members.stop {
+            self.changed.wait_for(&mut members, IDLE_AFTER);
+        }
     }
 }
 
 fn run(shared: &Shared, lane: Lane) {
     be_modest();
-    loop {
-        let (open, turn) = {
-            let members = shared.members.lock();
-            if members.stop {
-                return;
-            }
-            (members.open.iter().filter_map(Weak::upgrade).collect::<Vec<_>>(), members.turn)
-        };
+    while let Some((open, turn)) = shared.look() {
         let due = |inner: &Arc<Inner>| Some((lane.due(inner)?, inner.clone()));
         let most = open.iter().filter_map(due).max_by(|(one, _), (other, _)| one.urgency.total_cmp(&other.urgency));
         drop(open);
-        if let Some((due, inner)) = most {
-            lane.work(&inner, &due.reason);
-            drop(inner);
-            shared.wake();
-            continue;
-        }
-        let mut members = shared.members.lock();
-        if members.turn == turn && !members.stop {
-            shared.changed.wait_for(&mut members, IDLE_AFTER);
+        match most {
+            Some((due, inner)) => {
+                lane.work(&inner, &due.reason);
+                drop(inner);
+                shared.wake();
+            }
+            None => shared.rest(turn),
         }
     }
 }
