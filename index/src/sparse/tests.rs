@@ -35,7 +35,7 @@ fn naive(corpus: &Corpus, query: &[(u32, f32)], allowed: impl Fn(u32) -> bool) -
             Some(f64::from(*weight) * f64::from(row.values()[at]))
         });
         let shared: Vec<f64> = shared.collect();
-        (!shared.is_empty()).then(|| shared.iter().sum::<f64>() as f32)
+        (!shared.is_empty()).then(|| shared.iter().sum::<f64>() as f32 + 0.0)
     };
     let rows = corpus.iter().zip(0..).filter(|(_, row)| allowed(*row));
     let mut hits: Vec<Hit> =
