@@ -178,7 +178,7 @@ mod tests {
             ("nigh serve --data d --grpc 127.0.0.1:0 --http 127.0.0.1:0", true),
             ("nigh serve --grpc here", false),
             ("nigh import p.jsonl.gz -c c --vectors v.npy --create --vector e:3:cosine --text t:english", true),
-            ("nigh import p.jsonl -c c --vector e:3", false),
+            ("nigh import p.jsonl -c c --text e", false),
             ("nigh import p.jsonl", false),
             ("nigh export p.parquet -c c --at monday --column year:int --column title:text", true),
             ("nigh export p.parquet -c c --column year", false),

@@ -138,6 +138,14 @@ mod tests {
     }
 
     #[test]
+    fn fields_are_for_a_collection_that_is_created() {
+        let vectors = Vectors { dense: vec!["e:3".to_owned()], ..Vectors::default() };
+        let asked = |create: bool| Args { create, vectors: vectors.clone(), texts: Vec::new() }.spec();
+        assert!(matches!(asked(false), Err(Failure::Usage(_))) && matches!(asked(true), Ok(Some(_))));
+        assert!(matches!(Args::default().spec(), Ok(None)));
+    }
+
+    #[test]
     fn fields_are_written_with_colons() {
         let spec = read(
             &["a:3", "b:4:dot", "c:5:dot:ivf:pq8", "d:6:dot:hnsw"],
