@@ -163,11 +163,11 @@ async fn load(server: &Child, args: &Args, set: &Arc<Set>) {
     let client = Client::connect(&server.url).await.unwrap();
     client.create_collection(COLLECTION, passages::spec(set.vectors.columns)).await.unwrap();
     let sampler = Sampler::start(server.pid(), "ingest");
-    let next = Arc::new(AtomicUsize::new(0));
+    let (next, refused) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (begin, own_cpu) = (Instant::now(), process::cpu_seconds(std::process::id()));
     let mut writers = Vec::new();
     for _ in 0..args.clients {
-        let (set, next, batch) = (set.clone(), next.clone(), args.batch);
+        let (set, next, refused, batch) = (set.clone(), next.clone(), refused.clone(), args.batch);
         let client = Client::connect(&server.url).await.unwrap();
         writers.push(tokio::spawn(async move {
             let mut acks = Histogram::<u64>::new(3).unwrap();
@@ -178,7 +178,12 @@ async fn load(server: &Child, args: &Args, set: &Arc<Set>) {
                     return acks;
                 }
                 let sent = Instant::now();
-                client.upsert(COLLECTION, points).await.unwrap();
+                // Where memory is short the server says so: whoever loads waits, and sends the batch again.
+                while let Err(err) = client.upsert(COLLECTION, points.clone()).await {
+                    let wait = err.retry_after().unwrap_or_else(|| panic!("{err}"));
+                    refused.fetch_add(1, SeqCst);
+                    tokio::time::sleep(wait).await;
+                }
                 acks.record(sent.elapsed().as_micros() as u64).unwrap();
             }
         }));
@@ -206,6 +211,7 @@ async fn load(server: &Child, args: &Args, set: &Arc<Set>) {
     let rate = args.points as f64 / imported.as_secs_f64();
     println!("| {} clients, every batch acknowledged after a sync | |\n|---|---|", args.clients);
     println!("| points a second, until the last acknowledgement | {rate:.0} |");
+    println!("| batches sent again, because memory was short | {} |", refused.load(SeqCst));
     println!("| acknowledgement of a batch, p50 / p99 / most | {:.1} / {:.1} / {:.1} ms |", ms(0.5), ms(0.99), ms(1.0));
     println!(
         "| seconds from the last acknowledgement until upkeep is idle | {:.1} |",
