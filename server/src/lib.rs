@@ -11,4 +11,5 @@ pub mod engine;
 mod grpc;
 mod http;
 pub mod metrics;
+mod qdrant;
 pub mod serve;

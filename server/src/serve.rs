@@ -14,6 +14,7 @@ use crate::engine::target::Target;
 use crate::grpc::{self, Door};
 use crate::http;
 use crate::metrics::Metrics;
+use crate::qdrant;
 use nigh_proto::v1;
 use nigh_storage::disk::{FsDisk, place};
 use nigh_storage::reading::Reading;
@@ -113,7 +114,7 @@ impl Server {
         let (stop, stopping) = watch::channel(false);
         let (is_ready, ready) = watch::channel(false);
 
-        let pages = http::router(engine.clone(), metrics.clone());
+        let pages = http::router(engine.clone(), metrics.clone()).merge(qdrant::rest::router(engine.clone()));
         let until = stopped(stopping.clone());
         let keeping = stopping.clone();
         let http_door = tokio::spawn(async move {

@@ -7,6 +7,7 @@
 
 pub mod data;
 pub mod disks;
+pub mod http;
 pub mod import;
 pub mod large;
 pub mod model;

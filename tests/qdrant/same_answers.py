@@ -1,0 +1,226 @@
+"""The official Python client against a started server, and against its own local mode: random calls, same answers.
+
+    python -m venv venv && venv/bin/pip install qdrant-client numpy
+    venv/bin/python tests/qdrant/same_answers.py http://127.0.0.1:6333 [--calls 500] [--seed 1] [--other URL]
+
+The seed decides every call; with --other the second is a server too. Ends with 1 and the first differing call.
+"""
+
+import argparse
+import random
+import sys
+
+from qdrant_client import QdrantClient, models as m
+
+C = "same_answers"
+SIZE = 8
+KINDS = ["a", "b", "c"]
+
+
+def vector(r):
+    return [round(r.uniform(-1, 1), 3) for _ in range(SIZE)]
+
+
+def unit(r):
+    """Of length 1: servers bring examples under cosine to it, the local mode does not."""
+    made = vector(r)
+    length = sum(value * value for value in made) ** 0.5
+    return [value / length for value in made]
+
+
+def sparse(r):
+    indices = sorted(r.sample(range(30), r.randint(1, 5)))
+    return m.SparseVector(indices=indices, values=[round(r.uniform(0.1, 2), 3) for _ in indices])
+
+
+def payload(r):
+    made = {"kind": r.choice(KINDS), "n": r.randint(0, 20), "x": round(r.uniform(0, 10), 2) + 0.001}
+    if r.random() < 0.5:
+        made["tags"] = r.sample(["p", "q", "s", "t"], r.randint(1, 3))
+    if r.random() < 0.3:
+        made["deep"] = {"er": r.randint(0, 3), "on": r.random() < 0.5}
+    if r.random() < 0.3:
+        made["at"] = {"lat": round(r.uniform(40, 50), 3), "lon": round(r.uniform(0, 20), 3)}
+    if r.random() < 0.3:
+        made["parts"] = [{"k": r.randint(0, 3), "v": r.choice(KINDS)} for _ in range(r.randint(1, 3))]
+    return made
+
+
+def point(r, id):
+    return m.PointStruct(id=id, vector={"one": vector(r), "far": vector(r), "words": sparse(r)}, payload=payload(r))
+
+
+def condition(r, depth=0):
+    f = m.FieldCondition
+    some = [
+        lambda: f(key="kind", match=m.MatchValue(value=r.choice(KINDS))),
+        lambda: f(key="kind", match=m.MatchAny(any=r.sample(KINDS, 2))),
+        lambda: f(key="kind", match=m.MatchExcept(**{"except": [r.choice(KINDS)]})),
+        lambda: f(key="n", match=m.MatchValue(value=r.randint(0, 20))),
+        lambda: f(key="n", range=m.Range(gte=r.randint(0, 10), lt=r.randint(5, 20))),
+        lambda: f(key="x", range=m.Range(gt=r.uniform(0, 5))),
+        lambda: f(key="tags", match=m.MatchValue(value=r.choice(["p", "q", "s"]))),
+        lambda: f(key="tags", values_count=m.ValuesCount(gte=2)),
+        lambda: f(key="deep.er", match=m.MatchValue(value=r.randint(0, 3))),
+        lambda: f(key="deep.on", match=m.MatchValue(value=True)),
+        lambda: f(key="parts[].k", match=m.MatchValue(value=r.randint(0, 3))),
+        lambda: f(key="at", geo_radius=m.GeoRadius(center=m.GeoPoint(lat=45, lon=10), radius=r.uniform(1e5, 9e5))),
+        lambda: m.IsEmptyCondition(is_empty=m.PayloadField(key="tags")),
+        lambda: m.HasIdCondition(has_id=r.sample(range(1, 60), 20)),
+        lambda: m.NestedCondition(
+            nested=m.Nested(
+                key="parts",
+                filter=m.Filter(
+                    must=[
+                        f(key="k", match=m.MatchValue(value=r.randint(0, 3))),
+                        f(key="v", match=m.MatchValue(value=r.choice(KINDS))),
+                    ]
+                ),
+            )
+        ),
+    ]
+    if depth < 2 and r.random() < 0.15:
+        return filter_of(r, depth + 1)
+    return r.choice(some)()
+
+
+def filter_of(r, depth=0):
+    def several():
+        return [condition(r, depth) for _ in range(r.randint(1, 2))]
+
+    made = {}
+    if r.random() < 0.6:
+        made["must"] = several()
+    if r.random() < 0.3:
+        made["should"] = several()
+    if r.random() < 0.3:
+        made["must_not"] = several()
+    return m.Filter(**made) if made else m.Filter(must=several())
+
+
+def maybe_filter(r):
+    return filter_of(r) if r.random() < 0.6 else None
+
+
+def query(r):
+    """Arguments of query_points."""
+    using = r.choice(["one", "far"])
+    kind = r.randint(0, 8)
+    prefetch = [
+        m.Prefetch(query=vector(r), using="one", limit=r.randint(3, 12)),
+        m.Prefetch(query=sparse(r), using="words", limit=r.randint(3, 12)),
+    ]
+    made = {"query_filter": maybe_filter(r), "limit": r.randint(1, 12), "with_payload": True}
+    if kind <= 2:
+        made |= {"query": vector(r), "using": using}
+    elif kind == 3:
+        made |= {"query": sparse(r), "using": "words"}
+    elif kind == 4:
+        made |= {"prefetch": prefetch, "query": m.RrfQuery(rrf=m.Rrf(k=r.choice([2, 60])))}
+    elif kind == 5:
+        made |= {"prefetch": prefetch, "query": m.FusionQuery(fusion=m.Fusion.DBSF)}
+    elif kind == 6:
+        strategy = r.choice(list(m.RecommendStrategy))
+        examples = m.RecommendInput(positive=[unit(r)], negative=[unit(r)], strategy=strategy)
+        made |= {"query": m.RecommendQuery(recommend=examples), "using": using}
+    elif kind == 7:
+        pair = m.ContextPair(positive=vector(r), negative=vector(r))
+        discover = m.DiscoverInput(target=vector(r), context=[pair])
+        made |= {"query": m.DiscoverQuery(discover=discover), "using": using}
+    else:
+        made |= {"prefetch": m.Prefetch(query=vector(r), using="one", limit=20), "query": vector(r), "using": "far"}
+    return made
+
+
+def step(r):
+    """One call: its name, and what it does with a client."""
+    pick = r.random()
+    ids = r.sample(range(1, 60), r.randint(1, 4))
+    if pick < 0.08:
+        points = [point(r, id) for id in ids]
+        return "upsert", lambda c: c.upsert(C, points, wait=True) and None
+    if pick < 0.11:
+        return "delete", lambda c: c.delete(C, ids, wait=True) and None
+    if pick < 0.14:
+        selector = filter_of(r)
+        given = {"extra": r.randint(0, 9)}
+        return "set_payload", lambda c: c.set_payload(C, given, points=selector, wait=True) and None
+    if pick < 0.17:
+        selector = filter_of(r)
+        return "delete_payload", lambda c: c.delete_payload(C, ["extra", "x"], points=selector, wait=True) and None
+    if pick < 0.3:
+        chosen = filter_of(r)
+        return "count", lambda c: c.count(C, count_filter=chosen).count
+    if pick < 0.45:
+        chosen, limit = maybe_filter(r), r.randint(1, 20)
+
+        def scroll(c):
+            points, following = c.scroll(C, scroll_filter=chosen, limit=limit)
+            return [(p.id, p.payload) for p in points], following
+
+        return "scroll", scroll
+    if pick < 0.5:
+        return "retrieve", lambda c: sorted((p.id, str(p.payload)) for p in c.retrieve(C, ids))
+    asked = query(r)
+    return "query", lambda c: [(p.id, p.score, p.payload) for p in c.query_points(C, **asked).points]
+
+
+def same(name, left, right):
+    if name != "query":
+        return left == right
+    # Where scores are equal any order is right, and what lies on the edge may be either.
+    scores = [[score for _, score, _ in hits] for hits in (left, right)]
+    if len(left) != len(right) or any(abs(a - b) > 1e-4 * max(1, abs(a)) for a, b in zip(*scores)):
+        return False
+    edge = min(scores[0], key=abs, default=0)
+    last = scores[0][-1] if scores[0] else 0
+
+    def inside(hits):
+        return {id: payload for id, score, payload in hits if abs(score - last) > 1e-4 * max(1, abs(edge))}
+
+    return inside(left) == inside(right)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("url")
+    parser.add_argument("--calls", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--other")
+    args = parser.parse_args()
+    first = QdrantClient(url=args.url, check_compatibility=False)
+    second = QdrantClient(url=args.other, check_compatibility=False) if args.other else QdrantClient(":memory:")
+    r = random.Random(args.seed)
+    points = [point(r, id) for id in range(1, 60)]
+    for client in (first, second):
+        if client.collection_exists(C):
+            client.delete_collection(C)
+        client.create_collection(
+            C,
+            vectors_config={
+                "one": m.VectorParams(size=SIZE, distance=m.Distance.COSINE),
+                "far": m.VectorParams(size=SIZE, distance=m.Distance.EUCLID),
+            },
+            sparse_vectors_config={"words": m.SparseVectorParams()},
+        )
+        client.upsert(C, points, wait=True)
+    different = 0
+    for at in range(args.calls):
+        name, call = step(r)
+        answers = []
+        for client in (first, second):
+            try:
+                answers.append(call(client))
+            except Exception as error:  # noqa: BLE001 - an error is an answer here
+                answers.append(f"{type(error).__name__}: {error}")
+        if not same(name, *answers) if not any(isinstance(a, str) for a in answers) else answers[0] != answers[1]:
+            different += 1
+            print(f"call {at} ({name}) of seed {args.seed}:\n  {answers[0]}\n  {answers[1]}", file=sys.stderr)
+            if different >= 5:
+                break
+    first.delete_collection(C)
+    print(f"{args.calls} calls of seed {args.seed}: {different} differ")
+    sys.exit(1 if different else 0)
+
+
+main()

@@ -1,0 +1,245 @@
+//! The door for clients of the Qdrant API, request by request, as the bytes go over the wire.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+use nigh_tests::http;
+use nigh_tests::server::{Server, Tuning};
+use serde_json::{Value, json};
+
+struct Door {
+    addr: String,
+    server: Server,
+    _folder: tempfile::TempDir,
+}
+
+impl Door {
+    async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start_in(folder.path(), &Tuning::default()).await;
+        Self { addr: server.http.clone(), server, _folder: folder }
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let (addr, method, path) = (self.addr.clone(), method.to_owned(), path.to_owned());
+        tokio::task::spawn_blocking(move || http::json(&addr, &method, &path, &body)).await.unwrap()
+    }
+
+    /// The result of a request that goes well.
+    async fn good(&self, method: &str, path: &str, body: Value) -> Value {
+        let (status, answer) = self.ask(method, path, body.clone()).await;
+        assert_eq!(status, 200, "{method} {path} {body}: {answer}");
+        assert_eq!(answer["status"], "ok", "{answer}");
+        assert!(answer["time"].is_f64(), "{answer}");
+        answer["result"].clone()
+    }
+
+    /// The error of a request that does not.
+    async fn bad(&self, status: u16, method: &str, path: &str, body: Value) -> String {
+        let (got, answer) = self.ask(method, path, body.clone()).await;
+        assert_eq!(got, status, "{method} {path} {body}: {answer}");
+        answer["status"]["error"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// A collection of four points with two numbers each.
+    async fn filled() -> Self {
+        let door = Self::open().await;
+        let config = json!({"vectors": {"size": 2, "distance": "Dot"}});
+        assert_eq!(door.good("PUT", "/collections/c", config).await, true);
+        let points = json!({"points": [
+            {"id": 1, "vector": [1.0, 0.0], "payload": {"kind": "a", "n": 1, "tags": ["x", "y"]}},
+            {"id": 2, "vector": [2.0, 0.0], "payload": {"kind": "b", "n": 2, "in": {"ner": 1, "other": 2}}},
+            {"id": 3, "vector": [0.0, 3.0], "payload": {"kind": "a", "n": 3}},
+            {"id": "550e8400-e29b-41d4-a716-446655440000", "vector": [0.0, 4.0]},
+        ]});
+        let update = door.good("PUT", "/collections/c/points?wait=true", points).await;
+        assert_eq!(update["status"], "completed");
+        door
+    }
+}
+
+fn ids(points: &Value) -> Vec<Value> {
+    points.as_array().unwrap().iter().map(|point| point["id"].clone()).collect()
+}
+
+#[tokio::test]
+async fn a_collection_lives_and_goes() {
+    let door = Door::open().await;
+    let (status, version) = door.ask("GET", "/", Value::Null).await;
+    assert!(status == 200 && version["version"].is_string(), "{version}");
+    assert_eq!(door.good("GET", "/collections", Value::Null).await, json!({"collections": []}));
+    let config = json!({
+        "vectors": {"image": {"size": 4, "distance": "Cosine"}, "text": {"size": 3, "distance": "Euclid"}},
+        "hnsw_config": {"m": 24}, "metadata": {"owner": "me"},
+    });
+    assert_eq!(door.good("PUT", "/collections/c", config.clone()).await, true);
+    let again = door.bad(409, "PUT", "/collections/c", config.clone()).await;
+    assert!(again.contains("already exists"), "{again}");
+    assert_eq!(door.good("GET", "/collections/c/exists", Value::Null).await, json!({"exists": true}));
+    let shown = door.good("GET", "/collections/c", Value::Null).await;
+    assert_eq!(shown["status"], "green");
+    assert_eq!(shown["config"]["params"]["vectors"], config["vectors"]);
+    assert_eq!(shown["config"]["hnsw_config"]["m"], 24);
+    assert_eq!(shown["config"]["metadata"], config["metadata"]);
+    let changed = door.good("PATCH", "/collections/c", json!({"hnsw_config": {"ef_construct": 7}})).await;
+    assert_eq!(changed, true);
+    let hnsw = &door.good("GET", "/collections/c", Value::Null).await["config"]["hnsw_config"];
+    assert_eq!((&hnsw["m"], &hnsw["ef_construct"]), (&json!(24), &json!(7)));
+    let index = json!({"field_name": "city", "field_schema": "keyword"});
+    door.good("PUT", "/collections/c/index?wait=true", index).await;
+    let schema = &door.good("GET", "/collections/c", Value::Null).await["payload_schema"];
+    assert_eq!(schema["city"]["data_type"], "keyword");
+    door.good("DELETE", "/collections/c/index/city", Value::Null).await;
+
+    let alias = json!({"actions": [{"create_alias": {"alias_name": "live", "collection_name": "c"}}]});
+    door.good("POST", "/collections/aliases", alias).await;
+    assert_eq!(
+        door.good("GET", "/aliases", Value::Null).await,
+        json!({"aliases": [{"alias_name": "live", "collection_name": "c"}]})
+    );
+    assert_eq!(door.good("GET", "/collections/live", Value::Null).await["points_count"], 0);
+
+    assert_eq!(door.good("DELETE", "/collections/c", Value::Null).await, true);
+    assert_eq!(door.good("DELETE", "/collections/c", Value::Null).await, false);
+    let gone = door.bad(404, "GET", "/collections/c", Value::Null).await;
+    assert!(gone.contains("doesn't exist"), "{gone}");
+    door.server.stop().await;
+}
+
+#[tokio::test]
+async fn points_are_found_by_vector_and_filter() {
+    let door = Door::filled().await;
+    let asked = |more: Value| {
+        let mut request = json!({"query": [1.0, 0.5]});
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        request
+    };
+    let path = "/collections/c/points/query";
+    let all = door.good("POST", path, asked(json!({}))).await;
+    let uuid = json!("550e8400-e29b-41d4-a716-446655440000");
+    assert_eq!(ids(&all["points"]), [json!(2), uuid.clone(), json!(3), json!(1)]);
+    assert_eq!(all["points"][0]["score"], 2.0);
+    assert!(all["points"][0].get("payload").is_none() && all["points"][0].get("vector").is_none());
+    let filter = json!({"must": [{"key": "kind", "match": {"value": "a"}}]});
+    let found = door.good("POST", path, asked(json!({"filter": filter, "with_payload": true}))).await;
+    assert_eq!(ids(&found["points"]), [json!(3), json!(1)]);
+    assert_eq!(found["points"][1]["payload"], json!({"kind": "a", "n": 1, "tags": ["x", "y"]}));
+    // What lies on the threshold is no hit.
+    let above = door.good("POST", path, asked(json!({"score_threshold": 1.5}))).await;
+    assert_eq!(ids(&above["points"]), [json!(2), uuid.clone()]);
+    let page = door.good("POST", path, asked(json!({"limit": 1, "offset": 1}))).await;
+    assert_eq!(ids(&page["points"]), std::slice::from_ref(&uuid));
+    // A point that is asked about is not among the answers.
+    let like = door.good("POST", path, json!({"query": 2, "with_vector": true})).await;
+    assert_eq!(ids(&like["points"])[0], 1);
+    assert_eq!(like["points"][0]["vector"], json!([1.0, 0.0]));
+    // The older form.
+    let search = json!({"vector": [1.0, 0.5], "limit": 2});
+    let hits = door.good("POST", "/collections/c/points/search", search.clone()).await;
+    assert_eq!(ids(&hits), [json!(2), uuid]);
+    let searches = json!({"searches": [search, {"vector": [0.0, 1.0], "limit": 1}]});
+    let batch = door.good("POST", "/collections/c/points/search/batch", searches).await;
+    assert_eq!(ids(&batch[1]).len(), 1);
+    door.server.stop().await;
+}
+
+#[tokio::test]
+async fn rankings_are_fused_and_scored_as_clients_expect() {
+    let door = Door::filled().await;
+    let path = "/collections/c/points/query";
+    let sources = json!([{"query": [1.0, 0.0], "limit": 2}, {"query": [1.0, 0.1], "limit": 2}]);
+    let fused = door.good("POST", path, json!({"prefetch": sources, "query": {"fusion": "rrf"}})).await;
+    // First in both: 1 / (2 + 0) twice.
+    assert_eq!((&fused["points"][0]["id"], &fused["points"][0]["score"]), (&json!(2), &json!(1.0)));
+    let formula = json!({"sum": ["$score", {"mult": [10, "n"]}]});
+    let request = json!({
+        "prefetch": {"query": [1.0, 0.0], "limit": 4}, "query": {"formula": formula, "defaults": {"n": 0}},
+    });
+    let scored = door.good("POST", path, request).await;
+    assert_eq!((&scored["points"][0]["id"], &scored["points"][0]["score"]), (&json!(3), &json!(30.0)));
+    let ordered = json!({"query": {"order_by": {"key": "n", "direction": "desc"}}});
+    let ordered = door.good("POST", path, ordered).await;
+    assert_eq!(ids(&ordered["points"]), [json!(3), json!(2), json!(1)]);
+    assert_eq!(ordered["points"][0]["score"], 1.0);
+    let recommend = json!({"query": {"recommend": {"positive": [1], "negative": [3]}}});
+    let found = door.good("POST", path, recommend).await;
+    assert_eq!(ids(&found["points"])[0], 2);
+    let groups = json!({"query": [1.0, 1.0], "group_by": "kind", "group_size": 1});
+    let groups = door.good("POST", "/collections/c/points/query/groups", groups).await;
+    let keys: Vec<&Value> = groups["groups"].as_array().unwrap().iter().map(|group| &group["id"]).collect();
+    assert_eq!(keys, [&json!("a"), &json!("b")]);
+    let facet = door.good("POST", "/collections/c/facet", json!({"key": "kind"})).await;
+    assert_eq!(facet["hits"], json!([{"value": "a", "count": 2}, {"value": "b", "count": 1}]));
+    door.server.stop().await;
+}
+
+#[tokio::test]
+async fn payloads_and_vectors_change() {
+    let door = Door::filled().await;
+    let payload = async |id: u64| door.good("GET", &format!("/collections/c/points/{id}"), Value::Null).await;
+    let of = "/collections/c/points";
+    let set = json!({"payload": {"n": null, "new": [1]}, "points": [1]});
+    door.good("POST", &format!("{of}/payload?wait=true"), set).await;
+    assert_eq!(payload(1).await["payload"], json!({"kind": "a", "tags": ["x", "y"], "new": [1]}));
+    let below = json!({"payload": {"deep": true}, "points": [2], "key": "in"});
+    door.good("POST", &format!("{of}/payload"), below).await;
+    assert_eq!(payload(2).await["payload"]["in"], json!({"ner": 1, "other": 2, "deep": true}));
+    door.good("POST", &format!("{of}/payload/delete"), json!({"keys": ["in.ner", "n"], "points": [2]})).await;
+    assert_eq!(payload(2).await["payload"], json!({"kind": "b", "in": {"other": 2, "deep": true}}));
+    door.good("PUT", &format!("{of}/payload"), json!({"payload": {"only": 1}, "points": [2]})).await;
+    assert_eq!(payload(2).await["payload"], json!({"only": 1}));
+    let filter = json!({"filter": {"must": [{"key": "only", "match": {"value": 1}}]}});
+    door.good("POST", &format!("{of}/payload/clear"), filter).await;
+    assert_eq!(payload(2).await["payload"], json!({}));
+    let vectors = json!({"points": [{"id": 2, "vector": [7.0, 7.0]}]});
+    door.good("PUT", &format!("{of}/vectors"), vectors).await;
+    assert_eq!(payload(2).await["vector"], json!([7.0, 7.0]));
+    door.good("POST", &format!("{of}/vectors/delete"), json!({"points": [2], "vector": [""]})).await;
+    assert_eq!(payload(2).await["vector"], json!({}));
+    let operations = json!({"operations": [
+        {"delete": {"points": [1]}}, {"upsert": {"points": [{"id": 9, "vector": [1, 1], "payload": {"n": 2.5}}]}},
+    ]});
+    door.good("POST", &format!("{of}/batch"), operations).await;
+    let count = door.good("POST", &format!("{of}/count"), json!({"exact": true})).await;
+    assert_eq!(count, json!({"count": 4}));
+    let batch = json!({"batch": {"ids": [20, 21], "vectors": [[1, 0], [0, 1]], "payloads": [{"n": 1}, null]}});
+    door.good("PUT", of, batch).await;
+    let page = door.good("POST", &format!("{of}/scroll"), json!({"limit": 2, "offset": 9})).await;
+    assert_eq!((ids(&page["points"]), &page["next_page_offset"]), (vec![json!(9), json!(20)], &json!(21)));
+    let some = json!({"ids": [21, 404, 21, 9], "with_payload": ["n"]});
+    let some = door.good("POST", of, some).await;
+    assert_eq!(some, json!([{"id": 21, "payload": {}}, {"id": 9, "payload": {"n": 2.5}}]));
+    door.server.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_told_by_code_and_text() {
+    let door = Door::filled().await;
+    let of = "/collections/c/points";
+    for (status, method, path, body, says) in [
+        (400, "POST", format!("{of}/query"), json!({"query": [1.0]}), "expected dim: 2, got 1"),
+        (400, "POST", format!("{of}/query"), json!({"query": [1, 2], "using": "x"}), "Not existing vector name"),
+        (404, "POST", format!("{of}/query"), json!({"query": 404}), "No point with id 404"),
+        (422, "POST", format!("{of}/query"), json!({"query": [1, 2], "limit": 0}), "limit"),
+        (400, "POST", format!("{of}/query"), json!({"query": {"fusion": "rrf"}}), "prefetch"),
+        (400, "POST", format!("{of}/query"), json!({"query": [1, 2], "filter": {"most": []}}), "most"),
+        (400, "POST", format!("{of}/query"), json!({"query": {"indices": [1], "values": [1.0]}}), "not supported"),
+        (422, "POST", format!("{of}/query"), json!({"query": {"recommend": {}}}), "example"),
+        (400, "PUT", of.to_owned(), json!({"points": []}), "Empty update request"),
+        (400, "PUT", of.to_owned(), json!({"points": [{"id": -1, "vector": [1, 2]}]}), "point ID"),
+        (400, "POST", format!("{of}/delete"), json!({}), "ids or filter"),
+        (400, "POST", format!("{of}/delete"), json!([1]), "object"),
+        (404, "POST", format!("{of}/payload"), json!({"payload": {"a": 1}, "points": [404]}), "No point with id 404"),
+        (404, "POST", "/collections/none/points/count".to_owned(), json!({}), "doesn't exist"),
+        (400, "PUT", "/collections/d".to_owned(), json!({"vectors": {"size": 2, "distance": "cosine"}}), "distance"),
+        (400, "PUT", "/collections/d".to_owned(), json!({"vectors": {"size": 0, "distance": "Dot"}}), "size"),
+        (422, "PUT", "/collections/a:b".to_owned(), json!({}), "collection_name"),
+    ] {
+        let error = door.bad(status, method, &path, body.clone()).await;
+        assert!(error.contains(says), "{method} {path} {body}: {error}");
+    }
+    let (addr, path) = (door.addr.clone(), format!("{of}/query"));
+    let broken = tokio::task::spawn_blocking(move || http::request(&addr, "POST", &path, b"{\"query\":")).await;
+    let (status, body) = broken.unwrap();
+    assert!(status == 400 && body.contains("Format error in JSON body"), "{status} {body}");
+    door.server.stop().await;
+}
