@@ -20,8 +20,10 @@ use crate::space::Watch;
 use crate::state::{Entry, Held, State};
 use crate::store::Options;
 use crate::wal::{self, Log, Record};
+use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use uuid::Uuid;
 
 /// A replay applies its records in groups of at most this many.
@@ -92,19 +94,51 @@ pub(crate) fn load(
 ) -> Result<(State, Ledger)> {
     progress.begin(Stage::Segments, manifest.segments.iter().map(SegmentEntry::bytes).sum());
     let schema = Arc::new(Schema::new(Arc::new(manifest.spec.clone()))?);
-    let mut entries = Vec::with_capacity(manifest.segments.len());
-    for entry in &manifest.segments {
-        let segment = Segment::open(disk, folder, &manifest.spec, entry, reading)?;
-        let dead = load_dead(disk, folder, entry)?;
-        entries.push(Entry::with_dead(Held::Sealed(Arc::new(segment)), Arc::new(dead)));
-        progress.add(entry.bytes());
-    }
+    let entries = open_segments(disk, folder, manifest, reading, progress)?;
     let mut state = State { schema, entries, seq: manifest.replay_from - 1, time_ms: manifest.time_ms };
     let mut ledger = load_ledger(disk, folder, manifest)?;
     progress.begin(Stage::Log, log_bytes(disk, folder));
     let replayed_to = replay(disk, folder, manifest, (&mut state, &mut ledger), progress)?;
     state.seq = state.seq.max(replayed_to);
     Ok((state, ledger))
+}
+
+/// The segments as the manifest has them. The error is that of the first bad one, in its order.
+fn open_segments(
+    disk: &dyn Disk,
+    folder: &Path,
+    manifest: &Manifest,
+    reading: Reading,
+    progress: &Progress,
+) -> Result<Vec<Entry>> {
+    let open = |entry: &SegmentEntry| {
+        let segment = Segment::open(disk, folder, &manifest.spec, entry, reading)?;
+        let dead = load_dead(disk, folder, entry)?;
+        progress.add(entry.bytes());
+        Ok(Entry::with_dead(Held::Sealed(Arc::new(segment)), Arc::new(dead)))
+    };
+    if reading == Reading::First {
+        // One after the other: a test that counts what the disk is asked for is told the same every time.
+        return manifest.segments.iter().map(open).collect();
+    }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(manifest.segments.len());
+    let (next, opened) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        while let Some(entry) = manifest.segments.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let one = (entry.number, open(entry));
+            opened.lock().push(one);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let mut opened = opened.into_inner();
+    let place = |number: u64| manifest.segments.iter().position(|entry| entry.number == number);
+    opened.sort_by_key(|(number, _)| place(*number));
+    opened.into_iter().map(|(_, entry)| entry).collect()
 }
 
 /// Bytes of the files of the log; 0 where they cannot be told.

@@ -143,7 +143,8 @@ fn agree(node: &Node, whole: &Ranking, page: std::ops::Range<usize>, hits: &[v1:
     let expected = &whole[page.start.min(whole.len())..page.end.min(whole.len())];
     let found: Vec<(u64, f64)> = hits.iter().map(|hit| (wire::number(&hit.id), f64::from(hit.score))).collect();
     let expected: Vec<(u64, f64)> = expected.iter().map(|(id, score)| (*id, node.shown(*score))).collect();
-    let near = |one: f64, other: f64| (one - other).abs() <= 1e-5 * one.abs().max(other.abs()).max(1e-3);
+    // A formula may take scores of 32 bits from one another: what is left near 0 has the error of what it was made of.
+    let near = |one: f64, other: f64| (one - other).abs() <= 1e-5 * one.abs().max(other.abs()).max(0.3);
     let scores = found.len() == expected.len() && found.iter().zip(&expected).all(|(a, b)| near(a.1, b.1));
     let own: BTreeMap<u64, f64> = whole.iter().copied().collect();
     let ids = match has_words(node) {
@@ -215,7 +216,8 @@ fn told(explanation: &v1::Explanation, node: &Node, hits: &[v1::Hit]) {
     // Nothing but scores of sources is beside the root: whoever is ranked was found below.
     assert!(hits.iter().all(|hit| hit.placings.iter().any(|placing| placing.rank > 0)));
     let sum: u64 = explanation.stages.iter().map(|stage| stage.took_us).sum();
-    let slack = explanation.total_us / 10 + explanation.stages.len() as u64;
+    // Each is told to the nearest microsecond.
+    let slack = explanation.stages.len() as u64;
     assert!(sum.abs_diff(explanation.total_us) <= slack, "{explanation:?}");
 }
 

@@ -81,8 +81,9 @@ impl Clock {
         took
     }
 
+    /// Until the end of the last stage: the stages are all of it.
     fn total(&self) -> Duration {
-        self.first.elapsed()
+        self.begin.duration_since(self.first)
     }
 
     fn stages(self) -> Vec<Stage> {
