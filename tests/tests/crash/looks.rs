@@ -129,7 +129,8 @@ pub fn crash_everywhere(seed: u64, kind: &Kind) -> Result<Ran, String> {
 /// Seed after seed, in as many threads as there are processors, until the disk was looked at so often.
 pub fn crash_until(wanted: u64, kind: &Kind) -> Result<Ran, String> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let (next, all) = (AtomicU64::new(0), Mutex::new(Ok(Ran::default())));
+    let first = crate::number("NIGH_FIRST_SEED").unwrap_or(0);
+    let (next, all) = (AtomicU64::new(first), Mutex::new(Ok(Ran::default())));
     let more = || all.lock().as_ref().is_ok_and(|ran: &Ran| ran.points < wanted);
     let work = || {
         while more() {

@@ -54,7 +54,7 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|value| value.parse().ok())
 }
 
-/// Seed after seed, until the disk was looked at so often as `NIGH_CRASH_POINTS` says.
+/// Seed after seed from `NIGH_FIRST_SEED` on, until the disk was looked at so often as `NIGH_CRASH_POINTS` says.
 #[test]
 fn a_crash_at_any_call_keeps_what_was_acknowledged() {
     let kind = Kind { every: 10, ..Kind::default() };

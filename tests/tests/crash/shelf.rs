@@ -49,12 +49,8 @@ struct Shelved {
 struct Archive {
     pieces: Vec<Bytes>,
     moments: Vec<Moment>,
-}
-
-impl Archive {
-    fn seq(&self) -> u64 {
-        self.moments.last().map_or(0, |moment| moment.seq)
-    }
+    /// The last operation that it holds.
+    seq: u64,
 }
 
 impl Life {
@@ -94,7 +90,7 @@ impl Life {
     pub fn archive(&self, name: &str) -> Outcome {
         let collection = self.store().collection(name).map_err(saying("archive"))?;
         let id = collection.id();
-        let reached = || self.world.notes.lock().shelf.archives.entry(id).or_default().seq();
+        let reached = || self.world.notes.lock().shelf.archives.entry(id).or_default().seq;
         let durable = collection.status().durable_seq;
         if reached() > durable {
             return Err(format!("{name} ends at operation {durable}, its archive at {}", reached()));
@@ -105,11 +101,14 @@ impl Life {
             let behind = |moment: &&Moment| moment.seq >= piece.first_seq && moment.seq <= piece.last_seq;
             let moments: Vec<Moment> = history.moments.iter().filter(behind).cloned().collect();
             history.promise.durable = history.promise.durable.max(piece.last_seq);
+            // What a collection was restored from is in its log too, and its own history begins behind it.
+            let before = piece.last_seq < history.moments[0].seq;
             let archive = notes.shelf.archives.entry(id).or_default();
-            if moments.last().is_none_or(|moment| moment.seq != piece.last_seq) {
+            if !before && moments.last().is_none_or(|moment| moment.seq != piece.last_seq) {
                 return Err(format!("a piece of the archive of {name} ends within a batch, at {}", piece.last_seq));
             }
             archive.moments.extend(moments);
+            archive.seq = piece.last_seq;
             archive.pieces.push(piece.bytes);
         }
         collection.archived(reached());
