@@ -304,7 +304,9 @@ impl Store {
 
     /// An open collection, by its name or by an alias.
     pub fn collection(&self, name: &str) -> Result<Arc<Collection>> {
-        let name = &self.names.read().resolve(name).to_owned()[..];
+        // Names first, then collections: the order of all who hold both.
+        let names = self.names.read();
+        let name = names.resolve(name);
         match self.collections.read().get(name).map(|slot| &slot.opened) {
             Some(Opened::Open(collection)) => Ok(collection.clone()),
             Some(Opened::Opening(progress)) => {

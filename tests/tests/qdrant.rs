@@ -211,6 +211,29 @@ async fn payloads_and_vectors_change() {
     door.server.stop().await;
 }
 
+/// Changes inside of a payload read it first: of those who do so at the same time, all are heard.
+#[tokio::test]
+async fn changes_inside_of_one_payload_at_once_are_all_kept() {
+    let door = Door::filled().await;
+    let of = "/collections/c/points";
+    let set = async |n: usize| {
+        let change = json!({"payload": {format!("k{n}"): n}, "key": "in.side", "points": [2]});
+        door.good("POST", &format!("{of}/payload"), change).await
+    };
+    let declare = async |n: usize| {
+        let index = json!({"field_name": format!("f{n}"), "field_schema": "keyword"});
+        door.good("PUT", "/collections/c/index", index).await
+    };
+    tokio::join!(set(0), set(1), set(2), set(3), set(4), set(5), declare(0), declare(1), declare(2), declare(3));
+    let gone = json!({"keys": ["in.side.k0", "in.other"], "points": [2]});
+    door.good("POST", &format!("{of}/payload/delete"), gone).await;
+    let inside = door.good("GET", &format!("{of}/2"), Value::Null).await["payload"]["in"].clone();
+    assert_eq!(inside, json!({"ner": 1, "side": {"k1": 1, "k2": 2, "k3": 3, "k4": 4, "k5": 5}}));
+    let schema = door.good("GET", "/collections/c", Value::Null).await["payload_schema"].clone();
+    assert_eq!(schema.as_object().unwrap().len(), 4, "{schema}");
+    door.server.stop().await;
+}
+
 #[tokio::test]
 async fn what_is_wrong_is_told_by_code_and_text() {
     let door = Door::filled().await;
@@ -233,6 +256,13 @@ async fn what_is_wrong_is_told_by_code_and_text() {
         (400, "PUT", "/collections/d".to_owned(), json!({"vectors": {"size": 2, "distance": "cosine"}}), "distance"),
         (400, "PUT", "/collections/d".to_owned(), json!({"vectors": {"size": 0, "distance": "Dot"}}), "size"),
         (422, "PUT", "/collections/a:b".to_owned(), json!({}), "collection_name"),
+        (
+            400,
+            "POST",
+            format!("{of}/query/groups"),
+            json!({"query": [1, 2], "group_by": "n", "limit": 20_000}),
+            "10000",
+        ),
     ] {
         let error = door.bad(status, method, &path, body.clone()).await;
         assert!(error.contains(says), "{method} {path} {body}: {error}");

@@ -180,10 +180,15 @@ impl Engine {
         self.store.note(name)
     }
 
-    /// Notes something beside a collection.
-    pub async fn set_note(self: Arc<Self>, name: String, note: String, deadline: &Deadline) -> Result<()> {
+    /// Notes something beside a collection, made of what was noted before.
+    pub async fn change_note(
+        self: Arc<Self>,
+        name: String,
+        change: impl FnOnce(Option<&str>) -> String + Send + 'static,
+        deadline: &Deadline,
+    ) -> Result<()> {
         let engine = self.clone();
-        self.writes.run(deadline, move || Ok(engine.store.set_note(&name, note)?)).await
+        self.writes.run(deadline, move || Ok(engine.store.change_note(&name, change)?)).await
     }
 
     /// What a collection of a given size would take here.

@@ -112,22 +112,23 @@ impl Store {
         names.notes.get(names.resolve(collection)).cloned()
     }
 
-    /// Notes something beside a collection, in the place of what was noted before. The store does not look into it; it
-    /// goes when the collection is dropped.
+    /// Notes something beside a collection, made of what was noted before; nobody else changes it meanwhile. The store
+    /// does not look into it; it goes when the collection is dropped.
     ///
     /// # Errors
     ///
     /// [`Error::Invalid`] for more than [`NOTE_BYTES_MAX`]; [`Error::Missing`] where there is no such collection.
-    pub fn set_note(&self, collection: &str, note: String) -> Result<()> {
-        if note.len() > NOTE_BYTES_MAX {
-            let limit = format!("a note has at most {NOTE_BYTES_MAX}");
-            return Err(Error::invalid("note", format!("{} bytes", note.len()), limit));
-        }
+    pub fn change_note(&self, collection: &str, change: impl FnOnce(Option<&str>) -> String) -> Result<()> {
         let _changing = self.changing.lock();
         let mut catalog = self.catalog();
         let name = catalog.names.resolve(collection).to_owned();
         if !catalog.collections.contains_key(&name) {
             return Err(Error::Missing { what: "collection", name });
+        }
+        let note = change(catalog.names.notes.get(&name).map(String::as_str));
+        if note.len() > NOTE_BYTES_MAX {
+            let limit = format!("a note has at most {NOTE_BYTES_MAX}");
+            return Err(Error::invalid("note", format!("{} bytes", note.len()), limit));
         }
         catalog.names.notes.insert(name, note);
         self.save(&catalog)?;
@@ -243,7 +244,8 @@ mod tests {
         assert_eq!(id(&store, "live"), id(&store, "blue"));
         store.change_aliases(&[set("live", "green"), rename("old", "older")]).unwrap();
         assert_eq!((id(&store, "live"), id(&store, "older")), (id(&store, "green"), id(&store, "blue")));
-        store.set_note("live", "{}".into()).unwrap();
+        store.change_note("live", |_| "{".into()).unwrap();
+        store.change_note("live", |before| before.unwrap_or_default().to_owned() + "}").unwrap();
         drop(store);
         let store = open(&disk);
         assert_eq!(store.note("green").as_deref(), Some("{}"), "kept, and of the collection itself");
@@ -267,9 +269,8 @@ mod tests {
         }
         store.change_aliases(&[AliasChange::Delete { alias: "nobody".into() }]).unwrap();
         assert!(matches!(store.create("a", CollectionSpec::default()), Err(Error::Taken { .. })));
-        assert!(
-            store.set_note("c", "x".repeat(NOTE_BYTES_MAX + 1)).is_err() && store.set_note("d", "".into()).is_err()
-        );
+        let long = || "x".repeat(NOTE_BYTES_MAX + 1);
+        assert!(store.change_note("c", |_| long()).is_err() && store.change_note("d", |_| String::new()).is_err());
     }
 
     /// A failed save leaves the aliases of memory and of the disk as they were, or as they were to be.

@@ -159,8 +159,9 @@ impl Store {
     }
 
     fn may_restore(&self, name: &str) -> Result<()> {
+        let is_alias = self.aliases().contains_key(name);
         let collections = self.collections.read();
-        if collections.contains_key(name) || self.aliases().contains_key(name) {
+        if collections.contains_key(name) || is_alias {
             return Err(Error::Taken { what: "collection", name: name.to_owned() });
         }
         if collections.len() >= COLLECTIONS_MAX {

@@ -58,8 +58,8 @@ pub(super) async fn create(
     let settings = SETTINGS.iter().filter_map(|name| Some(((*name).to_owned(), request.get(*name)?.clone())));
     let settings = settings.filter(|(_, value)| !value.is_null()).collect();
     let (vectors, sparse) = (request.get("vectors").cloned(), request.get("sparse_vectors").cloned());
-    let note = Note { vectors, sparse, settings, ..Note::default() };
-    note.keep(&engine, &collection, &asked.deadline).await?;
+    let made = Note { vectors, sparse, settings, ..Note::default() };
+    Note::change(&engine, &collection, &asked.deadline, |note| *note = made).await?;
     Ok(Reply::new(begun, true))
 }
 
@@ -168,17 +168,18 @@ pub(super) async fn update(
 ) -> Answer<bool> {
     let (begun, asked, request) = (Instant::now(), Asked::of(&uri)?, body::<Map<String, Value>>(&bytes)?);
     engine.collection(&collection)?;
-    let mut note = Note::of(&engine, &collection);
-    for name in SETTINGS {
-        match (request.get(name), note.settings.get_mut(name)) {
-            (None | Some(Value::Null), _) => {}
-            (Some(Value::Object(given)), Some(Value::Object(known))) => {
-                known.extend(given.iter().map(|(key, value)| (key.clone(), value.clone())));
+    let change = move |note: &mut Note| {
+        for name in SETTINGS {
+            match (request.get(name), note.settings.get_mut(name)) {
+                (None | Some(Value::Null), _) => {}
+                (Some(Value::Object(given)), Some(Value::Object(known))) => {
+                    known.extend(given.iter().map(|(key, value)| (key.clone(), value.clone())));
+                }
+                (Some(given), _) => drop(note.settings.insert(name.to_owned(), given.clone())),
             }
-            (Some(given), _) => drop(note.settings.insert(name.to_owned(), given.clone())),
         }
-    }
-    note.keep(&engine, &collection, &asked.deadline).await?;
+    };
+    Note::change(&engine, &collection, &asked.deadline, change).await?;
     Ok(Reply::new(begun, true))
 }
 
@@ -259,9 +260,8 @@ pub(super) async fn create_index(
         return Err(Fault::format(format_args!("field_schema is one of {}", KINDS.join(", "))));
     }
     let seq = engine.collection(&collection)?.snapshot().seq;
-    let mut note = Note::of(&engine, &collection);
-    note.indexes.insert(request.field_name, schema);
-    note.keep(&engine, &collection, &asked.deadline).await?;
+    let declare = |note: &mut Note| drop(note.indexes.insert(request.field_name, schema));
+    Note::change(&engine, &collection, &asked.deadline, declare).await?;
     Ok(Reply::new(begun, Update::new(seq, asked.wait)))
 }
 
@@ -272,8 +272,7 @@ pub(super) async fn delete_index(
 ) -> Answer<Update> {
     let (begun, asked) = (Instant::now(), Asked::of(&uri)?);
     let seq = engine.collection(&collection)?.snapshot().seq;
-    let mut note = Note::of(&engine, &collection);
-    note.indexes.shift_remove(&field);
-    note.keep(&engine, &collection, &asked.deadline).await?;
+    let forget = move |note: &mut Note| drop(note.indexes.shift_remove(&field));
+    Note::change(&engine, &collection, &asked.deadline, forget).await?;
     Ok(Reply::new(begun, Update::new(seq, asked.wait)))
 }

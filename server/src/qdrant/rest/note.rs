@@ -39,12 +39,26 @@ pub(super) struct Note {
 impl Note {
     /// What was noted; nothing where the collection was created by another door.
     pub(super) fn of(engine: &Engine, collection: &str) -> Self {
-        engine.note(collection).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+        Self::read(engine.note(collection).as_deref())
     }
 
-    pub(super) async fn keep(&self, engine: &Arc<Engine>, collection: &str, deadline: &Deadline) -> Result<()> {
-        let text = serde_json::to_string(self).map_err(Fault::format)?;
-        Ok(engine.clone().set_note(collection.to_owned(), text, deadline).await?)
+    fn read(text: Option<&str>) -> Self {
+        text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    }
+
+    /// Changes it in one step: of two who declare an index at the same time both are heard.
+    pub(super) async fn change(
+        engine: &Arc<Engine>,
+        collection: &str,
+        deadline: &Deadline,
+        change: impl FnOnce(&mut Self) + Send + 'static,
+    ) -> Result<()> {
+        let changed = |before: Option<&str>| {
+            let mut note = Self::read(before);
+            change(&mut note);
+            json!(note).to_string()
+        };
+        Ok(engine.clone().change_note(collection.to_owned(), changed, deadline).await?)
     }
 
     /// `sparse_vectors` as it is shown, where there are any.

@@ -5,6 +5,7 @@
 use super::reply::{Answer, Fault, Reply, Result, Update};
 use super::{Asked, body, filter, ids, selector, vectors};
 use crate::engine::Engine;
+use crate::engine::error::Error;
 use crate::engine::query::{Get, PayloadSelection, VectorSelection};
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -13,10 +14,13 @@ use nigh_index::id::PointId;
 use nigh_storage::collection::Collection;
 use nigh_storage::point::Point;
 use nigh_storage::schema::CollectionSpec;
-use nigh_storage::write::{Durability, Selector, Write, WriteBatch};
+use nigh_storage::write::{Durability, IfVersion, Selector, Write, WriteBatch};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Instant;
+
+/// A payload that is changed by others all the time is read again so often.
+const REWRITES_MAX: u32 = 16;
 
 /// A write on its way.
 struct Writing {
@@ -43,7 +47,7 @@ impl Writing {
             let batch = WriteBatch::from(std::mem::replace(&mut ops, rest));
             let collection = self.collection.clone();
             let written = self.engine.write(collection, batch, Durability::Durable, &self.asked.deadline).await;
-            seq = written.map_err(explained)?.seq;
+            seq = written?.seq;
         }
         Ok(seq)
     }
@@ -62,31 +66,84 @@ impl Writing {
         }
     }
 
-    /// The payloads of points as they are now.
-    async fn payloads(&self, selector: &Selector) -> Result<Vec<(PointId, Map<String, Value>)>> {
-        let Selector::Ids(ids) = selector else {
+    /// Does what one kind of request asks, and says up to where the log is then.
+    async fn perform(&self, kind: &str, request: &Value) -> Result<u64> {
+        match kind {
+            "set_payload" if request.get("key").is_some_and(Value::is_string) => self.set_below(request).await,
+            "delete_payload" => {
+                let path =
+                    |key: &Value| selector::keys(key.as_str().ok_or_else(|| Fault::format("a key is a string"))?);
+                let paths = list(request, "keys")?.iter().map(path).collect::<Result<Vec<_>>>()?;
+                let points = points(request)?;
+                if paths.iter().all(|path| path.len() == 1) {
+                    let keys = paths.into_iter().flatten().collect();
+                    return self.apply(vec![Write::DeletePayloadKeys(points, keys)]).await;
+                }
+                self.rewrite(&points, |payload| paths.iter().for_each(|path| take_out(payload, path))).await
+            }
+            _ => self.apply(self.ops(kind, request)?).await,
+        }
+    }
+
+    /// The payload goes below a path.
+    async fn set_below(&self, request: &Value) -> Result<u64> {
+        let points = points(request)?;
+        self.there(&points)?;
+        let path = selector::keys(request["key"].as_str().unwrap_or_default())?;
+        let (given, _) = object(request, "payload")?;
+        self.rewrite(&points, |payload| merge(payload, &path, &given)).await
+    }
+
+    /// Changes payloads that have to be read first. Each is written on the condition that its point is still what was
+    /// read: where somebody was faster, it is read again.
+    async fn rewrite(&self, points: &Selector, change: impl Fn(&mut Value)) -> Result<u64> {
+        let Selector::Ids(ids) = points else {
             return Err(Fault::not_supported("a change inside of payloads of points that a filter selects"));
         };
-        let (payload, vectors) = (PayloadSelection::All, VectorSelection::default());
-        let get = Get { ids: ids.clone(), payload, vectors, version: String::new() };
-        let (records, _) = self.engine.get(self.collection.clone(), get, &self.asked.deadline).await?;
-        let read = |payload: &[u8]| serde_json::from_slice(payload).unwrap_or_default();
-        Ok(records.into_iter().map(|record| (record.id, read(&record.payload))).collect())
+        let mut seq = self.collection.snapshot().seq;
+        for ids in ids.chunks(self.engine.limits().batch_ops_max.min(self.engine.limits().hits_max as usize)) {
+            let mut tries = REWRITES_MAX;
+            loop {
+                match self.rewrite_once(ids, &change).await {
+                    Err(Error::Condition { .. }) if tries > 1 => tries -= 1,
+                    done => break seq = seq.max(done?),
+                }
+            }
+        }
+        Ok(seq)
+    }
+
+    async fn rewrite_once(&self, ids: &[PointId], change: &impl Fn(&mut Value)) -> Result<u64, Error> {
+        let (payload, vectors, version) = (PayloadSelection::All, VectorSelection::default(), String::new());
+        let get = Get { ids: ids.to_vec(), payload, vectors, version };
+        let (records, seq) = self.engine.get(self.collection.clone(), get, &self.asked.deadline).await?;
+        let (mut ops, mut conditions) = (Vec::new(), Vec::new());
+        for record in records {
+            let mut payload = serde_json::from_slice(&record.payload).unwrap_or_else(|_| Value::Object(Map::new()));
+            change(&mut payload);
+            conditions.push(IfVersion { op: ops.len(), version: record.version });
+            ops.push(Write::OverwritePayload(Selector::Ids(vec![record.id]), payload.to_string().into()));
+        }
+        if ops.is_empty() {
+            return Ok(seq);
+        }
+        let batch = WriteBatch { ops, conditions, ..WriteBatch::default() };
+        let written = self.engine.write(self.collection.clone(), batch, Durability::Durable, &self.asked.deadline);
+        Ok(written.await?.seq)
     }
 
     /// The operations of one kind of request.
-    async fn ops(&self, kind: &str, request: &Value) -> Result<Vec<Write>> {
+    fn ops(&self, kind: &str, request: &Value) -> Result<Vec<Write>> {
         let mut ops = Vec::new();
         match kind {
             "upsert" => self.upserts(request, &mut ops)?,
             "delete" | "delete_points" => ops.push(Write::Delete(self::points(request)?)),
-            "set_payload" => self.set_payload(request, &mut ops).await?,
+            "set_payload" => self.set_payload(request, &mut ops)?,
             "overwrite_payload" => {
                 let selector = self::points(request)?;
                 self.there(&selector)?;
                 ops.push(Write::OverwritePayload(selector, object(request, "payload")?.1));
             }
-            "delete_payload" => self.delete_payload(request, &mut ops).await?,
             "clear_payload" => ops.push(Write::ClearPayload(self::points(request)?)),
             "update_vectors" => {
                 for point in list(request, "points")? {
@@ -158,57 +215,21 @@ impl Writing {
         }
     }
 
-    /// A null takes its key out; with `key` the payload goes below that path.
-    async fn set_payload(&self, request: &Value, ops: &mut Vec<Write>) -> Result<()> {
+    /// A null takes its key out.
+    fn set_payload(&self, request: &Value, ops: &mut Vec<Write>) -> Result<()> {
         let selector = points(request)?;
         self.there(&selector)?;
         let (given, _) = object(request, "payload")?;
-        match request.get("key").and_then(Value::as_str) {
-            None => {
-                let (gone, kept): (Map<_, _>, Map<_, _>) = given.into_iter().partition(|(_, value)| value.is_null());
-                if !gone.is_empty() {
-                    let keys = gone.into_iter().map(|(key, _)| key).collect();
-                    ops.push(Write::DeletePayloadKeys(selector.clone(), keys));
-                }
-                if !kept.is_empty() {
-                    ops.push(Write::SetPayload(selector, Value::Object(kept).to_string().into()));
-                }
-            }
-            Some(key) => {
-                let path = selector::keys(key)?;
-                for (id, payload) in self.payloads(&selector).await? {
-                    let mut whole = Value::Object(payload);
-                    merge(&mut whole, &path, &given);
-                    ops.push(Write::OverwritePayload(Selector::Ids(vec![id]), whole.to_string().into()));
-                }
-            }
+        let (gone, kept): (Map<_, _>, Map<_, _>) = given.into_iter().partition(|(_, value)| value.is_null());
+        if !gone.is_empty() {
+            let keys = gone.into_iter().map(|(key, _)| key).collect();
+            ops.push(Write::DeletePayloadKeys(selector.clone(), keys));
+        }
+        if !kept.is_empty() {
+            ops.push(Write::SetPayload(selector, Value::Object(kept).to_string().into()));
         }
         Ok(())
     }
-
-    async fn delete_payload(&self, request: &Value, ops: &mut Vec<Write>) -> Result<()> {
-        let selector = points(request)?;
-        let mut paths = Vec::new();
-        for key in list(request, "keys")? {
-            paths.push(selector::keys(key.as_str().ok_or_else(|| Fault::format("a key is a string"))?)?);
-        }
-        if paths.iter().all(|path| path.len() == 1) {
-            let keys = paths.into_iter().flatten().collect();
-            ops.push(Write::DeletePayloadKeys(selector, keys));
-            return Ok(());
-        }
-        for (id, payload) in self.payloads(&selector).await? {
-            let mut whole = Value::Object(payload);
-            paths.iter().for_each(|path| take_out(&mut whole, path));
-            ops.push(Write::OverwritePayload(Selector::Ids(vec![id]), whole.to_string().into()));
-        }
-        Ok(())
-    }
-}
-
-/// A dimension that is wrong is said as clients know it.
-fn explained(err: crate::engine::error::Error) -> Fault {
-    err.into()
 }
 
 fn merge(value: &mut Value, path: &[String], given: &Map<String, Value>) {
@@ -262,8 +283,7 @@ async fn one((State(engine), Path(collection), uri, bytes): Called, kind: &str) 
     let begun = Instant::now();
     let request: Value = body(&bytes)?;
     let writing = Writing::begin(engine, &collection, &uri)?;
-    let ops = writing.ops(kind, &request).await?;
-    let seq = writing.apply(ops).await?;
+    let seq = writing.perform(kind, &request).await?;
     Ok(writing.done(begun, seq))
 }
 
@@ -301,8 +321,7 @@ pub(super) async fn batch(
         let Some((kind, request)) = operation.as_object().and_then(|operation| operation.iter().next()) else {
             return Err(Fault::format("an operation is an object with one name"));
         };
-        let ops = writing.ops(kind, request).await?;
-        updates.push(Update::new(writing.apply(ops).await?, writing.asked.wait));
+        updates.push(Update::new(writing.perform(kind, request).await?, writing.asked.wait));
     }
     Ok(Reply::new(begun, updates))
 }

@@ -148,7 +148,8 @@ impl<'r> Searching<'r> {
         let (groups, size) = (count(self.request, "limit", HITS)?, count(self.request, "group_size", GROUP_HITS)?);
         // What is not among so many hits cannot make a group.
         let most = self.engine.limits().hits_max as usize;
-        let mut query = self.query(groups.saturating_mul(size).saturating_mul(10).clamp(groups, most), 0)?;
+        let reach = groups.saturating_mul(size).saturating_mul(10).min(most).max(groups);
+        let mut query = self.query(reach, 0)?;
         let lookup = match some(self.request, "with_lookup") {
             None => None,
             Some(Value::String(name)) => Some((name.clone(), json!({}))),
@@ -271,7 +272,7 @@ pub(super) async fn query_groups(
 }
 
 macro_rules! older {
-    ($($one:ident $batch:ident $groups:ident: $kind:literal),*) => {$(
+    ($($one:ident $batch:ident: $kind:literal),*) => {$(
         pub(super) async fn $one(
             State(engine): State<Arc<Engine>>,
             Path(collection): Path<String>,
@@ -294,7 +295,13 @@ macro_rules! older {
             }
             Ok(Reply::new(begun, all))
         }
+    )*};
+}
 
+older! { search search_batch: "search", recommend recommend_batch: "recommend", discover discover_batch: "discover" }
+
+macro_rules! older_groups {
+    ($($groups:ident: $kind:literal),*) => {$(
         pub(super) async fn $groups(
             State(engine): State<Arc<Engine>>,
             Path(collection): Path<String>,
@@ -308,11 +315,7 @@ macro_rules! older {
     )*};
 }
 
-older! {
-    search search_batch search_groups: "search",
-    recommend recommend_batch recommend_groups: "recommend",
-    discover discover_batch _discover_groups: "discover"
-}
+older_groups! { search_groups: "search", recommend_groups: "recommend" }
 
 /// Values of a field, and how many points have them: the most frequent first.
 pub(super) async fn facet(

@@ -9,7 +9,7 @@ use serde_json::json;
 use std::time::Instant;
 
 /// A result of this door.
-pub(super) type Result<T> = std::result::Result<T, Fault>;
+pub(super) type Result<T, E = Fault> = std::result::Result<T, E>;
 
 /// An error as a client of the API is told.
 #[derive(Clone, PartialEq, Eq, Debug)]
