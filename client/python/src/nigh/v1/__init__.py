@@ -1,0 +1,1 @@
+"""The types of the wire, generated; other modules of the package face them."""
