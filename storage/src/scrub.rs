@@ -160,7 +160,13 @@ impl Store {
                 false => Ok(()),
             }
         };
-        let found = segments(inner, &mut paced, &mut scrubbed).and_then(|()| mend(inner, &mut scrubbed));
+        let found = segments(inner, &mut paced, &mut scrubbed).and_then(|()| {
+            let sealed = scrubbed.bytes;
+            let mended = mend(inner, &mut scrubbed);
+            // The log is read at once: its bytes are not counted on the way.
+            scrubs.bytes.fetch_add(scrubbed.bytes - sealed, Ordering::Relaxed);
+            mended
+        });
         scrubs.files.fetch_add(scrubbed.files, Ordering::Relaxed);
         scrubs.errors.fetch_add(scrubbed.mended.len() as u64, Ordering::Relaxed);
         if inner.stop.load(Ordering::Relaxed) || self.is_closing() {
