@@ -5,6 +5,7 @@ use crate::convert;
 use crate::error::Result;
 use crate::filter::Filter;
 use crate::id::PointId;
+use crate::memory;
 use crate::point::{Durability, Op, Point, Selector, VectorsWanted, Wanted};
 use crate::query::Query;
 use crate::reply::{Facets, Page, QueryReply, WriteReply};
@@ -461,5 +462,7 @@ fn status_in(status: v1::CollectionStatus) -> CollectionStatus {
         archive_gap: status.archive_gap,
         tasks: status.tasks.into_iter().map(task).collect(),
         upkeep_failed: status.upkeep_failed,
+        upkeep_waits: status.upkeep_waits,
+        memory: status.memory.map(memory::status_in).unwrap_or_default(),
     }
 }

@@ -44,6 +44,7 @@ pub mod formula;
 pub mod id;
 pub mod ingest;
 pub mod integrity;
+pub mod memory;
 pub mod point;
 pub mod query;
 pub mod ranking;

@@ -1,5 +1,6 @@
 //! What a collection holds, and how it is.
 
+use crate::memory::MemoryStatus;
 use crate::vectors::{MultiField, SparseField};
 use std::time::Duration;
 
@@ -238,6 +239,10 @@ pub struct CollectionStatus {
     pub tasks: Vec<UpkeepTask>,
     /// What upkeep could not do when it tried last, and why; empty where nothing failed.
     pub upkeep_failed: String,
+    /// What the next merge waits for: memory; empty where it does not wait.
+    pub upkeep_waits: String,
+    /// The memory of the whole server.
+    pub memory: MemoryStatus,
 }
 
 /// A seal or a merge that runs.

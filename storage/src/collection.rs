@@ -366,6 +366,7 @@ impl Collection {
             upkeep: self.inner.chores.name(),
             tasks: self.inner.chores.tasks(),
             upkeep_failed: self.inner.chores.failed(),
+            upkeep_waits: self.inner.chores.waits(),
             refuses_writes: self.inner.refuses().map(|err| err.to_string()),
             archive: self.inner.options.archive_keep_bytes.is_some().then(|| self.archive()),
             batches: counters.batches.load(Ordering::Relaxed),

@@ -178,6 +178,12 @@ impl Budget {
         rows.saturating_mul(vectors.max().unwrap_or(0) + others)
     }
 
+    /// Rows for whose build there would be room if nothing but codes and graphs were held.
+    pub(crate) fn build_rows_max(&self, spec: &CollectionSpec) -> u64 {
+        let left = self.limit.saturating_sub(self.usage().held[What::Graphs as usize]);
+        left / Self::build_bytes(spec, 1).max(1)
+    }
+
     /// Live rows of one collection are sealed when they hold so many bytes, or `most`.
     pub(crate) fn seal_bytes(&self, most: u64) -> u64 {
         most.min((self.limit / SEALS).max(LIVE_LEAST / 2))

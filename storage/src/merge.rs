@@ -62,8 +62,13 @@ pub(crate) fn merge(inner: &Inner, idle: Duration, reason: &str) -> Result<bool>
         return Ok(false);
     }
     // Until there is room it waits; what it would join is searched side by side.
-    let needed = Budget::build_bytes(&inner.schema.load().spec, alive(&inputs));
-    let Some(room) = inner.options.memory.try_build(needed) else { return Ok(false) };
+    let (budget, rows) = (&inner.options.memory, alive(&inputs));
+    let needed = Budget::build_bytes(&inner.schema.load().spec, rows);
+    let Some(room) = budget.try_build(needed) else {
+        inner.chores.merge_waits(&inner.name, Some(wants(inputs.len(), rows, needed, budget.limit(), "are free")));
+        return Ok(false);
+    };
+    inner.chores.merge_waits(&inner.name, None);
     merge_these(inner, &inputs, &room, reason)
 }
 
@@ -188,10 +193,30 @@ fn carried_in(entries: &[Entry], numbers: &[u64], rows: &[Vec<Row>], of: impl Fn
     dead
 }
 
+/// What a merge waits for. The same merge says the same.
+fn wants(segments: usize, rows: u64, needed: u64, limit: u64, when: &str) -> String {
+    format!("a merge of {segments} segments with {rows} rows waits until {needed} bytes of {limit} of memory {when}")
+}
+
+/// The segments to merge now. A merge that does not fit the memory limit beside the graphs that are held is not tried:
+/// that is said once, and a smaller one may take its place.
+fn chosen(inner: &Inner, sizes: &[Size], idle: Duration) -> Vec<usize> {
+    let (places, wished) = (choose(sizes, idle, rows_max(inner)), choose(sizes, idle, ROWS_MAX));
+    if wished != places {
+        let rows = wished.iter().map(|place| sizes[*place].alive).sum();
+        let (needed, limit) = (Budget::build_bytes(&inner.schema.load().spec, rows), inner.options.memory.limit());
+        let why = wants(wished.len(), rows, needed, limit, "are not held by graphs");
+        inner.chores.merge_waits(&inner.name, Some(why));
+    } else if wished.is_empty() {
+        inner.chores.merge_waits(&inner.name, None);
+    }
+    places
+}
+
 /// The merge that should be done now, if one should.
 pub(crate) fn due(inner: &Inner, idle: Duration) -> Option<Due> {
     let sizes = sizes(&inner.state.lock());
-    let places = choose(&sizes, idle);
+    let places = chosen(inner, &sizes, idle);
     let chosen = || places.iter().map(|place| &sizes[*place]);
     let (alive, dead) = chosen().fold((0, 0), |(alive, dead), size| (alive + size.alive, dead + size.dead));
     let reason = match places.len() {
@@ -201,14 +226,19 @@ pub(crate) fn due(inner: &Inner, idle: Duration) -> Option<Due> {
         count => format!("{count} segments with {alive} rows can be one"),
     };
     // What is merged for the sake of writers goes first, and of that what costs least.
-    let busy = !choose(&sizes, Duration::ZERO).is_empty();
+    let busy = !choose(&sizes, Duration::ZERO, rows_max(inner)).is_empty();
     Some(Due { urgency: f64::from(u8::from(busy)) + 1.0 / (2.0 + alive as f64), reason })
 }
 
 fn inputs(inner: &Inner, idle: Duration) -> Vec<Input> {
     let state = inner.state.lock();
-    let places = choose(&sizes(&state), idle);
+    let places = chosen(inner, &sizes(&state), idle);
     places.into_iter().filter_map(|place| sealed(&state.entries[place])).collect()
+}
+
+/// Rows that a merge may lay down.
+fn rows_max(inner: &Inner) -> u64 {
+    inner.options.memory.build_rows_max(&inner.schema.load().spec).min(ROWS_MAX)
 }
 
 fn sealed(entry: &Entry) -> Option<Input> {
@@ -229,15 +259,15 @@ fn sizes(state: &State) -> Vec<Size> {
 }
 
 /// The segments to merge now: as many of the smallest as are, without the largest of them, about as
-/// large as that one; or one that has too many dead rows.
-fn choose(sizes: &[Size], idle: Duration) -> Vec<usize> {
+/// large as that one; or one that has too many dead rows. Together they have at most so many rows that go on.
+fn choose(sizes: &[Size], idle: Duration, rows_max: u64) -> Vec<usize> {
     let patience = PATIENCE.iter().rfind(|patience| patience.idle <= idle).unwrap_or(&PATIENCE[0]);
     let mut rising = sizes.to_vec();
     rising.sort_by_key(|size| size.alive);
     let mut count = 0;
     let mut sum: u64 = 0;
     for (at, size) in rising.iter().enumerate() {
-        if at > 0 && size.alive <= sum.saturating_mul(patience.ratio) && sum + size.alive <= ROWS_MAX {
+        if at > 0 && size.alive <= sum.saturating_mul(patience.ratio) && sum + size.alive <= rows_max {
             count = at + 1;
         }
         sum += size.alive;
@@ -249,12 +279,21 @@ fn choose(sizes: &[Size], idle: Duration) -> Vec<usize> {
     }
     let dead = |size: &&Size| size.dead as f64 > patience.dead_share * (size.alive + size.dead) as f64;
     let stale = |size: &&Size| size.stale && idle >= A_WHILE;
-    sizes.iter().find(dead).or_else(|| sizes.iter().find(stale)).map(|size| size.place).into_iter().collect()
+    let mut fit = sizes.iter().filter(|size| size.alive <= rows_max);
+    fit.clone().find(dead).or_else(|| fit.find(stale)).map(|size| size.place).into_iter().collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::cruel::CruelDisk;
+    use crate::point::Point;
+    use crate::schema::{CollectionSpec, VectorField};
+    use crate::store::{Options, Store};
+    use crate::write::{Durability, Selector, Write};
+    use nigh_index::vector::metric::Metric;
+    use nigh_index::vector::spec::VectorSpec;
+    use std::path::Path;
 
     const BUSY: Duration = Duration::ZERO;
     const QUIET: Duration = Duration::from_secs(11);
@@ -263,7 +302,18 @@ mod tests {
         let size =
             |(place, (alive, dead)): (usize, &(u64, u64))| Size { place, alive: *alive, dead: *dead, stale: false };
         let sizes: Vec<Size> = sizes.iter().enumerate().map(size).collect();
-        assert_eq!(choose(&sizes, idle), expected, "{sizes:?}");
+        assert_eq!(choose(&sizes, idle, ROWS_MAX), expected, "{sizes:?}");
+    }
+
+    #[test]
+    fn a_merge_takes_no_more_rows_than_fit() {
+        let size = |(place, alive): (usize, u64)| Size { place, alive, dead: alive, stale: false };
+        let sizes: Vec<Size> = [400, 100, 90, 80].into_iter().enumerate().map(size).collect();
+        for (rows_max, expected) in
+            [(670, &[0, 1, 2, 3][..]), (669, &[1, 2, 3]), (269, &[2, 3]), (169, &[1]), (79, &[])]
+        {
+            assert_eq!(choose(&sizes, A_WHILE, rows_max), expected, "{rows_max}");
+        }
     }
 
     #[test]
@@ -287,5 +337,33 @@ mod tests {
         check(BUSY, &[(0, 10)], &[0]);
         check(BUSY, &[(800, 200)], &[]);
         check(QUIET, &[(800, 200)], &[0]);
+    }
+
+    /// What never fits is not tried again and again: it is told, and done when less of it is left.
+    #[test]
+    fn a_merge_that_does_not_fit_the_memory_is_told_and_waits() {
+        let field = VectorField { name: "v".into(), spec: VectorSpec::new(4, Metric::Dot) };
+        let spec = CollectionSpec { vectors: vec![field], ..CollectionSpec::default() };
+        let memory = Arc::new(Budget::new(Budget::build_bytes(&spec, 900)));
+        let options = Options { background: false, memory, ..Options::default() };
+        let store = Store::open(Arc::new(CruelDisk::new()), Path::new("/data"), options).unwrap();
+        store.create("c", spec).unwrap();
+        let collection = store.collection("c").unwrap();
+        let point = |id: u64| Write::Upsert(Point { vectors: vec![(0, vec![id as f32; 4])], ..Point::new(id) });
+        for half in [0..500, 500..1000] {
+            collection.write(half.map(point).collect(), Durability::Durable).unwrap();
+            collection.seal().unwrap();
+        }
+        assert!(!collection.merge().unwrap());
+        let waits = collection.status().upkeep_waits.unwrap();
+        assert!(waits.starts_with("a merge of 2 segments with 1000 rows waits until"), "{waits}");
+        collection.settle().unwrap();
+        assert_eq!(collection.status().segments.len(), 2, "neither when it is asked for");
+        let delete = Write::Delete(Selector::Ids((0..300u64).map(Into::into).collect()));
+        collection.write(vec![delete], Durability::Durable).unwrap();
+        collection.seal().unwrap();
+        assert!(collection.merge().unwrap());
+        let status = collection.status();
+        assert_eq!((status.segments.len(), status.points, status.upkeep_waits), (1, 700, None));
     }
 }

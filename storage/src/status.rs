@@ -26,6 +26,8 @@ pub struct Status {
     pub tasks: Vec<TaskStatus>,
     /// What upkeep could not do when it tried last, and why.
     pub upkeep_failed: Option<String>,
+    /// What the next merge waits for, where it waits.
+    pub upkeep_waits: Option<String>,
     /// Why writes are refused, where they are.
     pub refuses_writes: Option<String>,
     /// How far its archive is, where one is kept.

@@ -84,6 +84,10 @@ pub(crate) struct Chores {
 struct Rest {
     until: [Option<Instant>; 2],
     failed: [Option<String>; 2],
+    /// What the merge waits for that should be done now.
+    waits: Option<String>,
+    /// What of that was said last.
+    said: Option<String>,
 }
 
 /// Tells the threads of upkeep that there may be work.
@@ -283,6 +287,21 @@ impl Chores {
 
     pub(crate) fn tasks(&self) -> Vec<TaskStatus> {
         self.running.lock().iter().map(|task| task.status()).collect()
+    }
+
+    /// Says what the next merge waits for, once; `None`: for nothing.
+    pub(crate) fn merge_waits(&self, collection: &str, why: Option<String>) {
+        let mut rest = self.rest.lock();
+        if why.is_some() && rest.said != why {
+            tracing::warn!(collection, why, "segments are searched side by side until then");
+            rest.said.clone_from(&why);
+        }
+        rest.waits = why;
+    }
+
+    /// What the next merge waits for.
+    pub(crate) fn waits(&self) -> Option<String> {
+        self.rest.lock().waits.clone()
     }
 
     /// What was tried last and failed.

@@ -3,6 +3,7 @@
 use crate::cli::failure::{Failure, Result};
 use crate::cli::output::{Output, bytes, thousands};
 use crate::cli::{Server, filter};
+use nigh_client::memory::MemoryStatus;
 use nigh_client::schema::{CollectionStatus, Description};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -86,7 +87,10 @@ pub(crate) async fn status(args: Status, out: Output) -> Result<()> {
     }
     out.either(
         || closed.into_iter().chain(all.iter().map(|(name, described)| status_json(name, described))).collect(),
-        || all.iter().map(|(name, described)| status_text(out, name, described)).collect(),
+        || {
+            let each = all.iter().map(|(name, described)| status_text(out, name, described));
+            each.chain(all.last().map(|(_, last)| memory_text(out, &last.status.memory))).collect()
+        },
     )
 }
 
@@ -120,6 +124,9 @@ fn status_text(out: Output, name: &str, described: &Description) -> String {
         let files = format!("{} of {} files, now {}", task.files_done, task.files, task.stage);
         row("", format!("{} {rows} rows for {seconds} s, because {}: {files}", task.what, task.reason));
     }
+    if !status.upkeep_waits.is_empty() {
+        row("waits", status.upkeep_waits.clone());
+    }
     if !status.upkeep_failed.is_empty() {
         row("FAILED", format!("upkeep, tried again soon: {}", status.upkeep_failed));
     }
@@ -127,6 +134,25 @@ fn status_text(out: Output, name: &str, described: &Description) -> String {
         row("REFUSES", format!("writes: {}", status.refuses_writes));
     }
     text
+}
+
+/// What the whole server holds.
+fn memory_text(out: Output, memory: &MemoryStatus) -> String {
+    let limit = memory.limit.map_or("no limit".to_owned(), |limit| format!("a limit of {}", bytes(limit)));
+    let by = [("live", memory.live), ("queue", memory.queue), ("graphs", memory.graphs), ("builds", memory.builds)];
+    let by: Vec<String> = by.iter().map(|(what, held)| format!("{what} {}", bytes(*held))).collect();
+    let refused = match memory.refused_writes {
+        0 => String::new(),
+        count => format!("; {} writes were refused for want of it", thousands(count)),
+    };
+    format!("{}  {} held, {limit}: {}{refused}\n", out.bold("memory"), bytes(memory.held), by.join(", "))
+}
+
+fn memory_json(memory: &MemoryStatus) -> Value {
+    json!({
+        "limit": memory.limit, "held": memory.held, "live": memory.live, "queue": memory.queue,
+        "graphs": memory.graphs, "builds": memory.builds, "refused_writes": memory.refused_writes,
+    })
 }
 
 fn segments(status: &CollectionStatus) -> (u64, u64) {
@@ -148,7 +174,8 @@ fn status_json(name: &str, described: &Description) -> Value {
         "collection": name, "vectors": vectors, "texts": texts, "state": status.state, "points": status.points,
         "seq": status.seq, "durable_seq": status.durable_seq, "live_rows": status.live_rows,
         "live_bytes": status.live_bytes, "disk_bytes": status.disk_bytes, "resident_bytes": status.resident_bytes,
-        "upkeep": status.upkeep, "upkeep_failed": status.upkeep_failed,
+        "upkeep": status.upkeep, "upkeep_failed": status.upkeep_failed, "upkeep_waits": status.upkeep_waits,
+        "memory": memory_json(&status.memory),
         "tasks": status.tasks.iter().map(task).collect::<Vec<_>>(), "refuses_writes": status.refuses_writes,
         "segments": status.segments.iter().map(segment).collect::<Vec<_>>(),
     })

@@ -41,7 +41,7 @@ impl Collections for Door {
         let (deadline, request) = (deadline(request.metadata()), request.into_inner());
         let work = async move {
             let (spec, status) = self.engine.clone().describe(request.collection, &deadline).await?;
-            let (spec, status) = (schema::spec_out(&spec), schema::status_out(status));
+            let (spec, status) = (schema::spec_out(&spec), schema::status_out(status, &self.engine.memory()));
             Ok(v1::DescribeCollectionReply { spec: Some(spec), status: Some(status) })
         };
         self.call(Rpc::Describe, work).await
@@ -51,7 +51,7 @@ impl Collections for Door {
         let (deadline, request) = (deadline(request.metadata()), request.into_inner());
         let work = async move {
             let status = self.engine.clone().optimize(request.collection, &deadline).await?;
-            Ok(v1::OptimizeReply { status: Some(schema::status_out(status)) })
+            Ok(v1::OptimizeReply { status: Some(schema::status_out(status, &self.engine.memory())) })
         };
         self.call(Rpc::Optimize, work).await
     }

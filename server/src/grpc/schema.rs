@@ -8,6 +8,7 @@ use nigh_index::text::spec::TextSpec;
 use nigh_index::vector::metric::Metric;
 use nigh_index::vector::spec::{HnswSpec, IvfCode, IvfSpec, VectorSpec};
 use nigh_proto::v1;
+use nigh_storage::memory::Usage;
 use nigh_storage::opening::Opening;
 use nigh_storage::schema::{CollectionSpec, TextField, VectorField, VectorPlace};
 use nigh_storage::status::{SegmentStatus, Status, TaskStatus};
@@ -130,8 +131,15 @@ pub(super) fn opening_out(opening: Opening) -> v1::OpeningProgress {
     v1::OpeningProgress { stage: opening.stage.name().to_owned(), done_bytes, total_bytes }
 }
 
+/// What is held in memory, as it goes out.
+fn memory_out(usage: &Usage) -> v1::MemoryStatus {
+    let [live, queue, graphs, builds] = usage.held;
+    let limit = (usage.limit < u64::MAX).then_some(usage.limit);
+    v1::MemoryStatus { limit, held: usage.counted(), live, queue, graphs, builds, refused_writes: usage.refused }
+}
+
 /// How a collection is, as it goes out.
-pub(super) fn status_out(status: Status) -> v1::CollectionStatus {
+pub(super) fn status_out(status: Status, memory: &Usage) -> v1::CollectionStatus {
     let segment = |segment: SegmentStatus| v1::SegmentStatus {
         number: segment.number,
         rows: segment.rows,
@@ -163,6 +171,8 @@ pub(super) fn status_out(status: Status) -> v1::CollectionStatus {
         upkeep_failed: status.upkeep_failed.unwrap_or_default(),
         archived_seq: status.archive.map(|archive| archive.seq),
         archive_gap: status.archive.is_some_and(|archive| archive.gap),
+        upkeep_waits: status.upkeep_waits.unwrap_or_default(),
+        memory: Some(memory_out(memory)),
     }
 }
 
