@@ -42,6 +42,8 @@ pub struct Archive {
     pub every: Duration,
     /// Log that waits for the archive is kept up to this, for each collection.
     pub keep_bytes: u64,
+    /// What no restore can need is removed when it is so old; `None`: never.
+    pub retention: Option<Duration>,
 }
 
 impl Config {

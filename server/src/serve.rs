@@ -127,7 +127,7 @@ impl Server {
         let archiving = match &config.archive {
             Some(archive) => {
                 let target = engine.target(&archive.target)?;
-                Some(tokio::spawn(engine.clone().keep_archive(target, archive.every)))
+                Some(tokio::spawn(engine.clone().keep_archive(target, archive.every, archive.retention)))
             }
             None => None,
         };

@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 const C: &str = "c";
 
@@ -248,4 +249,53 @@ async fn an_archive_that_is_ahead_is_not_written() {
     std::fs::write(ahead, b"").unwrap();
     let home = home.restart();
     assert!(home.engine.archive_all(&home.target).await.is_err());
+}
+
+/// What is behind the oldest backup can be restored whatever was removed; and what is before it goes when it is old.
+#[tokio::test(flavor = "multi_thread")]
+async fn pieces_go_that_no_restore_can_need() {
+    let mut random = Random::new(12);
+    let home = Home::new(1 << 30);
+    let mut model = Model::new();
+    let mut backups = Vec::new();
+    let mut moments = Vec::new();
+    for _ in 0..4 {
+        for _ in 0..3 {
+            moments.push(home.write(&mut model, &mut random));
+            home.engine.archive_all(&home.target).await.unwrap();
+        }
+        backups.push(home.backup().await);
+    }
+    assert_eq!(home.pieces().len(), 12);
+    let (never, at_once) = (Duration::from_secs(1 << 30), Duration::ZERO);
+    let prune = async |kept_for| home.target.prune_archive(kept_for).await.unwrap().pieces;
+    assert_eq!(prune(never).await, 0, "all of them are young");
+    assert_eq!(prune(at_once).await, 3, "those before the first backup");
+    home.target.drop_backup(&backups[0].id).await.unwrap();
+    // Nobody knows what a backup needs that cannot be read, or is being made.
+    let shelf = home.folder.path().join("shelf");
+    for object in ["backups/9999999999999-00000000", "active/9999999999999-00000000"] {
+        let path = shelf.join(object);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, b"{").unwrap();
+        assert_eq!(prune(at_once).await, 0, "{object}");
+        std::fs::remove_file(&path).unwrap();
+    }
+    assert_eq!((prune(at_once).await, prune(at_once).await), (3, 0));
+    for (at, moment) in moments.iter().enumerate() {
+        let restored = home.restore(&format!("r{at}"), Until::Seq(moment.seq)).await;
+        match at {
+            0..5 => assert!(matches!(restored, Err(Error::Invalid { .. })), "{at}: {restored:?}"),
+            _ => assert_eq!(restored.unwrap().1, moment.model, "{at}"),
+        }
+    }
+    // Without a backup only the last piece is of use: it says how far the archive is.
+    for backup in &backups[1..] {
+        home.target.drop_backup(&backup.id).await.unwrap();
+    }
+    assert_eq!((prune(at_once).await, home.pieces().len()), (5, 1));
+    let home = home.restart();
+    home.write(&mut model, &mut random);
+    home.engine.archive_all(&home.target).await.unwrap();
+    assert_eq!(home.pieces().len(), 2, "it goes on where it was");
 }

@@ -70,6 +70,9 @@ pub(crate) struct Args {
     /// MiB of log that a collection keeps for an archive that lags; beyond it the archive gets a gap
     #[arg(long, env = "NIGH_ARCHIVE_KEEP", value_name = "MIB", default_value_t = 4096)]
     archive_keep: u32,
+    /// Days after which pieces of the archive go that no backup needs; they stay where it is left out
+    #[arg(long, env = "NIGH_ARCHIVE_RETENTION", value_name = "DAYS", requires = "archive")]
+    archive_retention: Option<u32>,
 }
 
 /// `name=place`.
@@ -103,10 +106,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         ..
     } = args;
     let (every, keep_bytes) = (Duration::from_secs(args.archive_every.into()), u64::from(args.archive_keep) << 20);
-    let archive = args.archive.map(|target| Archive { target, every, keep_bytes });
+    let days = |days: u32| Duration::from_secs(u64::from(days) * 24 * 3600);
+    let retention = args.archive_retention.map(days);
+    let archive = args.archive.map(|target| Archive { target, every, keep_bytes, retention });
     let mut config =
         Config { grpc, http, insecure_bind, allow_network_fs, backup_targets, archive, ..Config::new(data) };
-    let days = |days: u32| Duration::from_secs(u64::from(days) * 24 * 3600);
     config.storage.scrub_every = (scrub_days > 0).then(|| days(scrub_days));
     config.storage.scrub_bytes_per_second = (scrub_io > 0).then(|| u64::from(scrub_io) << 20);
     if let Some(threads) = build_threads {

@@ -11,16 +11,19 @@
 use crate::engine::Engine;
 use crate::engine::error::{Error, Result};
 use crate::engine::restore::piece_end;
+use crate::engine::retention::Pruned;
 use crate::engine::target::Target;
 use nigh_storage::collection::Collection;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// A piece has about this many bytes at most.
 const PIECE_BYTES: usize = 8 << 20;
+/// How often pieces are looked for that no restore can need.
+const PRUNED_EVERY: Duration = Duration::from_secs(3600);
 
 /// What the archiver knows.
 #[derive(Default)]
@@ -32,13 +35,23 @@ pub(crate) struct Archiver {
 }
 
 impl Engine {
-    /// Archives the logs of all collections every so often; does not return.
-    pub async fn keep_archive(self: Arc<Self>, target: Arc<Target>, every: Duration) {
+    /// Archives the logs of all collections every so often; does not return. Pieces that no restore can need are
+    /// removed when they are so old; never where that is left out.
+    pub async fn keep_archive(self: Arc<Self>, target: Arc<Target>, every: Duration, kept_for: Option<Duration>) {
         let mut turns = tokio::time::interval(every);
         turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut pruned: Option<Instant> = None;
         loop {
             turns.tick().await;
             let failed = self.archive_all(&target).await.err().map(|err| err.to_string());
+            if let Some(kept_for) = kept_for.filter(|_| pruned.is_none_or(|last| last.elapsed() >= PRUNED_EVERY)) {
+                pruned = Some(Instant::now());
+                match target.prune_archive(kept_for).await {
+                    Ok(Pruned { pieces: 0, .. }) => {}
+                    Ok(Pruned { pieces, bytes }) => tracing::info!(pieces, bytes, "removed what no restore can need"),
+                    Err(err) => tracing::warn!(%err, "the archive could not be pruned; it is tried again in an hour"),
+                }
+            }
             if let Some(why) = &failed {
                 tracing::error!(why, "the log could not be archived; it is tried again");
             }

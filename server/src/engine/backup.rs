@@ -23,7 +23,7 @@ use uuid::Uuid;
 /// So many backups are looked at for files that are at the target already.
 const KNOWN_BACKUPS: usize = 4;
 /// A mark of a backup, or of a removal, that is older than this was left by one that was killed.
-const MARK_HOLDS: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const MARK_HOLDS: Duration = Duration::from_secs(24 * 3600);
 /// Files that nobody names are removed when they are this old.
 const UNNAMED_FOR: Duration = Duration::from_secs(3600);
 

@@ -7,6 +7,7 @@
 //! recall    how good live queries were                     versions kept under a name, read, compared
 //! vectors   sparse ones, and several a point                  words    in one or several text fields
 //! sources   how far they were read
+//! retention pieces of an archive that nobody can need
 //! integrity reading everything again; erasing, with a receipt
 //! ```
 
@@ -24,6 +25,7 @@ pub mod ranking;
 pub mod read;
 pub mod recall;
 pub mod restore;
+pub mod retention;
 pub mod search;
 pub mod sources;
 pub mod target;
