@@ -15,6 +15,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 #: What makes the types of the wire; another version makes other files.
 GENERATOR = "grpcio-tools==1.74.0"
 TOOLS = ["mypy==2.4.*", "pytest==9.2.*", "types-grpcio", "types-protobuf", "pandas-stubs"]
+#: What the examples stand on.
+EXAMPLES = ["langchain-core>=1", "llama-index-core>=0.13"]
 
 
 def python_with(home: pathlib.Path, name: str, requirements: list[str]) -> pathlib.Path:
@@ -36,7 +38,7 @@ def main() -> None:
     # Apart from the rest: it wants a protobuf of its own.
     generator = python_with(home, "generator", [GENERATOR])
     subprocess.run([generator, HERE / "scripts" / "generate.py", "--check"], check=True)
-    python = python_with(home, "venv", ["-e", f"{HERE}[arrow,pandas]", *TOOLS])
+    python = python_with(home, "venv", ["-e", f"{HERE}[arrow,pandas]", *TOOLS, *EXAMPLES])
     subprocess.run([python, "-m", "mypy"], cwd=HERE, check=True)
     environment = {**os.environ, "NIGH_PROGRAM": str(program)}
     arguments = sys.argv[2:] or ["-q"]

@@ -19,13 +19,13 @@ from nigh.ingest import Batch, Cutter, Ingest, UploadSummary, batches, broken_of
 from nigh.methods import awaited, awaited_stream, awaited_upload
 from nigh.points import Point
 from nigh.replies import FIRST_PAGE, Hit
-from nigh.retry import Attempts, Budget, RetryPolicy
-from nigh.transport import METHODS, Call, Options, Stream, Tls, message_bytes
+from nigh.retry import RetryPolicy
+from nigh.transport import METHODS, Call, Configured, Options, Stream, message_bytes
 
 T = TypeVar("T")
 
 
-class AsyncClient:
+class AsyncClient(Configured):
     """A client of one server, with the calls of :class:`nigh.Client`, which are awaited. It belongs to the event loop in
     which it was first used.
 
@@ -33,20 +33,9 @@ class AsyncClient:
             print(await client.count("books"))
     """
 
-    def __init__(
-        self,
-        address: str = "127.0.0.1:6334",
-        *,
-        api_key: str | None = None,
-        tls: Tls | None = None,
-        timeout: float | None = 30.0,
-        retry: RetryPolicy = RetryPolicy(),
-        metadata: dict[str, str] | None = None,
-    ) -> None:
-        headers = tuple((metadata or {}).items())
-        self._options = Options(address, api_key, tls, timeout, retry, headers)
-        self._budget = Budget(retry)
-        # Made with the first call: a channel belongs to the loop that runs when it is made.
+    def _connect(self) -> None:
+        # Made with the first call: a channel belongs to the loop that runs when it is made. One for all that are made of
+        # this client by `with_options`.
         self._channels: list[grpc.aio.Channel] = []
 
     @property
@@ -62,10 +51,7 @@ class AsyncClient:
 
     def with_options(self, *, timeout: float | None = 30.0, retry: RetryPolicy | None = None) -> AsyncClient:
         """The same connection with another deadline or other retries."""
-        other = object.__new__(AsyncClient)
-        other._options = self._options.changed(timeout=timeout, retry=retry or self._options.retry)
-        other._budget, other._channels = self._budget, self._channels
-        return other
+        return self._changed(timeout, retry)
 
     async def close(self) -> None:
         """Ends the connection; calls that are on their way fail."""
@@ -151,13 +137,11 @@ class AsyncClient:
             wanted["page"] = reply.next
 
     async def _call(self, call: Call[T]) -> T:
-        method, options = METHODS[call.method], self._options
+        method, attempts = METHODS[call.method], self._attempts(call)
         send = self._channel.unary_unary(method.path, message_bytes, method.reply.FromString)
-        timeout = None if call.patient else options.timeout
-        attempts = Attempts(options.retry, self._budget, timeout, call.harmless)
         while True:
             try:
-                reply = await send(call.request, timeout=attempts.left(), metadata=options.headers())
+                reply = await send(call.request, timeout=attempts.left(), metadata=self._options.headers())
             except grpc.RpcError as error:
                 failed = from_rpc(error)
             else:

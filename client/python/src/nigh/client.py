@@ -18,8 +18,8 @@ from nigh.ingest import Batch, Ingest, UploadSummary, batches, broken_off
 from nigh.methods import blocking, blocking_stream, blocking_upload
 from nigh.points import Point
 from nigh.replies import FIRST_PAGE, Hit
-from nigh.retry import Attempts, Budget, RetryPolicy
-from nigh.transport import METHODS, Call, Options, Stream, Tls, message_bytes
+from nigh.retry import RetryPolicy
+from nigh.transport import METHODS, Call, Configured, Options, Stream, message_bytes
 from nigh.v1 import points_pb2
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ T = TypeVar("T")
 PAGE = 1000
 
 
-class Client:
+class Client(Configured):
     """A client of one server. It may be used by several threads, and closes with ``close`` or at the end of ``with``.
 
     >>> with nigh.Client(address) as other:
@@ -36,26 +36,12 @@ class Client:
     4
     """
 
-    def __init__(
-        self,
-        address: str = "127.0.0.1:6334",
-        *,
-        api_key: str | None = None,
-        tls: Tls | None = None,
-        timeout: float | None = 30.0,
-        retry: RetryPolicy = RetryPolicy(),
-        metadata: dict[str, str] | None = None,
-    ) -> None:
-        headers = tuple((metadata or {}).items())
-        self._options = Options(address, api_key, tls, timeout, retry, headers)
-        self._budget = Budget(retry)
-        self._channel = self._connected()
-
-    def _connected(self) -> grpc.Channel:
+    def _connect(self) -> None:
         options, tls = self._options, self._options.secured()
         if tls is None:
-            return grpc.insecure_channel(options.target(), options.channel_options())
-        return grpc.secure_channel(options.target(), tls.credentials(), options.channel_options())
+            self._channel = grpc.insecure_channel(options.target(), options.channel_options())
+        else:
+            self._channel = grpc.secure_channel(options.target(), tls.credentials(), options.channel_options())
 
     def with_options(self, *, timeout: float | None = 30.0, retry: RetryPolicy | None = None) -> Client:
         """The same connection with another deadline or other retries.
@@ -63,10 +49,7 @@ class Client:
         >>> client.with_options(timeout=0.5).count("books")
         4
         """
-        other = object.__new__(Client)
-        other._options = self._options.changed(timeout=timeout, retry=retry or self._options.retry)
-        other._budget, other._channel = self._budget, self._channel
-        return other
+        return self._changed(timeout, retry)
 
     def close(self) -> None:
         """Ends the connection; calls that are on their way fail."""
@@ -157,13 +140,11 @@ class Client:
             wanted["page"] = reply.next
 
     def _call(self, call: Call[T]) -> T:
-        method, options = METHODS[call.method], self._options
+        method, attempts = METHODS[call.method], self._attempts(call)
         send = self._channel.unary_unary(method.path, message_bytes, method.reply.FromString)
-        timeout = None if call.patient else options.timeout
-        attempts = Attempts(options.retry, self._budget, timeout, call.harmless)
         while True:
             try:
-                reply = send(call.request, timeout=attempts.left(), metadata=options.headers())
+                reply = send(call.request, timeout=attempts.left(), metadata=self._options.headers())
             except grpc.RpcError as error:
                 failed = from_rpc(error)
             else:

@@ -6,6 +6,7 @@ only whether they wait.
 
 from __future__ import annotations
 
+import copy
 import pathlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,10 +16,11 @@ import grpc
 from google.protobuf.message import Message
 
 from nigh.errors import invalid
-from nigh.retry import RetryPolicy
+from nigh.retry import Attempts, Budget, RetryPolicy
 from nigh.v1 import collections_pb2, integrity_pb2, points_pb2, sources_pb2, versions_pb2
 
 T = TypeVar("T")
+C = TypeVar("C", bound="Configured")
 
 #: A server takes and sends messages of up to this.
 MESSAGE_BYTES_MAX = 64 << 20
@@ -141,6 +143,38 @@ class Options:
         if tls is not None and tls.server_name:
             options.append(("grpc.ssl_target_name_override", tls.server_name))
         return options
+
+
+class Configured:
+    """What both clients are made with."""
+
+    def __init__(
+        self,
+        address: str = "127.0.0.1:6334",
+        *,
+        api_key: str | None = None,
+        tls: Tls | None = None,
+        timeout: float | None = 30.0,
+        retry: RetryPolicy = RetryPolicy(),
+        metadata: dict[str, str] | None = None,
+    ) -> None:
+        headers = tuple((metadata or {}).items())
+        self._options = Options(address, api_key, tls, timeout, retry, headers)
+        self._budget = Budget(retry)
+        self._connect()
+
+    def _connect(self) -> None:
+        raise NotImplementedError
+
+    def _attempts(self, call: Call[Any]) -> Attempts:
+        timeout = None if call.patient else self._options.timeout
+        return Attempts(self._options.retry, self._budget, timeout, call.harmless)
+
+    def _changed(self: C, timeout: float | None, retry: RetryPolicy | None) -> C:
+        """The same connection with other settings."""
+        other = copy.copy(self)
+        other._options = self._options.changed(timeout=timeout, retry=retry or self._options.retry)
+        return other
 
 
 def message_bytes(request: Message | bytes) -> bytes:
