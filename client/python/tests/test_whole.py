@@ -24,6 +24,7 @@ MIRRORED = [
     (schema.CollectionSpec, collections_pb2.CollectionSpec),
     (schema.SegmentStatus, collections_pb2.SegmentStatus),
     (schema.UpkeepTask, collections_pb2.UpkeepTask),
+    (schema.MemoryStatus, collections_pb2.MemoryStatus),
     (schema.CollectionStatus, collections_pb2.CollectionStatus),
     (schema.Description, collections_pb2.DescribeCollectionReply),
     (schema.OpeningProgress, collections_pb2.OpeningProgress),

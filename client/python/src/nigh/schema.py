@@ -115,6 +115,21 @@ class UpkeepTask:
 
 
 @dataclass(frozen=True)
+class MemoryStatus:
+    """What the server's process holds, of all collections, in bytes."""
+
+    #: ``None``: there is none.
+    limit: int | None
+    held: int
+    live: int
+    queue: int
+    graphs: int
+    builds: int
+    #: Writes that were refused for lack of memory.
+    refused_writes: int
+
+
+@dataclass(frozen=True)
 class CollectionStatus:
     """How a collection is."""
 
@@ -140,6 +155,9 @@ class CollectionStatus:
     #: Where the log is archived: the last operation that is in the archive.
     archived_seq: int | None
     archive_gap: bool
+    #: What upkeep waits for; empty: nothing.
+    upkeep_waits: str = ""
+    memory: MemoryStatus | None = None
 
 
 @dataclass(frozen=True)

@@ -331,7 +331,7 @@ class OpeningProgress(_message.Message):
     def __init__(self, stage: _Optional[str] = ..., done_bytes: _Optional[int] = ..., total_bytes: _Optional[int] = ...) -> None: ...
 
 class CollectionStatus(_message.Message):
-    __slots__ = ("state", "points", "seq", "durable_seq", "segments", "live_rows", "live_bytes", "disk_bytes", "upkeep", "refuses_writes", "resident_bytes", "tasks", "upkeep_failed", "archived_seq", "archive_gap")
+    __slots__ = ("state", "points", "seq", "durable_seq", "segments", "live_rows", "live_bytes", "disk_bytes", "upkeep", "refuses_writes", "resident_bytes", "tasks", "upkeep_failed", "archived_seq", "archive_gap", "upkeep_waits", "memory")
     STATE_FIELD_NUMBER: _ClassVar[int]
     POINTS_FIELD_NUMBER: _ClassVar[int]
     SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -347,6 +347,8 @@ class CollectionStatus(_message.Message):
     UPKEEP_FAILED_FIELD_NUMBER: _ClassVar[int]
     ARCHIVED_SEQ_FIELD_NUMBER: _ClassVar[int]
     ARCHIVE_GAP_FIELD_NUMBER: _ClassVar[int]
+    UPKEEP_WAITS_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_FIELD_NUMBER: _ClassVar[int]
     state: str
     points: int
     seq: int
@@ -362,7 +364,27 @@ class CollectionStatus(_message.Message):
     upkeep_failed: str
     archived_seq: int
     archive_gap: bool
-    def __init__(self, state: _Optional[str] = ..., points: _Optional[int] = ..., seq: _Optional[int] = ..., durable_seq: _Optional[int] = ..., segments: _Optional[_Iterable[_Union[SegmentStatus, _Mapping]]] = ..., live_rows: _Optional[int] = ..., live_bytes: _Optional[int] = ..., disk_bytes: _Optional[int] = ..., upkeep: _Optional[str] = ..., refuses_writes: _Optional[str] = ..., resident_bytes: _Optional[int] = ..., tasks: _Optional[_Iterable[_Union[UpkeepTask, _Mapping]]] = ..., upkeep_failed: _Optional[str] = ..., archived_seq: _Optional[int] = ..., archive_gap: bool = ...) -> None: ...
+    upkeep_waits: str
+    memory: MemoryStatus
+    def __init__(self, state: _Optional[str] = ..., points: _Optional[int] = ..., seq: _Optional[int] = ..., durable_seq: _Optional[int] = ..., segments: _Optional[_Iterable[_Union[SegmentStatus, _Mapping]]] = ..., live_rows: _Optional[int] = ..., live_bytes: _Optional[int] = ..., disk_bytes: _Optional[int] = ..., upkeep: _Optional[str] = ..., refuses_writes: _Optional[str] = ..., resident_bytes: _Optional[int] = ..., tasks: _Optional[_Iterable[_Union[UpkeepTask, _Mapping]]] = ..., upkeep_failed: _Optional[str] = ..., archived_seq: _Optional[int] = ..., archive_gap: bool = ..., upkeep_waits: _Optional[str] = ..., memory: _Optional[_Union[MemoryStatus, _Mapping]] = ...) -> None: ...
+
+class MemoryStatus(_message.Message):
+    __slots__ = ("limit", "held", "live", "queue", "graphs", "builds", "refused_writes")
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    LIVE_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    GRAPHS_FIELD_NUMBER: _ClassVar[int]
+    BUILDS_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_WRITES_FIELD_NUMBER: _ClassVar[int]
+    limit: int
+    held: int
+    live: int
+    queue: int
+    graphs: int
+    builds: int
+    refused_writes: int
+    def __init__(self, limit: _Optional[int] = ..., held: _Optional[int] = ..., live: _Optional[int] = ..., queue: _Optional[int] = ..., graphs: _Optional[int] = ..., builds: _Optional[int] = ..., refused_writes: _Optional[int] = ...) -> None: ...
 
 class UpkeepTask(_message.Message):
     __slots__ = ("what", "reason", "rows", "stage", "files_done", "files", "running_ms")
