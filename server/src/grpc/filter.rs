@@ -6,6 +6,7 @@ use crate::engine::error::{Error, Result};
 use nigh_index::filter::condition::{Bounds, Condition, Range, Scalar, Test};
 use nigh_index::filter::datetime;
 use nigh_index::filter::geo::{Place, Ring, Shape};
+use nigh_index::filter::parse;
 use nigh_index::filter::words::{How, Words};
 use nigh_index::id::PointId;
 use nigh_index::value::Path;
@@ -78,6 +79,7 @@ fn condition(condition: condition::Condition) -> Result<Condition> {
         condition::Condition::Filter(inner) => tree(inner).map_err(|err| err.inside("filter")),
         condition::Condition::HasId(of) => Ok(Condition::HasId(ids("has_id", of.ids)?)),
         condition::Condition::HasVector(name) => Ok(Condition::HasVector(name)),
+        condition::Condition::Text(text) => typed(&text),
         condition::Condition::AtLeast(some) => {
             let of = conditions("of", some.of).map_err(|err| err.inside("at_least"))?;
             Ok(Condition::AtLeast { count: some.count as usize, of })
@@ -93,6 +95,14 @@ fn condition(condition: condition::Condition) -> Result<Condition> {
             Ok(Condition::Field { test: self::test(test).map_err(|err| err.inside("field"))?, path })
         }
     }
+}
+
+/// A filter as people write it; an error names the column.
+fn typed(text: &str) -> Result<Condition> {
+    parse::parse(text).map_err(|err| match Error::from(err) {
+        Error::Invalid { value, limit, .. } => Error::invalid("text", value, limit),
+        other => other,
+    })
 }
 
 fn test(test: field_condition::Test) -> Result<Test> {
@@ -219,8 +229,18 @@ mod tests {
         );
         let zz = v1::PointId { id: Some(point_id::Id::Uuid("zz".into())) };
         let ids = v1::PointIds { ids: vec![zz] };
+        let typed = v1::Condition { condition: Some(condition::Condition::Text("n = ".into())) };
+        check(typed, ".text is `n = `; at column 5, expected a value, found the end");
         let has_id = v1::Condition { condition: Some(condition::Condition::HasId(ids)) };
         check(has_id, ".has_id[0].id is `zz`; an id is a number or a UUID");
+    }
+
+    #[test]
+    fn a_filter_may_be_typed() {
+        let text = v1::Condition { condition: Some(condition::Condition::Text("n = 1 AND m = 2".into())) };
+        let typed = optional(Some(v1::Filter { must: vec![text], ..Default::default() })).unwrap().unwrap();
+        let Condition::Tree { must, .. } = typed else { panic!("{typed:?}") };
+        assert_eq!(must, [parse::parse("n = 1 AND m = 2").unwrap()]);
     }
 
     #[test]

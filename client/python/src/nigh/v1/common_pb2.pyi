@@ -91,20 +91,22 @@ class Filter(_message.Message):
     def __init__(self, must: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., should: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., must_not: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ...) -> None: ...
 
 class Condition(_message.Message):
-    __slots__ = ("filter", "field", "has_id", "at_least", "nested", "has_vector")
+    __slots__ = ("filter", "field", "has_id", "at_least", "nested", "has_vector", "text")
     FILTER_FIELD_NUMBER: _ClassVar[int]
     FIELD_FIELD_NUMBER: _ClassVar[int]
     HAS_ID_FIELD_NUMBER: _ClassVar[int]
     AT_LEAST_FIELD_NUMBER: _ClassVar[int]
     NESTED_FIELD_NUMBER: _ClassVar[int]
     HAS_VECTOR_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
     filter: Filter
     field: FieldCondition
     has_id: PointIds
     at_least: AtLeast
     nested: Nested
     has_vector: str
-    def __init__(self, filter: _Optional[_Union[Filter, _Mapping]] = ..., field: _Optional[_Union[FieldCondition, _Mapping]] = ..., has_id: _Optional[_Union[PointIds, _Mapping]] = ..., at_least: _Optional[_Union[AtLeast, _Mapping]] = ..., nested: _Optional[_Union[Nested, _Mapping]] = ..., has_vector: _Optional[str] = ...) -> None: ...
+    text: str
+    def __init__(self, filter: _Optional[_Union[Filter, _Mapping]] = ..., field: _Optional[_Union[FieldCondition, _Mapping]] = ..., has_id: _Optional[_Union[PointIds, _Mapping]] = ..., at_least: _Optional[_Union[AtLeast, _Mapping]] = ..., nested: _Optional[_Union[Nested, _Mapping]] = ..., has_vector: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
 class AtLeast(_message.Message):
     __slots__ = ("count", "of")
