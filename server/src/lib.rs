@@ -7,9 +7,11 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail where it stands"))]
 
 pub mod config;
+mod console;
 pub mod engine;
 mod grpc;
 mod http;
+mod json;
 pub mod metrics;
 mod qdrant;
 pub mod serve;

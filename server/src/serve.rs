@@ -9,10 +9,12 @@
 //! collection serves as soon as it is open itself.
 
 use crate::config::Config;
+use crate::console;
 use crate::engine::Engine;
 use crate::engine::target::Target;
 use crate::grpc::{self, Door};
 use crate::http;
+use crate::json;
 use crate::metrics::Metrics;
 use crate::qdrant;
 use nigh_proto::v1;
@@ -27,6 +29,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
@@ -114,7 +117,11 @@ impl Server {
         let (stop, stopping) = watch::channel(false);
         let (is_ready, ready) = watch::channel(false);
 
-        let pages = http::router(engine.clone(), metrics.clone()).merge(qdrant::rest::router(engine.clone()));
+        let door = Door::new(engine.clone(), metrics.clone(), stopping.clone());
+        let pages = http::router(engine.clone(), metrics)
+            .merge(qdrant::rest::router(engine.clone()))
+            .merge(json::router(services_of(&door), config.limits.message_bytes_max))
+            .merge(console::router());
         let until = stopped(stopping.clone());
         let keeping = stopping.clone();
         let http_door = tokio::spawn(async move {
@@ -122,7 +129,6 @@ impl Server {
                 tracing::error!(%err, "the HTTP port ended");
             }
         });
-        let door = Door::new(engine.clone(), metrics, stopping.clone());
         let (health, grpc_door) = grpc_door(&door, grpc_listener, &config, stopped(stopping)).await?;
         let archiving = match &config.archive {
             Some(archive) => {
@@ -198,6 +204,16 @@ fn services() -> [&'static str; 5] {
     ["", v1::points_server::SERVICE_NAME, v1::collections_server::SERVICE_NAME, versions, integrity]
 }
 
+/// Our own services, which both ports reach.
+fn services_of(door: &Door) -> Routes {
+    let services = Routes::new(door.points())
+        .add_service(door.collections())
+        .add_service(door.sources())
+        .add_service(door.versions())
+        .add_service(door.integrity());
+    Routes::from(services.into_axum_router().layer(MapResponseLayer::new(grpc::of_the_caller)))
+}
+
 async fn grpc_door(
     door: &Door,
     listener: TcpListener,
@@ -218,12 +234,7 @@ async fn grpc_door(
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(config.limits.streams_max)
         .http2_keepalive_interval(Some(KEEPALIVE))
-        .layer(MapResponseLayer::new(grpc::of_the_caller))
-        .add_service(door.points())
-        .add_service(door.collections())
-        .add_service(door.sources())
-        .add_service(door.versions())
-        .add_service(door.integrity())
+        .add_routes(services_of(door))
         .add_service(health)
         .add_service(reflection);
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));

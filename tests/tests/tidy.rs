@@ -24,11 +24,15 @@ const DOORS: &[(&str, &[&str])] = &[
     ("tantivy", &["index/src/text/"]),
     ("memmap2", &["storage/src/disk"]),
     ("object_store", &["server/src/engine/target.rs", "server/Cargo.toml"]),
-    ("prost", &["proto/", "server/src/grpc/", "client/"]),
+    ("prost", &["proto/", "server/src/grpc/", "server/src/json/", "client/"]),
     ("tonic", &["proto/", "server/", "client/"]),
     ("tokio", &["server/", "client/"]),
-    ("axum", &["server/src/http", "server/src/serve", "server/src/qdrant/rest/"]),
-    ("nigh_proto", &["proto/", "server/src/grpc/", "server/src/serve", "client/"]),
+    (
+        "axum",
+        &["server/src/http", "server/src/serve", "server/src/qdrant/rest/", "server/src/json/", "server/src/console/"],
+    ),
+    ("prost_reflect", &["server/src/json/"]),
+    ("nigh_proto", &["proto/", "server/src/grpc/", "server/src/json/", "server/src/serve", "client/"]),
 ];
 
 /// Rooms that must not know each other: no file under the first may name any of the second.
@@ -40,7 +44,9 @@ const STRANGERS: &[(&str, &[&str])] = &[
     ("server/src/engine/", &["crate::grpc", "crate::http", "crate::qdrant", "nigh_proto", "tonic", "prost", "axum"]),
     ("server/src/grpc/", &["crate::http", "crate::qdrant"]),
     ("server/src/http", &["crate::grpc", "crate::qdrant"]),
-    ("server/src/qdrant/", &["crate::grpc", "crate::http"]),
+    ("server/src/qdrant/", &["crate::grpc", "crate::http", "crate::json", "crate::console"]),
+    ("server/src/json/", &["crate::engine", "crate::grpc", "crate::http", "crate::qdrant"]),
+    ("server/src/console/", &["crate::engine", "crate::grpc", "crate::http", "crate::json", "crate::qdrant"]),
     ("storage/src/disk", &["crate::collection", "crate::store", "crate::segment", "crate::wal"]),
 ];
 
