@@ -1,0 +1,62 @@
+"""Modules of the console that compute: called in the browser, with cases."""
+
+ROWS = """async ([name, pieces]) => {
+    const { formatOf, rowsOf } = await import('/console/rows.js');
+    const file = new File(pieces, name);
+    const rows = [];
+    try {
+        for await (const one of rowsOf(file, formatOf(name))) rows.push([one.line, one.row]);
+    } catch (err) {
+        return [rows, err.message];
+    }
+    return [rows, null];
+}"""
+
+CSV = [
+    ("plain", "id,a\n1,x\n2,y\n", [[2, {"id": 1, "a": "x"}], [3, {"id": 2, "a": "y"}]]),
+    ("no end of line", "id,a\r\n1,x", [[2, {"id": 1, "a": "x"}]]),
+    ("quotes", 'id,a\n1,"x, ""y""\nz"\n2,""\n', [[2, {"id": 1, "a": 'x, "y"\nz'}], [4, {"id": 2, "a": ""}]]),
+    ("kinds", "a,b,c,d,e,f\n1.5,true,007,,-3e2,12345678901234567890\n", [[2, {"a": 1.5, "b": True, "c": "007", "e": -300, "f": "12345678901234567890"}]]),
+    ("quoted numbers are texts", 'a\n"1"\n', [[2, {"a": "1"}]]),
+    ("empty lines and a mark", "\ufeffa\n\n1\n\n", [[3, {"a": 1}]]),
+    ("a quote at the very end", 'a\n"x"', [[2, {"a": "x"}]]),
+    ("an empty last cell", "a,b\n1,", [[2, {"a": 1}]]),
+]
+WRONG = [
+    ("a.csv", "a,a\n", "line 1: two columns have the same name"),
+    ("a.csv", "a,b\n1\n", "line 2: 1 cells, where the first line has 2"),
+    ("a.csv", 'a\n"x', "line 2: a quote is not closed"),
+    ("a.jsonl", '{"a": 1}\n[2]\n', "line 2: it is not an object"),
+    ("a.jsonl", '{"a": 1}\n\n{"a"\n', "line 3:"),
+    ("a.txt", "x", "neither JSON Lines"),
+]
+PLANE = """async () => {
+    const { plane } = await import('/console/pca.js');
+    const rows = [];
+    for (let at = 0; at < 200; at += 1) {
+        const [u, v] = [Math.sin(at), Math.cos(at * 1.7)];
+        rows.push([3 * u + 5, 2 * v - 1, 0.01 * Math.sin(at * 9), 3 * u]);
+    }
+    const { places, explained } = plane(rows);
+    const along = places.map(([x]) => Math.abs(x));
+    return [explained, Math.max(...along), plane([[1, 2]]).explained];
+}"""
+
+
+def check(tab):
+    tab.open("#/")
+    for name, text, expected in CSV:
+        # However the file comes in pieces.
+        for step in (1, 2, 1000):
+            pieces = [text[at : at + step] for at in range(0, len(text), step)]
+            rows, err = tab.page.evaluate(ROWS, ["a.csv", pieces])
+            assert (rows, err) == (expected, None), f"{name}: {rows} {err}"
+    for name, text, expected in WRONG:
+        try:
+            _, err = tab.page.evaluate(ROWS, [name, [text]])
+        except Exception as thrown:
+            err = str(thrown)
+        assert err and expected in err, f"{text!r}: {err}"
+    explained, longest, single = tab.page.evaluate(PLANE)
+    assert explained > 0.999 and 4.1 < longest < 4.5 and single == 1, (explained, longest, single)
+    assert not tab.wrong, tab.wrong

@@ -1,0 +1,94 @@
+"""The console in a real browser without a window, against a server that is started for it.
+
+    python tests/console/run.py target/debug/nigh [--pictures docs/images]
+
+Installs Playwright into a virtual environment beside the program, once, and drives the system's Chromium; where there is
+none and none can be installed, it says so and ends well.
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import venv
+
+HERE = pathlib.Path(__file__).parent
+BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
+PACKAGES = ["playwright>=1.50", "pillow>=11"]
+AXE = "axe-core@4.14"
+SAMPLE = HERE.parent.parent / "server" / "assets" / "sample"
+
+
+def browser():
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found or not shutil.which("apt-get") or os.geteuid() != 0:
+        return found
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}}
+    subprocess.run(["apt-get", "update", "-qq"], **quiet)
+    subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium", "fonts-dejavu-core"], **quiet)
+    return shutil.which("chromium")
+
+
+def python_with(home):
+    folder = home / "browser"
+    python = folder / "bin" / "python"
+    if not python.exists():
+        venv.create(folder, with_pip=True)
+    quiet = ["--quiet", "--disable-pip-version-check"]
+    subprocess.run([python, "-m", "pip", "install", *quiet, *PACKAGES], check=True)
+    return python
+
+
+def axe(home):
+    """The rules of accessibility, or nothing where they cannot be fetched."""
+    script = home / "axe.min.js"
+    if not script.exists() and shutil.which("npm"):
+        packed = subprocess.run(["npm", "pack", AXE, "--silent"], cwd=home, capture_output=True, text=True)
+        if packed.returncode == 0:
+            with tarfile.open(home / packed.stdout.split()[-1]) as package:
+                script.write_bytes(package.extractfile("package/axe.min.js").read())
+    return script if script.exists() else None
+
+
+def load(program, address):
+    """The sample, in one segment and some live rows."""
+    to = ["-c", "passages", "--addr", address]
+    fields = ["--create", "--vector", "text:384:cosine", "--text", "text:english:title,text"]
+    files = [SAMPLE / "points.jsonl.gz", "--id-field", "id", "--vectors", SAMPLE / "points.f16.npy"]
+    for command in [["import", *files, *fields, *to], ["optimize", *to]]:
+        subprocess.run([program, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("program", type=pathlib.Path)
+    arguments.add_argument("--pictures", type=pathlib.Path)
+    asked = arguments.parse_args()
+    chromium = browser()
+    if not chromium:
+        print("console: SKIPPED, there is no Chromium and it cannot be installed here")
+        return
+    home = asked.program.parent.parent / "console-tests"
+    home.mkdir(parents=True, exist_ok=True)
+    python = python_with(home)
+    with tempfile.TemporaryDirectory() as data:
+        command = [asked.program, "serve", "--data", os.path.join(data, "data"), "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"]
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            said = server.stdout.readline()
+            grpc, http = re.search(r"gRPC ([0-9.:]+), HTTP ([0-9.:]+)", said).groups()
+            load(asked.program, grpc)
+            walk = [python, HERE / "walk.py", chromium, f"http://{http}", asked.pictures or "-", axe(home) or "-"]
+            ended = subprocess.run(walk)
+        finally:
+            server.terminate()
+            server.wait()
+    sys.exit(ended.returncode)
+
+
+main()
