@@ -19,8 +19,8 @@ pub(crate) fn retriever_out(retriever: Retriever, of_query: SearchParams) -> v1:
     let kind = match retriever.wanted {
         Target::Vector(values) => dense(field, v1::dense::Query::Vector(v1::Vector { values })),
         Target::Point(id) => dense(field, v1::dense::Query::Point(id_out(id))),
-        Target::Sparse(vector) => Kind::Sparse(v1::Sparse { field, vector: Some(vectors::sparse_out(vector)) }),
-        Target::Multi(several) => Kind::Multi(v1::Multi { field, vectors: Some(vectors::multi_out(several)) }),
+        Target::Sparse(near) => Kind::Sparse(v1::Sparse { field, query: Some(vectors::near_sparse_out(near)) }),
+        Target::Multi(near) => Kind::Multi(v1::Multi { field, query: Some(vectors::near_multi_out(near)) }),
         Target::Words(query) => Kind::Text(words::text_out(field, query, retriever.text)),
         Target::Fusion(fusion) => Kind::Fusion(fusion_out(fusion, weights)),
         Target::Formula(formula) => Kind::Formula(formula_out(formula)),

@@ -8,7 +8,7 @@ use crate::point::{VectorsWanted, Wanted};
 pub use crate::ranking::{
     Direction, Fusion, Grouping, Lookup, Near, OrderValue, Paging, RankPlace, Recommend, Scale, Strategy, Weighing,
 };
-use crate::vectors::SparseVector;
+use crate::vectors::{NearBy, SparseVector};
 use crate::words::TextOptions;
 
 /// A query. With several retrievers their rankings are fused.
@@ -192,9 +192,9 @@ pub enum Target {
     /// What is near to this point.
     Point(PointId),
     /// What has the greatest dot product with this sparse vector.
-    Sparse(SparseVector),
+    Sparse(NearBy<SparseVector>),
     /// What is near to these vectors, in a field with several a point.
-    Multi(Vec<Vec<f32>>),
+    Multi(NearBy<Vec<Vec<f32>>>),
     /// What has these words.
     Words(String),
     /// The rankings of its sources as one; their weights are those of the sources.
@@ -247,12 +247,22 @@ impl Retriever {
 
     /// By the dot product with a sparse vector.
     pub fn sparse(field: impl Into<String>, numbers: impl IntoIterator<Item = (u32, f32)>) -> Self {
-        Self::new(field.into(), Target::Sparse(numbers.into_iter().collect()))
+        Self::new(field.into(), Target::Sparse(NearBy::Given(numbers.into_iter().collect())))
+    }
+
+    /// By the dot product with a point's sparse vector.
+    pub fn like_sparse(field: impl Into<String>, id: impl Into<PointId>) -> Self {
+        Self::new(field.into(), Target::Sparse(NearBy::Point(id.into())))
     }
 
     /// By several vectors a point: near to these.
     pub fn multi<V: Into<Vec<f32>>>(field: impl Into<String>, vectors: impl IntoIterator<Item = V>) -> Self {
-        Self::new(field.into(), Target::Multi(vectors.into_iter().map(Into::into).collect()))
+        Self::new(field.into(), Target::Multi(NearBy::Given(vectors.into_iter().map(Into::into).collect())))
+    }
+
+    /// By several vectors a point: near to those of this point.
+    pub fn like_multi(field: impl Into<String>, id: impl Into<PointId>) -> Self {
+        Self::new(field.into(), Target::Multi(NearBy::Point(id.into())))
     }
 
     /// By words.

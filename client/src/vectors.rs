@@ -2,7 +2,9 @@
 
 use crate::calls::{call, metric_in, metric_out, vector_out};
 use crate::client::Client;
+use crate::convert::id_out;
 use crate::error::Result;
+use crate::id::PointId;
 use crate::retry::Repeat;
 use crate::schema::{Metric, VectorField};
 use nigh_proto::v1::{self, add_vectors_request};
@@ -21,6 +23,29 @@ impl FromIterator<(u32, f32)> for SparseVector {
     fn from_iter<I: IntoIterator<Item = (u32, f32)>>(pairs: I) -> Self {
         let (indices, values) = pairs.into_iter().unzip();
         Self { indices, values }
+    }
+}
+
+/// What is given, or what a point has of it. A point that is named so is itself not found.
+#[derive(Clone, PartialEq, Debug)]
+pub enum NearBy<T> {
+    /// This.
+    Given(T),
+    /// What this point has.
+    Point(PointId),
+}
+
+pub(crate) fn near_sparse_out(near: NearBy<SparseVector>) -> v1::sparse::Query {
+    match near {
+        NearBy::Given(vector) => v1::sparse::Query::Vector(sparse_out(vector)),
+        NearBy::Point(id) => v1::sparse::Query::Point(id_out(id)),
+    }
+}
+
+pub(crate) fn near_multi_out(near: NearBy<Vec<Vec<f32>>>) -> v1::multi::Query {
+    match near {
+        NearBy::Given(several) => v1::multi::Query::Vectors(multi_out(several)),
+        NearBy::Point(id) => v1::multi::Query::Point(id_out(id)),
     }
 }
 

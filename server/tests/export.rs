@@ -1,8 +1,8 @@
-//! An export is taken back by an import: ids, vectors bit for bit, payloads.
+//! An export is taken back by an import: ids, vectors of all kinds bit for bit, payloads, when points expire.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-use nigh_client::{Client, CollectionSpec, Metric, Point, PointId, Scroll, VectorsWanted};
+use nigh_client::{Client, CollectionSpec, Idf, Metric, Point, PointId, Query, Retriever, Scroll, VectorsWanted};
 use nigh_server::config::Config;
 use nigh_server::serve::{Running, Server};
 use serde_json::json;
@@ -86,4 +86,111 @@ async fn an_export_is_taken_back() {
     let said = nigh(&running, &["export", "/nowhere/x.parquet", "-c", "nothing"]).await;
     assert_eq!(said.status.code(), Some(1), "{said:?}");
     running.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sparse_and_several_vectors_and_times_are_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (running, client) = served(folder.path()).await;
+    let spec = CollectionSpec::new().vector("v", 2, Metric::Dot).sparse("s", Idf::Off).multi("m", 2, Metric::Cosine);
+    for name in ["a", "b", "c"] {
+        client.create_collection(name, spec.clone()).await.unwrap();
+    }
+    let far = 4_102_444_800_000;
+    let points = (0..1500_u64).map(|n| {
+        let x = n as f32;
+        let point = Point::new(n).payload(json!({"n": n}));
+        let point = if n % 2 == 0 { point.vector("v", [x, 0.1]) } else { point.expires_at_ms(far + n) };
+        let point = if n % 3 == 0 { point.sparse("s", [(7, x * 0.1), (u32::MAX - n as u32, -1.5)]) } else { point };
+        if n % 5 == 0 { point.multi("m", (0..=n % 4).map(|at| [x / 3.0, at as f32])) } else { point }
+    });
+    client.upsert("a", points).await.unwrap();
+    let unversioned = |mut points: Vec<Point>| {
+        points.iter_mut().for_each(|point| point.version = 0);
+        points
+    };
+    let before = unversioned(all(&client, "a").await);
+    assert!(before.iter().filter(|point| point.expires_at_ms.is_some()).count() == 750);
+    let file = folder.path().join("a.parquet");
+    let file = file.to_str().unwrap();
+    for args in [["export", file, "-c", "a"], ["import", file, "-c", "b"]] {
+        let said = nigh(&running, &args).await;
+        assert!(said.status.success(), "{said:?}");
+    }
+    assert_eq!(unversioned(all(&client, "b").await), before);
+
+    // Lines hold them too.
+    let lines = folder.path().join("points.jsonl");
+    let line = |point: &Point| {
+        let mut line = json!({"id": point.id.to_string().parse::<u64>().unwrap()});
+        if let Some(vector) = point.sparse.get("s") {
+            line["s"] = json!({"indices": vector.indices, "values": vector.values});
+        }
+        if let Some(vectors) = point.multi.get("m") {
+            line["m"] = json!(vectors);
+        }
+        line.to_string() + "\n"
+    };
+    std::fs::write(&lines, before.iter().map(line).collect::<String>()).unwrap();
+    let said = nigh(&running, &["import", lines.to_str().unwrap(), "-c", "c", "--id-field", "id"]).await;
+    assert!(said.status.success(), "{said:?}");
+    for (one, other) in all(&client, "c").await.iter().zip(&before) {
+        assert_eq!((one.id, &one.sparse, &one.multi), (other.id, &other.sparse, &other.multi));
+    }
+    std::fs::write(&lines, "{\"s\": [1, 2]}\n").unwrap();
+    let said = nigh(&running, &["import", lines.to_str().unwrap(), "-c", "c"]).await;
+    let error = String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.code() == Some(1) && error.contains("line 1") && error.contains("sparse vector"), "{error}");
+
+    ask(&running, &client, folder.path()).await;
+    running.shutdown().await.unwrap();
+}
+
+/// By numbers, by several vectors and by a point, at the command line as by the client.
+async fn ask(running: &Running, client: &Client, folder: &Path) {
+    let ids = |said: &Output| -> Vec<String> {
+        let reply: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap_or_else(|_| panic!("{said:?}"));
+        reply["hits"].as_array().unwrap().iter().map(|hit| hit["id"].to_string()).collect()
+    };
+    let mut several = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    several.extend(format!("{:<117}\n", "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }").bytes());
+    several.extend([1.0_f32, 0.5, 0.0, 1.0].iter().flat_map(|number| number.to_le_bytes()));
+    let file = folder.join("q.npy");
+    std::fs::write(&file, several).unwrap();
+    let file = file.to_str().unwrap();
+    for (args, retriever) in [
+        (vec!["--sparse", "7:1.0,4294967295:0.5"], Retriever::sparse("s", [(7, 1.0), (u32::MAX, 0.5)])),
+        (vec!["--multi-file", file], Retriever::multi("m", [[1.0, 0.5], [0.0, 1.0]])),
+        (vec!["--like", "300", "--vector-field", "s"], Retriever::like_sparse("s", 300)),
+        (vec!["--like", "300", "--vector-field", "m"], Retriever::like_multi("m", 300)),
+    ] {
+        let mut line = vec!["query", "-c", "b", "-o", "json", "-n", "7"];
+        line.extend(&args);
+        let found = ids(&nigh(running, &line).await);
+        let query = Query { retrievers: vec![retriever], ..Query::default() }.limit(7);
+        let expected: Vec<String> =
+            client.query("b", query).await.unwrap().hits.iter().map(|hit| hit.id.to_string()).collect();
+        assert_eq!(found.iter().map(|id| id.trim_matches('"')).collect::<Vec<_>>(), expected, "{args:?}");
+        assert!(expected.len() == 7 && !(args[0] == "--like" && expected.contains(&"300".to_owned())), "{expected:?}");
+    }
+    // A point is asked for by what it has: the same as by its own vector, without itself.
+    let own = client.get("b", [300_u64]).await.unwrap();
+    assert_eq!(own.len(), 1);
+    let vector = all(client, "b").await[300].sparse["s"].clone();
+    let pairs: Vec<(u32, f32)> = vector.indices.into_iter().zip(vector.values).collect();
+    let by_vector = Query { retrievers: vec![Retriever::sparse("s", pairs)], ..Query::default() }.limit(8);
+    let by_vector = client.query("b", by_vector).await.unwrap().hits;
+    let by_point = Query { retrievers: vec![Retriever::like_sparse("s", 300)], ..Query::default() }.limit(7);
+    let by_point = client.query("b", by_point).await.unwrap().hits;
+    let without: Vec<_> =
+        by_vector.iter().filter(|hit| hit.id != PointId::Num(300)).take(7).map(|hit| hit.id).collect();
+    assert_eq!(by_point.iter().map(|hit| hit.id).collect::<Vec<_>>(), without);
+    for (field, id, why) in
+        [("s", 1_u64, "vector of this field"), ("m", 1, "vector of this field"), ("s", 99_999, "point")]
+    {
+        let retriever = if field == "s" { Retriever::like_sparse("s", id) } else { Retriever::like_multi("m", id) };
+        let query = Query { retrievers: vec![retriever], ..Query::default() };
+        let error = client.query("b", query).await.unwrap_err().to_string();
+        assert!(error.contains(why) && error.contains(&id.to_string()), "{error}");
+    }
 }

@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! _id       text: a number, or a UUID                  rows stand in rising order of id
-//! <field>   one column for each vector field: a list of so many f32; null where a point has none
+//! <field>   one column for each vector field: a list of so many f32, a struct of indices and values where it is sparse,
+//!           a list of such lists where it has several vectors a point; null where a point has none
 //! _payload  text: the JSON object
+//! _expires_at  when the point expires, in milliseconds since 1970; null where it stays
 //! <key>     a column for each payload key that was asked for; left out by an import, as _payload has all of it
 //! ```
 //!
@@ -13,14 +15,13 @@ use crate::cli::Server;
 use crate::cli::failure::{Failure, Place, Result, doing};
 use crate::cli::output::{Output, bytes, thousands};
 use crate::cli::progress::Bar;
-use crate::cli::source::{Extent, wrong};
+use crate::cli::source::{Extent, kinds, wrong};
 use arrow_array::builder::{
     BooleanBuilder, FixedSizeListBuilder, Float32Builder, Float64Builder, Int64Builder, StringBuilder,
 };
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
-use nigh_client::schema::VectorField;
-use nigh_client::{Client, Point, Scroll, VectorsWanted};
+use nigh_client::{Client, CollectionSpec, Point, Scroll, VectorsWanted};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
@@ -98,7 +99,7 @@ impl FromStr for Column {
 /// Runs it.
 pub(crate) async fn run(args: Args, out: Output) -> Result<()> {
     let client = args.server.connect().await?;
-    let vectors = client.describe_collection(&args.collection).await?.spec.vectors;
+    let spec = client.describe_collection(&args.collection).await?.spec;
     let kept = match &args.at {
         Some(_) => None,
         None => {
@@ -108,7 +109,7 @@ pub(crate) async fn run(args: Args, out: Output) -> Result<()> {
         }
     };
     let version = args.at.clone().or_else(|| kept.clone()).unwrap_or_default();
-    let written = export(&client, &args, version, vectors).await;
+    let written = export(&client, &args, version, spec).await;
     if let Some(kept) = kept {
         client.unpin(&args.collection, &kept).await?;
     }
@@ -120,11 +121,11 @@ pub(crate) async fn run(args: Args, out: Output) -> Result<()> {
     )
 }
 
-async fn export(client: &Client, args: &Args, version: String, vectors: Vec<VectorField>) -> Result<u64> {
+async fn export(client: &Client, args: &Args, version: String, spec: CollectionSpec) -> Result<u64> {
     let points = client.count_at(&args.collection, &version, None).await?;
     let bar = Bar::new(&Extent::Rows(points), 0);
     let (chunks, waiting) = mpsc::channel::<Vec<Point>>(2);
-    let writer = Writer::create(&args.file, vectors, args.columns.clone())?;
+    let writer = Writer::create(&args.file, spec, args.columns.clone())?;
     let writing = tokio::task::spawn_blocking(move || writer.all(waiting));
     let scroll = Scroll { page: ROWS as u32, vectors: VectorsWanted::All, version, ..Scroll::default() };
     let mut stream = client.scroll(&args.collection, scroll);
@@ -176,23 +177,26 @@ fn part(path: &Path) -> PathBuf {
 struct Writer {
     path: PathBuf,
     schema: Arc<Schema>,
-    vectors: Vec<VectorField>,
+    spec: CollectionSpec,
     columns: Vec<Column>,
     writer: ArrowWriter<File>,
 }
 
 impl Writer {
-    fn create(path: &Path, vectors: Vec<VectorField>, columns: Vec<Column>) -> Result<Self> {
+    fn create(path: &Path, spec: CollectionSpec, columns: Vec<Column>) -> Result<Self> {
         if path.exists() {
             return Err(Failure::Usage(format!("{} is there already", path.display())));
         }
         let mut fields = vec![Field::new(ID, DataType::Utf8, false)];
-        for field in &vectors {
+        for field in &spec.vectors {
             let item = Arc::new(Field::new("item", DataType::Float32, true));
             let size = i32::try_from(field.size).unwrap_or(i32::MAX);
             fields.push(Field::new(&field.name, DataType::FixedSizeList(item, size), true));
         }
+        fields.extend(spec.sparse.iter().map(|field| kinds::sparse_column(&field.name)));
+        fields.extend(spec.multi.iter().map(|field| kinds::multi_column(&field.name, field.size)));
         fields.push(Field::new(PAYLOAD, DataType::Utf8, false));
+        fields.push(kinds::expiry_column());
         fields.extend(columns.iter().map(|column| Field::new(&column.key, column.of.arrow(), true)));
         let twice = |at: usize| fields[..at].iter().any(|field| field.name() == fields[at].name());
         if let Some(at) = (0..fields.len()).find(|at| twice(*at)) {
@@ -206,7 +210,7 @@ impl Writer {
         let part = part(path);
         let file = File::create(&part).map_err(doing("create", &part))?;
         let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties)).map_err(|err| broken(path, &err))?;
-        Ok(Self { path: path.to_owned(), schema, vectors, columns, writer })
+        Ok(Self { path: path.to_owned(), schema, spec, columns, writer })
     }
 
     /// Everything that comes; the file is on disk when this returns.
@@ -230,7 +234,7 @@ impl Writer {
             payloads.append_value(point.payload.to_string());
         }
         let mut arrays: Vec<ArrayRef> = vec![Arc::new(ids.finish())];
-        for field in &self.vectors {
+        for field in &self.spec.vectors {
             let size = i32::try_from(field.size).unwrap_or(i32::MAX);
             let mut lists = FixedSizeListBuilder::new(Float32Builder::new(), size);
             for point in points {
@@ -242,7 +246,10 @@ impl Writer {
             }
             arrays.push(Arc::new(lists.finish()));
         }
+        arrays.extend(self.spec.sparse.iter().map(|field| kinds::sparse_array(&field.name, points)));
+        arrays.extend(self.spec.multi.iter().map(|field| kinds::multi_array(&field.name, field.size, points)));
         arrays.push(Arc::new(payloads.finish()));
+        arrays.push(kinds::expiry_array(points));
         arrays.extend(self.columns.iter().map(|column| column.array(points)));
         RecordBatch::try_new(self.schema.clone(), arrays)
             .map_err(|err| wrong(&self.path, Place::Whole, err.to_string()))

@@ -7,7 +7,7 @@
 //! number lands with every batch, so a later run goes on exactly behind the last row that is in.
 
 use crate::cli::failure::{Failure, Place, Result, doing};
-use crate::cli::mapping::Mapping;
+use crate::cli::mapping::{Mapping, VectorKind};
 use crate::cli::output::{Output, thousands};
 use crate::cli::progress::Bar;
 use crate::cli::source::{Format, Opening, Source, wrong};
@@ -80,15 +80,17 @@ pub(crate) async fn run(args: Args, out: Output) -> Result<()> {
     if let Some(spec) = args.spec.spec()? {
         client.create_collection_if_absent(&args.collection, spec).await?;
     }
-    let fields = client.describe_collection(&args.collection).await?.spec.vectors;
-    let fields: Vec<&str> = fields.iter().map(|field| &field.name[..]).collect();
+    let spec = client.describe_collection(&args.collection).await?.spec;
+    let fields: Vec<&str> = spec.vectors.iter().map(|field| &field.name[..]).collect();
     let vector_field = vector_field(&args, format, &fields)?;
     let source = match source {
         Some(source) => Some(resumed(&client, &args.collection, source).await?),
         None => None,
     };
     let skipped = source.as_ref().map_or(0, |source| source.offset);
-    let mapping = Mapping::new(&args.maps, fields.iter().copied(), args.id_field.as_deref())?;
+    let mapping = Mapping::new(&args.maps, fields.iter().copied(), args.id_field.as_deref())?
+        .with_fields(VectorKind::Sparse, spec.sparse.iter().map(|field| &field.name[..]))
+        .with_fields(VectorKind::Multi, spec.multi.iter().map(|field| &field.name[..]));
     let opening =
         Opening { path: args.file.clone(), format, vectors: args.vectors.clone(), vector_field, skip: skipped };
     let (rows, mapping) = open(opening, mapping).await?;

@@ -4,10 +4,21 @@ use crate::cli::failure::{Failure, Result};
 use crate::cli::source::Record;
 use nigh_client::{Point, PointId};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The key under which a record of an export has its id: no payload has it.
 pub(crate) const EXPORTED_ID: &str = "\0id";
+
+/// What a vector field holds of a point.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum VectorKind {
+    /// One vector.
+    Dense,
+    /// One sparse vector.
+    Sparse,
+    /// Several vectors.
+    Multi,
+}
 
 /// What becomes of each column.
 #[derive(Clone, Debug)]
@@ -15,7 +26,7 @@ pub(crate) struct Mapping {
     /// From a column's name to the one it gets; empty: it is left out.
     renames: BTreeMap<String, String>,
     /// The collection's vector fields.
-    vectors: BTreeSet<String>,
+    vectors: BTreeMap<String, VectorKind>,
     /// The column, under its new name, that holds the id; row numbers where there is none.
     id: Option<String>,
 }
@@ -37,11 +48,17 @@ impl Mapping {
                 return Err(Failure::Usage(format!("--map {map}: `{from}` is mapped twice")));
             }
         }
-        let vectors = vectors.into_iter().map(str::to_owned).collect();
+        let vectors = vectors.into_iter().map(|name| (name.to_owned(), VectorKind::Dense)).collect();
         let mut mapping = Self { renames, vectors, id: None };
         // The id may be named as in the source or as in the collection.
         mapping.id = id.map(|id| mapping.name(id).unwrap_or(id).to_owned());
         Ok(mapping)
+    }
+
+    /// The same, with fields of another kind as well.
+    pub(crate) fn with_fields<'f>(mut self, kind: VectorKind, names: impl IntoIterator<Item = &'f str>) -> Self {
+        self.vectors.extend(names.into_iter().map(|name| (name.to_owned(), kind)));
+        self
     }
 
     /// The same for an export, which says itself what the id is.
@@ -56,9 +73,9 @@ impl Mapping {
         (!name.is_empty()).then_some(name)
     }
 
-    /// Whether this is a vector field of the collection.
-    pub(crate) fn is_vector(&self, name: &str) -> bool {
-        self.vectors.contains(name)
+    /// What this vector field of the collection holds; `None`: there is none of this name.
+    pub(crate) fn vector(&self, name: &str) -> Option<VectorKind> {
+        self.vectors.get(name).copied()
     }
 
     /// The point that a record is.
@@ -74,6 +91,9 @@ impl Mapping {
         };
         let mut point = Point::new(id).payload(record.payload);
         point.vectors.extend(record.vectors);
+        point.sparse.extend(record.others.sparse);
+        point.multi.extend(record.others.multi);
+        point.expires_at_ms = record.others.expires_at_ms;
         Ok(point)
     }
 }
@@ -90,6 +110,7 @@ fn id(value: &Value) -> Option<PointId> {
 mod tests {
     use super::*;
     use crate::cli::failure::Place;
+    use crate::cli::source::kinds::Others;
     use serde_json::json;
 
     fn record(payload: Value) -> Record {
@@ -97,6 +118,7 @@ mod tests {
             row: 7,
             place: Place::Row(7),
             vectors: vec![("v".to_owned(), vec![1.0])],
+            others: Others::default(),
             payload: payload.as_object().cloned().unwrap(),
         }
     }
@@ -132,7 +154,7 @@ mod tests {
         assert_eq!(mapping.name("emb"), Some("embedding"));
         assert_eq!(mapping.name("secret"), None);
         assert_eq!(mapping.name("other"), Some("other"));
-        assert!(mapping.is_vector("embedding") && !mapping.is_vector("emb"));
+        assert_eq!((mapping.vector("embedding"), mapping.vector("emb")), (Some(VectorKind::Dense), None));
         assert_eq!(mapping.point(record(json!({"key": 5}))).unwrap().id, PointId::Num(5), "named as in the source");
     }
 

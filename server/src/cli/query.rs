@@ -4,8 +4,9 @@ use crate::cli::failure::{Failure, Place, Result};
 use crate::cli::output::Output;
 use crate::cli::source::{npy::Npy, wrong};
 use crate::cli::{Server, filter, show};
-use nigh_client::query::{Direction, Near, Recommend, Strategy};
-use nigh_client::{Fusion, Grouping, PointId, Query, Retriever, Scale, Wanted};
+use nigh_client::query::{Direction, Near, Recommend, Strategy, Target};
+use nigh_client::vectors::NearBy;
+use nigh_client::{CollectionSpec, Fusion, Grouping, PointId, Query, Retriever, Scale, Wanted};
 use std::path::{Path, PathBuf};
 
 /// Finds points by meaning, by words, or by both; or in the order of a field, or by chance.
@@ -19,9 +20,21 @@ pub(crate) struct Args {
     /// Near to this vector: a row (0 where it is left out) of a .npy file
     #[arg(long, value_name = "FILE.npy[:ROW]")]
     vector_file: Option<String>,
-    /// Near to this point
+    /// Near to this point, by a vector field of any kind
     #[arg(long, value_name = "ID", conflicts_with = "vector_file")]
     like: Option<PointId>,
+    /// By the dot product with this sparse vector, such as 17:0.5,2041:1.25
+    #[arg(long, value_name = "INDEX:NUMBER", value_delimiter = ',', value_parser = number)]
+    sparse: Vec<(u32, f32)>,
+    /// The field of sparse vectors; may be left out where the collection has one
+    #[arg(long, value_name = "FIELD", default_value = "", requires = "sparse")]
+    sparse_field: String,
+    /// Near to the rows of a .npy file, by a field with several vectors a point
+    #[arg(long, value_name = "FILE.npy")]
+    multi_file: Option<PathBuf>,
+    /// The field with several vectors a point; may be left out where the collection has one
+    #[arg(long, value_name = "FIELD", default_value = "", requires = "multi_file")]
+    multi_field: String,
     /// Matching these words; together with a vector or a point: hybrid
     #[arg(long, value_name = "WORDS")]
     text: Option<String>,
@@ -55,8 +68,9 @@ pub(crate) struct Args {
     /// How words and a vector become one ranking: by ranks, or by scores from worst to best, or by their mean and deviation
     #[arg(long, value_enum, default_value_t = Fuse::Rrf)]
     fusion: Fuse,
-    /// The weights of the vector (or point) and of the words in the fusion, such as 0.6,0.4
-    #[arg(long, value_name = "DENSE,TEXT", value_delimiter = ',')]
+    /// The weights in the fusion, such as 0.6,0.4: of the vector (or point), the sparse one, several vectors, the words, as
+    /// far as they were given
+    #[arg(long, value_name = "WEIGHT", value_delimiter = ',')]
     weights: Vec<f32>,
     /// Hits of each that are fused
     #[arg(long, value_name = "HITS", default_value_t = 0)]
@@ -95,10 +109,32 @@ pub(crate) struct Args {
 
 /// Runs it.
 pub(crate) async fn run(args: Args, out: Output) -> Result<()> {
-    let query = query(&args)?;
+    let mut query = query(&args)?;
     let client = args.server.connect().await?;
+    if let (Some(id), false) = (args.like, args.vector_field.is_empty()) {
+        let spec = client.describe_collection(&args.collection).await?.spec;
+        let like = of_kind(&spec, &args.vector_field, id);
+        if let (Some(like), Some(first)) = (like, query.retrievers.first_mut()) {
+            first.wanted = like;
+        }
+    }
     let reply = client.query(&args.collection, query).await?;
     out.either(|| show::json(&reply), || show::reply(out, &reply))
+}
+
+/// What is like a point by a field that is not dense.
+fn of_kind(spec: &CollectionSpec, field: &str, id: PointId) -> Option<Target> {
+    match () {
+        () if spec.sparse.iter().any(|one| one.name == field) => Some(Target::Sparse(NearBy::Point(id))),
+        () if spec.multi.iter().any(|one| one.name == field) => Some(Target::Multi(NearBy::Point(id))),
+        () => None,
+    }
+}
+
+/// One number of a sparse vector.
+fn number(text: &str) -> Result<(u32, f32), String> {
+    let pair = text.split_once(':').and_then(|(index, number)| Some((index.parse().ok()?, number.parse().ok()?)));
+    pair.ok_or_else(|| format!("`{text}` is no number of a sparse vector, which is written INDEX:NUMBER"))
 }
 
 /// How two rankings become one.
@@ -116,7 +152,8 @@ fn query(args: &Args) -> Result<Query> {
     let mut query = Query::default().limit(args.limit).offset(args.offset);
     query.retrievers = retrievers(args)?;
     if query.retrievers.is_empty() && args.order_by.is_none() {
-        let ways = "--vector-file, --like, --more-like, --text, --order-by, --sample, or several of them";
+        let ways =
+            "--vector-file, --like, --more-like, --sparse, --multi-file, --text, --order-by, --sample, or several";
         return Err(Failure::Usage(format!("say what to look for: {ways}")));
     }
     if !args.weights.is_empty() {
@@ -176,6 +213,12 @@ fn retrievers(args: &Args) -> Result<Vec<Retriever>> {
         let recommend = Recommend { positive, negative, strategy: Strategy::AverageVector };
         found.push(Retriever::recommend(field, recommend).limit(args.depth));
     }
+    if !args.sparse.is_empty() {
+        found.push(Retriever::sparse(&args.sparse_field, args.sparse.iter().copied()).limit(args.depth));
+    }
+    if let Some(file) = &args.multi_file {
+        found.push(Retriever::multi(&args.multi_field, rows(file)?).limit(args.depth));
+    }
     if let Some(words) = &args.text {
         let words = Retriever::text(&args.text_field, words).limit(args.depth);
         found.push(if args.syntax { words.syntax() } else { words });
@@ -194,6 +237,16 @@ fn vector(text: &str) -> Result<Vec<f32>> {
     };
     let path = PathBuf::from(path);
     read_row(&path, row)
+}
+
+/// All rows of a file.
+fn rows(path: &Path) -> Result<Vec<Vec<f32>>> {
+    let mut vectors = Npy::open(path)?;
+    let mut rows = Vec::new();
+    while let Some(row) = vectors.read()? {
+        rows.push(row);
+    }
+    Ok(rows)
 }
 
 fn read_row(path: &Path, row: u64) -> Result<Vec<f32>> {

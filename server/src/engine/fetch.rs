@@ -5,6 +5,7 @@ use crate::engine::pool::{Deadline, Spare};
 use crate::engine::query::answer::PartRun;
 use crate::engine::ranking::{Placed, by_score};
 use nigh_index::filter::condition::Condition;
+use nigh_index::id::PointId;
 use nigh_index::params::{Found, Plan, Route, SearchParams};
 use nigh_index::query::cost::Machine;
 use nigh_index::query::plan::{Asked, plan};
@@ -238,6 +239,13 @@ impl Retrieved {
             considered: plan.map_or_else(Vec::new, |plan| plan.considered),
             took_us: took.as_micros() as u64,
         });
+    }
+
+    /// The `k` best without this point.
+    pub(crate) fn without(mut self, point: PointId, k: usize) -> Self {
+        self.placed.retain(|placed| placed.id != point);
+        self.placed.truncate(k);
+        self
     }
 
     /// One ranking of all parts: by score, then by id.

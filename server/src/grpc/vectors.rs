@@ -1,6 +1,6 @@
 //! Vectors of all kinds, and the fields that hold them: from the wire and back.
 
-use super::filter::{id, short};
+use super::filter::{id, left_out, short};
 use super::query;
 use super::schema;
 use crate::engine::error::{Error, Result};
@@ -37,16 +37,26 @@ pub(super) fn place(kind: &str, name: &str, spec: &CollectionSpec) -> Result<usi
 /// A retriever by a sparse vector.
 pub(super) fn sparse(wire: v1::Sparse, spec: &CollectionSpec) -> Result<Kind> {
     let field = place("sparse", &wire.field, spec)?;
-    let vector = sparse_in(wire.vector.unwrap_or_default()).map_err(|err| err.inside("sparse.vector"))?;
-    Ok(Kind::Sparse { field, vector })
+    match wire.query {
+        Some(v1::sparse::Query::Point(point)) => Ok(Kind::SparseOf { field, point: id("sparse.point", Some(point))? }),
+        Some(v1::sparse::Query::Vector(vector)) => {
+            Ok(Kind::Sparse { field, vector: sparse_in(vector).map_err(|err| err.inside("sparse.vector"))? })
+        }
+        None => Err(left_out("sparse.query", "it is a vector or a point")),
+    }
 }
 
 /// A retriever by several vectors.
 pub(super) fn multi(wire: v1::Multi, spec: &CollectionSpec) -> Result<Kind> {
     let field = place("multi", &wire.field, spec)?;
     let size = spec.multi[field].spec.size;
-    let vectors = multi_in(wire.vectors.unwrap_or_default(), size).map_err(|err| err.inside("multi.vectors"))?;
-    Ok(Kind::Multi { field, vectors })
+    match wire.query {
+        Some(v1::multi::Query::Point(point)) => Ok(Kind::MultiOf { field, point: id("multi.point", Some(point))? }),
+        Some(v1::multi::Query::Vectors(vectors)) => {
+            Ok(Kind::Multi { field, vectors: multi_in(vectors, size).map_err(|err| err.inside("multi.vectors"))? })
+        }
+        None => Err(left_out("multi.query", "it is vectors or a point")),
+    }
 }
 
 /// The id and the vectors of a point; its payload and its time are not looked at.
@@ -156,6 +166,6 @@ pub(super) fn new_field(wire: Option<add_vectors_request::Field>) -> Result<NewF
         Some(add_vectors_request::Field::Dense(field)) => Ok(NewField::Dense(schema::vector_field(field)?)),
         Some(add_vectors_request::Field::Sparse(field)) => Ok(NewField::Sparse(sparse_field(field))),
         Some(add_vectors_request::Field::Multi(field)) => Ok(NewField::Multi(multi_field(field)?)),
-        None => Err(super::filter::left_out("field", "it is dense, sparse or multi")),
+        None => Err(left_out("field", "it is dense, sparse or multi")),
     }
 }

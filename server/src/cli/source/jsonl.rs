@@ -1,9 +1,10 @@
 //! JSON Lines: an object a line, plain or gzip-compressed, with vectors inside or beside it.
 
+use super::kinds::{self, Others};
 use super::npy::Npy;
 use super::{Record, wrong};
 use crate::cli::failure::{Failure, Place, Result, doing};
-use crate::cli::mapping::Mapping;
+use crate::cli::mapping::{Mapping, VectorKind};
 use flate2::read::MultiGzDecoder;
 use serde_json::{Map, Value};
 use std::fs::File;
@@ -82,17 +83,28 @@ impl Records {
         }
         let object: Map<String, Value> =
             serde_json::from_slice(&self.buffer).map_err(|error| self.broken(plain(&error)))?;
-        let (mut vectors, mut payload) = (Vec::new(), Map::new());
+        let (mut vectors, mut others, mut payload) = (Vec::new(), Others::default(), Map::new());
         // A field whose vectors stand beside the lines is not looked for in them: a payload key may
         // have its name, as `text` has where both the words and the vectors are called so.
         let beside = self.vectors.as_ref().map(|(field, _)| field.as_str());
         for (key, value) in object {
             let Some(name) = self.mapping.name(&key) else { continue };
-            if self.mapping.is_vector(name) && beside != Some(name) {
-                let vector = numbers(&value).ok_or_else(|| self.broken(format!("`{key}` is no list of numbers")))?;
-                vectors.push((name.to_owned(), vector));
-            } else {
-                payload.insert(name.to_owned(), value);
+            let is_no = |what: &str| self.broken(format!("`{key}` is no {what}"));
+            match self.mapping.vector(name).filter(|_| beside != Some(name)) {
+                Some(VectorKind::Dense) => {
+                    let vector = numbers(&value).ok_or_else(|| is_no("list of numbers"))?;
+                    vectors.push((name.to_owned(), vector));
+                }
+                Some(VectorKind::Sparse) => {
+                    let what = "sparse vector, such as {\"indices\": [3, 9], \"values\": [0.5, 1.25]}";
+                    let vector = kinds::sparse_json(&value).ok_or_else(|| is_no(what))?;
+                    others.sparse.push((name.to_owned(), vector));
+                }
+                Some(VectorKind::Multi) => {
+                    let several = kinds::multi_json(&value).ok_or_else(|| is_no("list of lists of numbers"))?;
+                    others.multi.push((name.to_owned(), several));
+                }
+                None => drop(payload.insert(name.to_owned(), value)),
             }
         }
         if let Some((field, beside)) = &mut self.vectors {
@@ -105,7 +117,7 @@ impl Records {
             }
         }
         self.row += 1;
-        Ok(Some(Record { row: self.row - 1, place: Place::Line(self.line), vectors, payload }))
+        Ok(Some(Record { row: self.row - 1, place: Place::Line(self.line), vectors, others, payload }))
     }
 
     fn broken(&self, why: impl Into<String>) -> Failure {
@@ -135,7 +147,7 @@ fn plain(error: &serde_json::Error) -> String {
 
 /// The numbers of a list.
 #[expect(clippy::cast_possible_truncation, reason = "vectors are f32: what a f64 has beyond that is lost")]
-fn numbers(value: &Value) -> Option<Vec<f32>> {
+pub(super) fn numbers(value: &Value) -> Option<Vec<f32>> {
     value.as_array()?.iter().map(|number| Some(number.as_f64()? as f32)).collect()
 }
 

@@ -2,16 +2,20 @@
 //!
 //! | format  | vectors                                   | payload              |
 //! |---------|-------------------------------------------|----------------------|
-//! | Parquet | list columns named like a vector field    | all other columns    |
-//! | JSON Lines | lists named like a vector field; a `.npy` beside it | all other keys |
+//! | Parquet | columns named like a vector field         | all other columns    |
+//! | JSON Lines | keys named like a vector field; a `.npy` beside it | all other keys |
 //! | `.npy`  | its rows                                  | none                 |
+//!
+//! What stands there for a field that is not dense, [`kinds`] says.
 
 pub(crate) mod jsonl;
+pub(crate) mod kinds;
 pub(crate) mod npy;
 pub(crate) mod parquet;
 
 use crate::cli::failure::{Failure, Place, Result, doing};
 use crate::cli::mapping::Mapping;
+use kinds::Others;
 use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -28,6 +32,8 @@ pub(crate) struct Record {
     pub(crate) place: Place,
     /// Vectors by the name of the vector field.
     pub(crate) vectors: Vec<(String, Vec<f32>)>,
+    /// What else it has beside its payload.
+    pub(crate) others: Others,
     /// Everything else.
     pub(crate) payload: Map<String, Value>,
 }

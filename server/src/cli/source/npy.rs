@@ -8,6 +8,7 @@
 //! One or two dimensions, C order, little endian: f2, f4, f8 or u1. The header has to agree with
 //! the file's length, so that a file cut short is found before its first row is used.
 
+use super::kinds::Others;
 use super::{Record, wrong};
 use crate::cli::failure::{Place, Result, doing};
 use half::f16;
@@ -207,6 +208,7 @@ impl<R: Read + Seek> Iterator for Records<R> {
             row,
             place: Place::Row(row),
             vectors: vec![(self.field.clone(), vector)],
+            others: Others::default(),
             payload: Map::new(),
         };
         self.rows.read().transpose().map(|vector| vector.map(record))

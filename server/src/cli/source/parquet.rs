@@ -4,10 +4,11 @@
 //! Instants come as RFC 3339 strings in UTC, dates as YYYY-MM-DD, since that is what filters
 //! compare. A null is a key that is not there.
 
+use super::kinds::{self, Others};
 use super::{Extent, Record, Source, wrong};
 use crate::cli::export;
 use crate::cli::failure::{Failure, Place, Result, doing};
-use crate::cli::mapping::{EXPORTED_ID, Mapping};
+use crate::cli::mapping::{EXPORTED_ID, Mapping, VectorKind};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Date32Type, Date64Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
@@ -15,7 +16,7 @@ use arrow_array::types::{
     UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::{DataType, Field, TimeUnit};
 use nigh_index::filter::datetime;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use serde_json::{Map, Number, Value};
@@ -44,12 +45,17 @@ pub(crate) fn open(path: &Path, mapping: Mapping, skip: u64) -> Result<Source> {
             None => Role::LeftOut,
             Some(_) if exported && text && field.name() == export::ID => Role::Id,
             Some(_) if exported && text && field.name() == export::PAYLOAD => Role::Whole,
+            Some(_) if exported && is_expiry(field) => Role::Expiry,
             // What else an export holds of the payload, it says twice.
-            Some(name) if exported && !mapping.is_vector(&name) => Role::LeftOut,
-            Some(name) if mapping.is_vector(&name) => {
-                check_vector(field.data_type())
-                    .map_err(|why| wrong(path, Place::Whole, format!("column `{}` {why}", field.name())))?;
-                Role::Vector(name)
+            Some(name) if exported && mapping.vector(&name).is_none() => Role::LeftOut,
+            Some(name) if let Some(kind) = mapping.vector(&name) => {
+                let checked = match kind {
+                    VectorKind::Dense => check_vector(field.data_type()),
+                    VectorKind::Sparse => kinds::check_sparse(field.data_type()),
+                    VectorKind::Multi => kinds::check_multi(field.data_type()),
+                };
+                checked.map_err(|why| wrong(path, Place::Whole, format!("column `{}` {why}", field.name())))?;
+                Role::Vector(name, kind)
             }
             Some(name) => {
                 check(field.data_type(), 0).map_err(|why| {
@@ -70,12 +76,18 @@ pub(crate) fn open(path: &Path, mapping: Mapping, skip: u64) -> Result<Source> {
 /// What becomes of a column.
 enum Role {
     LeftOut,
-    Vector(String),
+    Vector(String, VectorKind),
     Payload(String),
     /// The id of an export.
     Id,
     /// The payload of an export.
     Whole,
+    /// When the points of an export expire.
+    Expiry,
+}
+
+fn is_expiry(field: &Field) -> bool {
+    field.name() == kinds::EXPIRES_AT && matches!(field.data_type(), DataType::Timestamp(TimeUnit::Millisecond, _))
 }
 
 struct Records {
@@ -100,15 +112,26 @@ impl Records {
                 },
             }
         };
-        let (mut vectors, mut payload, mut id) = (Vec::new(), Map::new(), None);
+        let (mut vectors, mut others, mut payload, mut id) = (Vec::new(), Others::default(), Map::new(), None);
         for ((column, role), array) in self.columns.iter().zip(batch.columns()) {
             match role {
                 Role::LeftOut => {}
-                Role::Vector(_) if array.is_null(at) => {}
-                Role::Vector(name) => {
-                    let vector = vector(array, at)
-                        .ok_or_else(|| self.broken(format!("column `{column}` has a null inside a vector")))?;
-                    vectors.push((name.clone(), vector));
+                Role::Vector(..) | Role::Expiry if array.is_null(at) => {}
+                Role::Vector(name, kind) => {
+                    let broken = || self.broken(format!("column `{column}` has a null, or no whole vector"));
+                    match kind {
+                        VectorKind::Dense => vectors.push((name.clone(), vector(array, at).ok_or_else(broken)?)),
+                        VectorKind::Sparse => {
+                            others.sparse.push((name.clone(), kinds::sparse(array, at).ok_or_else(broken)?));
+                        }
+                        VectorKind::Multi => {
+                            others.multi.push((name.clone(), kinds::multi(array, at).ok_or_else(broken)?));
+                        }
+                    }
+                }
+                Role::Expiry => {
+                    let time_ms = array.as_primitive::<TimestampMillisecondType>().value(at);
+                    others.expires_at_ms = Some(time_ms.try_into().unwrap_or(0));
                 }
                 Role::Id => id = value(array, at),
                 Role::Whole => {
@@ -126,7 +149,7 @@ impl Records {
         payload.extend(id.map(|id| (EXPORTED_ID.to_owned(), id)));
         self.batch = Some((batch, at + 1));
         self.row += 1;
-        Ok(Some(Record { row: self.row - 1, place: Place::Row(self.row - 1), vectors, payload }))
+        Ok(Some(Record { row: self.row - 1, place: Place::Row(self.row - 1), vectors, others, payload }))
     }
 
     fn broken(&self, why: String) -> Failure {
@@ -148,7 +171,7 @@ impl Iterator for Records {
 }
 
 /// Whether a column of this type can be a vector.
-fn check_vector(of: &DataType) -> Result<(), String> {
+pub(super) fn check_vector(of: &DataType) -> Result<(), String> {
     match of {
         DataType::FixedSizeList(item, _) | DataType::List(item) | DataType::LargeList(item) => match item.data_type() {
             DataType::Float16 | DataType::Float32 | DataType::Float64 | DataType::UInt8 => Ok(()),
@@ -191,7 +214,7 @@ fn check(of: &DataType, depth: usize) -> Result<(), String> {
 }
 
 /// The list that a row of a list column is.
-fn list(array: &ArrayRef, row: usize) -> Option<ArrayRef> {
+pub(super) fn list(array: &ArrayRef, row: usize) -> Option<ArrayRef> {
     match array.data_type() {
         DataType::FixedSizeList(..) => Some(array.as_fixed_size_list().value(row)),
         DataType::List(_) => Some(array.as_list::<i32>().value(row)),
@@ -201,7 +224,7 @@ fn list(array: &ArrayRef, row: usize) -> Option<ArrayRef> {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "vectors are f32: what a f64 has beyond that is lost")]
-fn vector(array: &ArrayRef, row: usize) -> Option<Vec<f32>> {
+pub(super) fn vector(array: &ArrayRef, row: usize) -> Option<Vec<f32>> {
     let numbers = list(array, row).filter(|numbers| numbers.null_count() == 0)?;
     Some(match numbers.data_type() {
         DataType::Float16 => numbers.as_primitive::<Float16Type>().values().iter().map(|x| x.to_f32()).collect(),
@@ -283,7 +306,6 @@ mod tests {
     use arrow_array::{
         BooleanArray, Date32Array, Float64Array, Int32Array, StringArray, StructArray, TimestampMillisecondArray,
     };
-    use arrow_schema::Field;
     use parquet::arrow::ArrowWriter;
     use serde_json::json;
     use std::sync::Arc;

@@ -47,12 +47,26 @@ pub enum Kind {
         /// With which.
         vector: SparseVector,
     },
+    /// By the dot product with a point's sparse vector. The point is itself left out of what is found.
+    SparseOf {
+        /// The place of the field in the spec.
+        field: usize,
+        /// The point.
+        point: PointId,
+    },
     /// By the nearness of several vectors a point.
     Multi {
         /// The place of the field in the spec.
         field: usize,
         /// Near to which.
         vectors: MultiVector,
+    },
+    /// By the nearness to a point's vectors. The point is itself left out of what is found.
+    MultiOf {
+        /// The place of the field in the spec.
+        field: usize,
+        /// The point.
+        point: PointId,
     },
     /// By words.
     Text(Words),
@@ -109,8 +123,8 @@ impl Kind {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Dense { .. } => "dense",
-            Self::Sparse { .. } => "sparse",
-            Self::Multi { .. } => "multi",
+            Self::Sparse { .. } | Self::SparseOf { .. } => "sparse",
+            Self::Multi { .. } | Self::MultiOf { .. } => "multi",
             Self::Text(_) => "text",
             Self::Fuse(_) => "fusion",
             Self::Formula(_) => "formula",

@@ -114,7 +114,8 @@ fn retriever(one: &Retriever, spec: &CollectionSpec, limits: &Limits, depth: usi
             let known = &spec.multi[*field];
             known.spec.check(&known.name, vectors).map_err(|err| kind(err.into()))?;
         }
-        Kind::Fuse(_) | Kind::Formula(_) | Kind::Order(_) | Kind::Sparse { .. } | Kind::Sample { .. } => {}
+        Kind::Sparse { .. } | Kind::SparseOf { .. } | Kind::MultiOf { .. } => {}
+        Kind::Fuse(_) | Kind::Formula(_) | Kind::Order(_) | Kind::Sample { .. } => {}
     }
     sources(one, spec, limits, depth + 1, left)
 }

@@ -51,9 +51,20 @@ impl Walk<'_> {
                 let found = vectors::sparse(self.snapshot, allowed, *field, vector, k, self.deadline)?;
                 Ok(Worked::found(found, Sight::Plain))
             }
+            Kind::SparseOf { field, point } => {
+                let vector = self.own(point, |view, row| view.part.others().sparse(*field)?.vector(row))?;
+                let found = vectors::sparse(self.snapshot, allowed, *field, &vector, k + 1, self.deadline)?;
+                Ok(Worked::found(found.without(*point, k), Sight::Plain))
+            }
             Kind::Multi { field, vectors: several } => {
                 let found = vectors::multi(self.snapshot, allowed, *field, several, k, self.deadline)?;
                 Ok(Worked::found(found, Sight::Metric(self.snapshot.spec.multi[*field].spec.metric)))
+            }
+            Kind::MultiOf { field, point } => {
+                let several = self.own(point, |view, row| view.part.others().multi(*field)?.vectors(row))?;
+                let found = vectors::multi(self.snapshot, allowed, *field, &several, k + 1, self.deadline)?;
+                let metric = self.snapshot.spec.multi[*field].spec.metric;
+                Ok(Worked::found(found.without(*point, k), Sight::Metric(metric)))
             }
             Kind::Text(words) => {
                 let found = words::search(self.snapshot, allowed, words, k, self.deadline)?;
@@ -95,10 +106,14 @@ impl Walk<'_> {
             Target::Vector(vector) => return Ok(vector.clone()),
             Target::Point(id) => id,
         };
+        self.own(id, |view, row| Some(view.part.nearest(field).vector(row)?.into_owned()))
+    }
+
+    /// What a point has of a field.
+    fn own<T>(&self, id: &PointId, of: impl FnOnce(&PartView, Row) -> Option<T>) -> Result<T> {
         let missing = |what| Error::Missing { what, name: id.to_string() };
         let (part, row) = self.snapshot.find(id).ok_or_else(|| missing("point"))?;
-        let vector = self.snapshot.parts[part].part.nearest(field).vector(row);
-        Ok(vector.ok_or_else(|| missing("vector of this field at point"))?.into_owned())
+        of(&self.snapshot.parts[part], row).ok_or_else(|| missing("vector of this field at point"))
     }
 
     fn nearest(
