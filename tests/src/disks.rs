@@ -2,7 +2,32 @@
 //! constructors give the reason, and the test says so and passes.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+
+/// Set in a process whose mounts are its own.
+const OWN_MOUNTS: &str = "NIGH_OWN_MOUNTS";
+
+/// Runs this test once more in a process whose mounts are its own: the system undoes them when it ends, whatever ended
+/// it. True in that process; false where that process is over, and all is done.
+pub fn in_own_mounts(test: &str) -> bool {
+    if std::env::var_os(OWN_MOUNTS).is_some() {
+        // The pipe ends with whoever waits for this process, whatever ended that.
+        std::thread::spawn(|| {
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            std::process::exit(1);
+        });
+        return true;
+    }
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private"]).arg(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture"]).env(OWN_MOUNTS, "1").stdin(Stdio::piped());
+    let mut process = command.spawn().unwrap_or_else(|err| panic!("unshare: {err}"));
+    let pipe = process.stdin.take();
+    let status = process.wait().unwrap();
+    drop(pipe);
+    assert!(status.success(), "{test}, in mounts of its own: {status}");
+    false
+}
 
 /// Runs a program; what it said where it failed.
 fn run(program: &str, arguments: &[&str]) -> Result<String, String> {
@@ -62,7 +87,6 @@ impl SmallDisk {
 /// copies the file in an instant. A copy is what the device holds at that moment, without what was not synced.
 pub struct PowerRig {
     data: Option<Mount>,
-    device: String,
     outer: Option<Mount>,
     folder: tempfile::TempDir,
 }
@@ -85,9 +109,10 @@ impl PowerRig {
         run("truncate", &["-s", "2G", text(&image)])?;
         run("mkfs.ext4", &["-q", "-F", text(&image)])?;
         let device = run("losetup", &["--direct-io=on", "-f", "--show", text(&image)])?;
-        let mut rig = Self { data: None, device, outer: Some(outer), folder };
-        rig.data = Some(Mount::new(&[&rig.device], rig.folder.path().join("data"))?);
-        Ok(rig)
+        let data = Mount::new(&[&device], folder.path().join("data"));
+        // It goes with its last mount.
+        run("losetup", &["-d", &device])?;
+        Ok(Self { data: Some(data?), outer: Some(outer), folder })
     }
 
     /// Where the server's data goes.
@@ -122,7 +147,6 @@ impl Drop for Found {
 impl Drop for PowerRig {
     fn drop(&mut self) {
         self.data = None;
-        let _ = run("losetup", &["-d", &self.device]);
         self.outer = None;
     }
 }

@@ -1,19 +1,23 @@
-//! The server is killed amid changes of every kind: points replaced, deleted, their payloads and vectors changed, some
+//! The server is killed, or its power is cut, amid changes of every kind: points replaced, deleted, their payloads and vectors changed, some
 //! expiring. What was acknowledged is there after every start; of what was not, a batch is there whole or not at all.
 //!
 //! Every writer has points of its own, and waits for each answer, so it knows what they are but for its last batch.
 
 use super::number;
 use nigh_proto::v1::{self, op};
+use nigh_tests::disks::{PowerRig, in_own_mounts};
 use nigh_tests::model::{Held, Model};
 use nigh_tests::random::Random;
 use nigh_tests::server::{Child, Tuning};
 use nigh_tests::wire::{self, Door};
+use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::task::JoinHandle;
 
 const COLLECTION: &str = "changes";
 const WRITERS: u64 = 3;
@@ -32,11 +36,13 @@ struct Writer {
     acked: Model,
     /// As it would be with the batch that nobody answered.
     pending: Option<Model>,
+    /// What it knew after every answer of this round, and before the first.
+    answered: Arc<Mutex<Vec<Model>>>,
 }
 
 impl Writer {
     fn new(at: u64, seed: u64) -> Self {
-        Self { at, random: Random::new(seed * 100 + at), acked: Model::new(), pending: None }
+        Self { at, random: Random::new(seed * 100 + at), acked: Model::new(), pending: None, answered: Arc::default() }
     }
 
     fn payload(&mut self) -> Map<String, Value> {
@@ -114,6 +120,7 @@ impl Writer {
                 Ok(reply) => {
                     assert_eq!(reply.reached(), v1::Durability::Durable);
                     self.acked = next;
+                    self.answered.lock().push(self.acked.clone());
                     acks.fetch_add(1, SeqCst);
                 }
                 Err(status) => {
@@ -125,11 +132,23 @@ impl Writer {
         }
     }
 
+    /// Holds what a device held against what was known since so many answers: it is one of these states.
+    fn check_cut(&self, found: &Model, noted: usize, between: (u64, u64)) {
+        let mine = self.mine(found);
+        let answered = self.answered.lock();
+        let known = answered[noted - 1..].iter().chain(&self.pending);
+        let different: Vec<Option<String>> = known.map(|model| first_difference(model, &mine, between)).collect();
+        assert!(different.iter().any(Option::is_none), "writer {}: {different:#?}", self.at);
+    }
+
+    fn mine(&self, found: &Model) -> Model {
+        found.iter().filter(|(id, _)| *id % WRITERS == self.at).map(|(id, held)| (*id, held.clone())).collect()
+    }
+
     /// Holds what was found at some time between two against what is known; that is what is known from now on. Whether
     /// the batch that nobody answered was there.
     fn check(&mut self, found: &Model, between: (u64, u64)) -> bool {
-        let mine: Model =
-            found.iter().filter(|(id, _)| *id % WRITERS == self.at).map(|(id, held)| (*id, held.clone())).collect();
+        let mine = self.mine(found);
         let acked = first_difference(&self.acked, &mine, between);
         let pending = self.pending.take();
         let with_pending = pending.as_ref().map(|pending| first_difference(pending, &mine, between));
@@ -195,30 +214,10 @@ async fn changes_that_were_acknowledged_survive_kill_9() {
     let mut random = Random::new(seed);
     let folder = tempfile::tempdir().unwrap();
     let tuning = Tuning { seal_rows: Some(60), ..Tuning::default() };
-    let mut child = Child::start_in(folder.path(), &tuning).await;
-    let spec = wire::spec(&[("a", SIZE as u32), ("b", SIZE as u32)], &[("text", "standard")]);
-    Door::open(&child.url).await.create(COLLECTION, spec).await.unwrap();
-    let mut writers: Vec<Writer> = (0..WRITERS).map(|at| Writer::new(at, seed)).collect();
-    let acks = Arc::new(AtomicU64::new(0));
+    let (mut child, mut writers, acks) = begin(folder.path(), &tuning, seed).await;
     let mut surplus = 0;
     for _ in 0..kills {
-        let door = Door::open(&child.url).await;
-        // After so many more acknowledgements, and then at any moment of what follows.
-        let (after, extra) = (acks.load(SeqCst) + 1 + random.below(60), Duration::from_micros(random.below(4_000)));
-        let writing: Vec<_> = writers
-            .drain(..)
-            .map(|mut writer| {
-                let (door, acks) = (door.clone(), acks.clone());
-                tokio::spawn(async move {
-                    writer.write(&door, &acks).await;
-                    writer
-                })
-            })
-            .collect();
-        while acks.load(SeqCst) < after && !writing.iter().all(|writer| writer.is_finished()) {
-            tokio::time::sleep(Duration::from_micros(200)).await;
-        }
-        tokio::time::sleep(extra).await;
+        let writing = set_off(&child, &mut writers, &acks, &mut random).await;
         child.kill();
         for writer in writing {
             writers.push(writer.await.unwrap());
@@ -230,4 +229,76 @@ async fn changes_that_were_acknowledged_survive_kill_9() {
     child.kill();
     let batches = acks.load(SeqCst);
     eprintln!("{kills} kills amid {batches} acknowledged batches of changes; {surplus} more were there unacknowledged");
+}
+
+/// A server with the collection, and those who change it.
+async fn begin(folder: &Path, tuning: &Tuning, seed: u64) -> (Child, Vec<Writer>, Arc<AtomicU64>) {
+    let child = Child::start_in(folder, tuning).await;
+    let spec = wire::spec(&[("a", SIZE as u32), ("b", SIZE as u32)], &[("text", "standard")]);
+    Door::open(&child.url).await.create(COLLECTION, spec).await.unwrap();
+    (child, (0..WRITERS).map(|at| Writer::new(at, seed)).collect(), Arc::default())
+}
+
+/// Lets all of them write; returns after some more acknowledgements, at any moment of what follows.
+async fn set_off(
+    child: &Child,
+    writers: &mut Vec<Writer>,
+    acks: &Arc<AtomicU64>,
+    random: &mut Random,
+) -> Vec<JoinHandle<Writer>> {
+    let door = Door::open(&child.url).await;
+    let (after, extra) = (acks.load(SeqCst) + 1 + random.below(60), Duration::from_micros(random.below(4_000)));
+    let write = |mut writer: Writer| {
+        let (door, acks) = (door.clone(), acks.clone());
+        *writer.answered.lock() = vec![writer.acked.clone()];
+        tokio::spawn(async move {
+            writer.write(&door, &acks).await;
+            writer
+        })
+    };
+    let writing: Vec<_> = writers.drain(..).map(write).collect();
+    while acks.load(SeqCst) < after && !writing.iter().all(JoinHandle::is_finished) {
+        tokio::time::sleep(Duration::from_micros(200)).await;
+    }
+    tokio::time::sleep(extra).await;
+    writing
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_that_were_acknowledged_survive_power_cuts() {
+    let (cuts, seed) = (number("NIGH_POWER_CUTS", 0), number("NIGH_SEED", 1));
+    if cuts == 0 {
+        return eprintln!("skipped: NIGH_POWER_CUTS says how often to cut the power");
+    }
+    if !in_own_mounts("changes::changes_that_were_acknowledged_survive_power_cuts") {
+        return;
+    }
+    let rig = PowerRig::new().unwrap_or_else(|why| panic!("the rig could not be laid down: {why}"));
+    let mut random = Random::new(seed);
+    let tuning = Tuning { seal_rows: Some(60), ..Tuning::default() };
+    let (mut child, mut writers, acks) = begin(&rig.path(), &tuning, seed).await;
+    for _ in 0..cuts {
+        let answered: Vec<_> = writers.iter().map(|writer| writer.answered.clone()).collect();
+        let writing = set_off(&child, &mut writers, &acks, &mut random).await;
+        // Noted before the copy: all of it has to be on the device by then.
+        let noted: Vec<usize> = answered.iter().map(|answered| answered.lock().len()).collect();
+        let mut device = rig.cut().unwrap();
+        child.kill();
+        for writer in writing {
+            writers.push(writer.await.unwrap());
+        }
+        let path = rig.mount(&mut device).unwrap();
+        let restarted = Child::start_in(&path, &tuning).await;
+        let (found, between) = all(&Door::open(&restarted.url).await).await;
+        writers.iter().zip(noted).for_each(|(writer, noted)| writer.check_cut(&found, noted, between));
+        restarted.kill();
+        drop(device);
+        child = Child::start_in(&rig.path(), &tuning).await;
+        let (found, between) = all(&Door::open(&child.url).await).await;
+        for writer in &mut writers {
+            writer.check(&found, between);
+        }
+    }
+    child.kill();
+    eprintln!("{cuts} power cuts amid {} acknowledged batches of changes; none lost", acks.load(SeqCst));
 }
