@@ -262,20 +262,24 @@ class Dense(_message.Message):
     def __init__(self, field: _Optional[str] = ..., vector: _Optional[_Union[_common_pb2.Vector, _Mapping]] = ..., point: _Optional[_Union[_common_pb2.PointId, _Mapping]] = ..., params: _Optional[_Union[_ranking_pb2.SearchParams, _Mapping]] = ...) -> None: ...
 
 class Sparse(_message.Message):
-    __slots__ = ("field", "vector")
+    __slots__ = ("field", "vector", "point")
     FIELD_FIELD_NUMBER: _ClassVar[int]
     VECTOR_FIELD_NUMBER: _ClassVar[int]
+    POINT_FIELD_NUMBER: _ClassVar[int]
     field: str
     vector: _common_pb2.SparseVector
-    def __init__(self, field: _Optional[str] = ..., vector: _Optional[_Union[_common_pb2.SparseVector, _Mapping]] = ...) -> None: ...
+    point: _common_pb2.PointId
+    def __init__(self, field: _Optional[str] = ..., vector: _Optional[_Union[_common_pb2.SparseVector, _Mapping]] = ..., point: _Optional[_Union[_common_pb2.PointId, _Mapping]] = ...) -> None: ...
 
 class Multi(_message.Message):
-    __slots__ = ("field", "vectors")
+    __slots__ = ("field", "vectors", "point")
     FIELD_FIELD_NUMBER: _ClassVar[int]
     VECTORS_FIELD_NUMBER: _ClassVar[int]
+    POINT_FIELD_NUMBER: _ClassVar[int]
     field: str
     vectors: _common_pb2.MultiVector
-    def __init__(self, field: _Optional[str] = ..., vectors: _Optional[_Union[_common_pb2.MultiVector, _Mapping]] = ...) -> None: ...
+    point: _common_pb2.PointId
+    def __init__(self, field: _Optional[str] = ..., vectors: _Optional[_Union[_common_pb2.MultiVector, _Mapping]] = ..., point: _Optional[_Union[_common_pb2.PointId, _Mapping]] = ...) -> None: ...
 
 class Text(_message.Message):
     __slots__ = ("field", "query", "syntax", "fields", "rarity_under_filter", "highlight")
