@@ -26,8 +26,11 @@ const CURVE_WORDS: usize = 4 + 3 * LADDER.len();
 /// A part has at most this many curves.
 const CURVES_MAX: usize = 24;
 
-/// Numbers that lay down all curves of a part, some of them unused.
-pub const WORDS: usize = 1 + CURVES_MAX * CURVE_WORDS;
+/// Numbers that lay down all curves of a part, some of them unused, and behind them what bounds leave.
+pub const WORDS: usize = 1 + CURVES_MAX * CURVE_WORDS + 1;
+
+/// [`Efforts::left`] is kept in steps of this.
+const LEFT_STEP: f32 = 1e-3;
 
 /// What one effort comes to, on average over queries.
 #[derive(Copy, Clone, PartialEq, Debug, Default)]
@@ -83,9 +86,12 @@ pub struct Sought {
     pub k: usize,
 }
 
-/// All curves of a part.
+/// All that was measured in a part.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Efforts(Vec<Curve>);
+pub struct Efforts {
+    curves: Vec<Curve>,
+    left: f32,
+}
 
 /// A number on a curve, and how far along its neighbour.
 #[derive(Copy, Clone)]
@@ -95,15 +101,22 @@ enum Wanted {
 }
 
 impl Efforts {
-    /// From measured curves.
-    pub fn new(curves: Vec<Curve>) -> Self {
+    /// From measured curves, and from how many rows the bounds of codes leave for each neighbour.
+    pub fn new(curves: Vec<Curve>, left: f32) -> Self {
         debug_assert!(curves.len() <= CURVES_MAX, "all curves have their place");
-        Self(curves)
+        let steps = (left.max(0.0) / LEFT_STEP).round();
+        Self { curves, left: steps * LEFT_STEP }
     }
 
     /// The curves.
     pub fn curves(&self) -> &[Curve] {
-        &self.0
+        &self.curves
+    }
+
+    /// Rows that an exact search has to compare in full, because their codes' bounds leave them open, for each neighbour
+    /// wanted while those are few beside the rows.
+    pub fn left(&self) -> f32 {
+        self.left
     }
 
     /// What it takes to reach the recall; `None` where no effort is known to.
@@ -132,7 +145,7 @@ impl Efforts {
 
     /// Between the two shares measured that are nearest, in proportion of their logarithms.
     fn at_share(&self, wanted: Wanted, sought: Sought) -> Option<Expected> {
-        let of_route = || self.0.iter().filter(|curve| curve.k == NEIGHBOURS && fits(curve, sought.route));
+        let of_route = || self.curves.iter().filter(|curve| curve.k == NEIGHBOURS && fits(curve, sought.route));
         let share = sought.share as f32;
         let above = of_route().map(|curve| curve.share).filter(|have| *have >= share * 0.999).reduce(f32::min)?;
         let below = of_route().map(|curve| curve.share).filter(|have| *have <= share * 1.001).reduce(f32::max)?;
@@ -148,7 +161,7 @@ impl Efforts {
     fn at_bucket(&self, wanted: Wanted, share: f32, sought: Sought) -> Option<Expected> {
         let same = |curve: &&Curve| curve.k == NEIGHBOURS && curve.share == share && fits(curve, sought.route);
         let (mut least, mut most): (Option<&Curve>, Option<&Curve>) = (None, None);
-        for curve in self.0.iter().filter(same) {
+        for curve in self.curves.iter().filter(same) {
             least = least.filter(|have| have.together <= curve.together).or(Some(curve));
             most = most.filter(|have| have.together >= curve.together).or(Some(curve));
         }
@@ -172,7 +185,7 @@ impl Efforts {
             return Some(1.0);
         }
         let mut known: Vec<(f64, f64)> = Vec::new();
-        for curve in self.0.iter().filter(|curve| curve.share == 1.0) {
+        for curve in self.curves.iter().filter(|curve| curve.share == 1.0) {
             known.extend(along(curve, wanted).map(|at| (f64::from(curve.k), at.ef)));
         }
         known.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -193,13 +206,14 @@ impl Efforts {
 
     /// As numbers, always as many.
     pub fn to_words(&self) -> Vec<u32> {
-        let mut words = vec![self.0.len() as u32];
-        for curve in &self.0 {
+        let mut words = vec![self.curves.len() as u32];
+        for curve in &self.curves {
             let route = if curve.route == Route::Graph { 0 } else { 1 };
             words.extend([route, millionths(curve.share), millionths(curve.together), curve.k]);
             words.extend(curve.rungs.iter().flat_map(|rung| [millionths(rung.recall), rung.coded, rung.expanded]));
         }
-        words.resize(WORDS, 0);
+        words.resize(WORDS - 1, 0);
+        words.push((self.left / LEFT_STEP).round() as u32);
         words
     }
 
@@ -229,7 +243,8 @@ impl Efforts {
                 rungs,
             });
         }
-        Ok(Self(curves))
+        let left = words[WORDS - 1] as f32 * LEFT_STEP;
+        Ok(Self { curves, left })
     }
 }
 

@@ -30,7 +30,7 @@ impl Default for Machine {
             begin_us: 3.0,
             listed_us: 0.008,
             code_byte_us: 0.000_035,
-            full_number_us: 0.000_2,
+            full_number_us: 0.000_4,
             scattered_us: 0.02,
             expanded_us: 0.2,
             centroid_number_us: 0.000_01,

@@ -53,6 +53,8 @@ struct Probe {
     values: Vec<f32>,
     /// Best first, itself left out.
     near: Vec<Hit>,
+    /// Rows that were compared in full to find those.
+    full: u64,
 }
 
 /// A query that was answered exactly and is now answered with effort.
@@ -77,6 +79,7 @@ pub(super) type Trace = Vec<(usize, Work)>;
 pub(super) fn calibrate(part: &SealedVectors, rows: &[u32]) -> Efforts {
     let probes: Vec<Probe> = spread(rows, PROBES).par_iter().map(|row| probe(part, *row)).collect();
     let mut curves = vec![curve(part, &probes, NEIGHBOURS as usize, (Route::Graph, 1.0), &[])];
+    let left = left(&probes, rows.len());
     let others = &probes[..probes.len().min(PROBES_OTHER)];
     curves.extend(OTHER_NEIGHBOURS.map(|k| curve(part, others, k, (Route::Graph, 1.0), &[])));
     let probes = &probes[..probes.len().min(PROBES_FILTERED)];
@@ -103,7 +106,15 @@ pub(super) fn calibrate(part: &SealedVectors, rows: &[u32]) -> Efforts {
             curves.push(curve(part, probes, NEIGHBOURS as usize, (*route, share), &together));
         }
     }
-    Efforts::new(curves)
+    Efforts::new(curves, left)
+}
+
+/// For each neighbour of an exact search, the rows that were compared in full. Had it found many more, that would come to all
+/// rows and no further; what is told is how it begins.
+fn left(probes: &[Probe], rows: usize) -> f32 {
+    let full = probes.iter().map(|probe| probe.full).sum::<u64>() as f64 / probes.len().max(1) as f64;
+    let share = (full / rows.max(1) as f64).min(1.0 - 1e-3);
+    (-(-share).ln_1p() * rows as f64 / (NEAR + 1) as f64) as f32
 }
 
 fn spread(rows: &[u32], most: usize) -> Vec<Row> {
@@ -125,9 +136,10 @@ fn mixed(row: u32) -> u32 {
 
 fn probe(part: &SealedVectors, row: Row) -> Probe {
     let values = part.values(row);
-    let mut near = part.exact(&values, NEAR + 1, None).hits;
+    let found = part.exact(&values, NEAR + 1, None);
+    let (mut near, full) = (found.hits, found.work.distances_full);
     near.retain(|hit| hit.row != row);
-    Probe { row, values, near }
+    Probe { row, values, near, full }
 }
 
 /// The `k` nearest of what is selected, and whatever is as near as the last of them.
