@@ -23,7 +23,8 @@ class Server:
 
     def start(self):
         command = [PROGRAM, "serve", "--data", self.folder / "data", "--grpc", self.grpc, "--http", self.http, *self.more]
-        command += ["--backup-target", f"here={self.folder / 'backups'}"]
+        # Whatever the disk of the machine has left: these tests are not about that.
+        command += ["--backup-target", f"here={self.folder / 'backups'}", "--disk-soft-limit", "1", "--disk-hard-limit", "1"]
         self.log = open(self.folder / "log", "ab")
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, text=True)
         said = self.process.stdout.readline()
