@@ -22,14 +22,21 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use nigh_proto::v1;
-use prost_reflect::{DescriptorPool, DeserializeOptions, DynamicMessage, MethodDescriptor, SerializeOptions};
+use prost_reflect::SerializeOptions;
+use prost_reflect::{DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, MethodDescriptor};
 use status::Fault;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tonic::Status;
 use tonic::service::Routes;
-use tonic::{Code, Status};
 use tower::ServiceExt;
 
 /// A body has at most this many bytes, where messages may have as many.
 const BODY_BYTES_MAX: usize = 32 << 20;
+/// What is longer is translated aside: whoever else is served by this thread would wait for it.
+const AT_ONCE_BYTES: usize = 64 << 10;
+/// So many are translated aside at a time: a message takes many times its text while it is.
+const ASIDE_MAX: usize = 2;
 /// What of a request's head is the call's: who asks, how long it waits, and which trace it is part of.
 const OF_THE_CALL: [&str; 5] = ["api-key", "authorization", "grpc-timeout", "traceparent", "tracestate"];
 
@@ -38,10 +45,11 @@ pub(crate) fn router(services: Routes, message_bytes_max: usize) -> Router {
     let services = services.prepare();
     let pool = DescriptorPool::decode(v1::DESCRIPTORS).expect("compiled from our own .proto files");
     let body_bytes_max = message_bytes_max.min(BODY_BYTES_MAX);
+    let aside = Arc::new(Semaphore::new(ASIDE_MAX));
     let mut router = Router::new();
     for method in pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()) {
         let path = path(&method);
-        let call = Call { method, services: services.clone(), body_bytes_max };
+        let call = Call { method, services: services.clone(), body_bytes_max, aside: aside.clone() };
         let answer = async move |request: Request| call.answer(request).await.unwrap_or_else(Fault::into_response);
         router = router.route(&path, post(answer));
     }
@@ -58,6 +66,7 @@ struct Call {
     method: MethodDescriptor,
     services: Routes,
     body_bytes_max: usize,
+    aside: Arc<Semaphore>,
 }
 
 impl Call {
@@ -71,11 +80,12 @@ impl Call {
             return Err(Fault::media_type());
         }
         let body = to_bytes(body, self.body_bytes_max).await.map_err(|err| Fault::body(&err, self.body_bytes_max))?;
-        let asked = self.message(&body)?;
+        let (input, length) = (self.method.input(), body.len());
+        let asked = self.translate(length, move || message(input, &body).and_then(|asked| frame::of(&asked))).await?;
         let mut call = axum::http::Request::post(path(&self.method))
             .header(header::CONTENT_TYPE, "application/grpc")
             .header(header::TE, "trailers")
-            .body(tonic::body::Body::new(axum::body::Body::from(frame::of(&asked)?)))
+            .body(tonic::body::Body::new(axum::body::Body::from(asked)))
             .map_err(|_| Fault::from(Status::internal("the call could not be put")))?;
         call.headers_mut().extend(of_the_call(&parts.headers));
         *call.extensions_mut() = parts.extensions;
@@ -83,28 +93,49 @@ impl Call {
             Ok(reply) => frame::read(reply).await?,
             Err(never) => match never {},
         };
-        self.json(reply)
+        let (output, length) = (self.method.output(), reply.len());
+        let text = self.translate(length, move || json(output, reply)).await?;
+        Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], text).into_response())
     }
 
-    /// A body as the message that the call takes. None is an empty message.
-    fn message(&self, body: &[u8]) -> Result<DynamicMessage, Fault> {
-        let body = if body.is_empty() { b"{}" } else { body };
-        let mut json = serde_json::Deserializer::from_slice(body);
-        let options = DeserializeOptions::new().deny_unknown_fields(true);
-        let read = DynamicMessage::deserialize_with_options(self.method.input(), &mut json, &options);
-        let message = read.and_then(|message| json.end().map(|()| message));
-        message.map_err(|err| Fault::of_field("body", &err.to_string()))
+    /// Translates so many bytes: here and now where they are few.
+    async fn translate<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        if bytes <= AT_ONCE_BYTES {
+            return work();
+        }
+        let gone = |_| Fault::from(Status::unavailable("the server is stopping"));
+        let place = self.aside.clone().acquire_owned().await.map_err(|_| gone(()))?;
+        // The place is kept until the work is done, also where nobody waits for it any more.
+        let work = move || {
+            let _place = place;
+            work()
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|_| gone(()))?
     }
+}
 
-    /// A reply as JSON, under the names that the .proto files have.
-    fn json(&self, reply: Bytes) -> Result<Response, Fault> {
-        let told = |_| Fault::from(Status::new(Code::Internal, "the reply could not be told as JSON"));
-        let message = DynamicMessage::decode(self.method.output(), reply).map_err(|_| told(()))?;
-        let mut text = serde_json::Serializer::new(Vec::new());
-        let options = SerializeOptions::new().use_proto_field_name(true);
-        message.serialize_with_options(&mut text, &options).map_err(|_| told(()))?;
-        Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], text.into_inner()).into_response())
-    }
+/// A body as the message that a call takes. None is an empty message.
+fn message(kind: MessageDescriptor, body: &[u8]) -> Result<DynamicMessage, Fault> {
+    let body = if body.is_empty() { b"{}" } else { body };
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let options = DeserializeOptions::new().deny_unknown_fields(true);
+    let read = DynamicMessage::deserialize_with_options(kind, &mut json, &options);
+    let message = read.and_then(|message| json.end().map(|()| message));
+    message.map_err(|err| Fault::of_field("body", &err.to_string()))
+}
+
+/// A reply as JSON, under the names that the .proto files have.
+fn json(kind: MessageDescriptor, reply: Bytes) -> Result<Vec<u8>, Fault> {
+    let told = || Fault::from(Status::internal("the reply could not be told as JSON"));
+    let message = DynamicMessage::decode(kind, reply).map_err(|_| told())?;
+    let mut text = serde_json::Serializer::new(Vec::new());
+    let options = SerializeOptions::new().use_proto_field_name(true);
+    message.serialize_with_options(&mut text, &options).map_err(|_| told())?;
+    Ok(text.into_inner())
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
