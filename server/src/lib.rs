@@ -13,5 +13,5 @@ mod grpc;
 mod http;
 mod json;
 pub mod metrics;
-pub mod qdrant;
+mod qdrant;
 pub mod serve;

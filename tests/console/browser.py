@@ -88,7 +88,7 @@ class Console:
     def picture(self, name):
         shot = Image.open(io.BytesIO(self.page.screenshot()))
         small = io.BytesIO()
-        shot.convert("RGB").quantize(200, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+        shot.convert("RGB").quantize(256, kmeans=2, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
         assert small.tell() <= PICTURE_MAX, f"{name} has {small.tell()} bytes"
         (self.pictures / name).write_bytes(small.getvalue())
 

@@ -114,6 +114,17 @@ def points(tab, api):
     page.wait_for_selector(f"text=1–25 of {whole(count)}")
     assert ids() == from_api(filter=of_filter(FILTER))
     tab.look("points")
+    page.get_by_text("Values of a field").click()
+    page.get_by_label("Field", exact=True).last.select_option("year")
+    counts = api("Points/Facet", collection="passages", path="year", filter=of_filter(FILTER))["values"]
+    page.locator(".facets li").nth(len(counts) - 1).wait_for()
+    told = [line.split("\n") for line in page.locator(".facets li").all_inner_texts()]
+    assert told == [[one["value"]["integer"], whole(one["count"])] for one in counts], told
+    tab.look("values")
+    page.locator(".facets button").first.click()
+    page.wait_for_selector(f"text=of {whole(counts[0]['count'])}")
+    assert box.input_value() == f"{FILTER} AND year = {counts[0]['value']['integer']}"
+    page.get_by_text("Values of a field").click()
     page.get_by_role("button", name=ids()[0], exact=True).first.click()
     page.wait_for_selector("dialog >> text=384 numbers")
     assert "news" in page.locator("dialog .payload").inner_text()
@@ -298,6 +309,11 @@ def frame(tab, api):
     with tab.refusal(404):
         tab.open("#/c/nothing")
         page.wait_for_selector("text=there is no collection `nothing`")
+    reason = next(one["reason"] for one in api("Collections/List")["collections"] if one["name"] == "broken")
+    with tab.refusal(500):
+        tab.open("#/c/broken")
+        page.wait_for_selector("text=collection `broken` is quarantined")
+        page.get_by_text(reason).wait_for()
     tab.open("#/elsewhere")
     page.wait_for_selector("text=There is no such page")
     api("Collections/Create", collection="gone", spec={})

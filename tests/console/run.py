@@ -64,6 +64,31 @@ def load(program, address):
         subprocess.run([program, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
+def start(program, data):
+    command = [program, "serve", "--data", data, "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    grpc, http = re.search(r"gRPC ([0-9.:]+), HTTP ([0-9.:]+)", server.stdout.readline()).groups()
+    return server, grpc, http
+
+
+def stop(server):
+    server.terminate()
+    server.wait()
+
+
+def damaged(program, data):
+    """A collection whose files cannot be trusted any more."""
+    server, grpc, _ = start(program, data)
+    rows = "".join(f'{{"id": {at}, "n": {at}}}\n' for at in range(100))
+    to = ["-c", "broken", "--addr", grpc]
+    quiet = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "text": True}
+    subprocess.run([program, "import", "-", "--id-field", "id", "--create", *to], input=rows, **quiet)
+    subprocess.run([program, "optimize", *to], **quiet)
+    stop(server)
+    files = pathlib.Path(data).glob("*/segments/*/*")
+    os.truncate(max(files, key=lambda file: file.stat().st_size), 100)
+
+
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("program", type=pathlib.Path)
@@ -76,18 +101,16 @@ def main():
     home = asked.program.parent.parent / "console-tests"
     home.mkdir(parents=True, exist_ok=True)
     python = python_with(home)
-    with tempfile.TemporaryDirectory() as data:
-        command = [asked.program, "serve", "--data", os.path.join(data, "data"), "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"]
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    with tempfile.TemporaryDirectory() as folder:
+        data = os.path.join(folder, "data")
+        damaged(asked.program, data)
+        server, grpc, http = start(asked.program, data)
         try:
-            said = server.stdout.readline()
-            grpc, http = re.search(r"gRPC ([0-9.:]+), HTTP ([0-9.:]+)", said).groups()
             load(asked.program, grpc)
             walk = [python, HERE / "walk.py", chromium, f"http://{http}", asked.pictures or "-", axe(home) or "-"]
             ended = subprocess.run(walk)
         finally:
-            server.terminate()
-            server.wait()
+            stop(server)
     sys.exit(ended.returncode)
 
 

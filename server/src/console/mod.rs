@@ -32,7 +32,8 @@ const HEAD: [(HeaderName, &str); 5] = [
 /// The paths.
 pub(crate) fn router() -> Router {
     Router::new()
-        .route("/console", get(async || Redirect::permanent("/console/")))
+        // Relative, so that it holds behind a proxy that puts a path before ours.
+        .route("/console", get(async || Redirect::permanent("console/")))
         .route("/console/", get(async |headers: HeaderMap| answer("index.html", &headers)))
         .route("/console/{*path}", get(async |Path(path): Path<String>, headers: HeaderMap| answer(&path, &headers)))
 }

@@ -48,7 +48,7 @@ async function send(path, options) {
   }
   if (reply.ok || (reply.status === 503 && path.endsWith("readyz"))) return reply;
   const told = await reply.json().catch(() => ({}));
-  if (reply.status === 401 || reply.status === 403) dispatchEvent(new CustomEvent("nigh:key-wanted"));
+  if (reply.status === 401) dispatchEvent(new CustomEvent("nigh:key-wanted"));
   // The Qdrant paths tell their errors in another form.
   const message = told.message ?? told.error ?? told.status?.error ?? "";
   throw new Refused(reply.status, { ...told, message });

@@ -48,7 +48,17 @@ async function begin(page) {
     else watch(page);
   } catch (err) {
     showError(place, err);
+    tellWhy(page);
   }
+}
+
+/** Why a collection does not answer, as far as the list of all knows. */
+async function tellWhy({ name, signal, place, state }) {
+  const list = await call("Collections/List", {}, { signal }).catch(() => ({}));
+  const own = list.collections?.find((one) => one.name === name);
+  if (!own || own.state === "open") return;
+  put(state, stateOf(own));
+  if (own.reason) place.append(h("div", { class: "note" }, own.reason));
 }
 
 /** The overview, again and again. */

@@ -2,8 +2,10 @@
 
 import { call, metrics, named, showError } from "./api.js";
 import { h, put, table } from "./dom.js";
-import { bytes, counted, recall, whole } from "./format.js";
+import { bytes, counted, percent, recall, whole } from "./format.js";
 
+/** So many collections are asked how they are; the others are listed. */
+const DESCRIBED_MAX = 100;
 /** How often the page looks again. */
 export const EVERY_MS = 5000;
 
@@ -46,8 +48,8 @@ export function refresh(place, content) {
 async function all(signal) {
   const [list, numbers] = await Promise.all([call("Collections/List", {}, { signal }), metrics().catch(() => [])]);
   const summaries = list.collections ?? [];
-  const describe = async (summary) => {
-    if (summary.state !== "open") return { summary };
+  const describe = async (summary, at) => {
+    if (summary.state !== "open" || at >= DESCRIBED_MAX) return { summary };
     try {
       return { summary, ...(await call("Collections/Describe", { collection: summary.name }, { signal })) };
     } catch (err) {
@@ -101,11 +103,16 @@ function listed({ rows, numbers }) {
 
 /** A collection's state as a badge; the reason is beside it, not only behind a colour. */
 export function stateOf(summary, status = {}) {
-  if (summary.state === "opening") return h("span", { class: "badge warn" }, "opening");
+  if (summary.state === "opening") return h("span", { class: "badge warn" }, openingOf(summary.opening));
   if (summary.state !== "open") return h("span", { class: "badge bad" }, summary.state);
   if (status.refuses_writes) return h("span", { class: "badge bad" }, "refuses writes");
   if (status.upkeep_failed) return h("span", { class: "badge warn" }, "upkeep failed");
   return h("span", { class: "badge good" }, "open");
+}
+
+function openingOf(opening) {
+  const total = Number(opening?.total_bytes ?? 0);
+  return total ? `opening, ${percent(Number(opening.done_bytes ?? 0), total)}` : "opening";
 }
 
 /** What upkeep does. */

@@ -16,8 +16,17 @@ let leaving = new AbortController();
 /** `#/c/NAME/TAB?like=7` in its parts. */
 export function where() {
   const [path, query = ""] = location.hash.replace(/^#/, "").split("?");
-  const [kind = "", name = "", tab = "overview"] = path.split("/").filter(Boolean).map(decodeURIComponent);
+  const [kind = "", name = "", tab = "overview"] = path.split("/").filter(Boolean).map(plain);
   return { kind, name, tab, query: new URLSearchParams(query) };
+}
+
+/** A part of the address as it was before it became one; what is no such part is left as it is. */
+function plain(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 function pageOf({ kind, name, tab, query }, signal) {
@@ -78,10 +87,19 @@ function frame() {
   labelTheme(themes);
   labelKey(keys);
   themes.addEventListener("click", () => nextTheme(themes));
-  const ask = (why) => askForKey(why, () => { labelKey(keys); show(); });
-  keys.addEventListener("click", () => ask(""));
+  let wanted = false;
+  const changed = () => {
+    wanted = false;
+    labelKey(keys);
+    show();
+  };
+  keys.addEventListener("click", () => askForKey("", changed));
   help.addEventListener("click", showShortcuts);
-  addEventListener("nigh:key-wanted", () => ask(key.get() ? "This key does not allow that." : "The server wants a key."));
+  addEventListener("nigh:key-wanted", () => {
+    // Once: pages look again every few seconds.
+    if (!wanted) askForKey(key.get() ? "The server does not know this key." : "The server wants a key.", changed);
+    wanted = true;
+  });
   addEventListener("hashchange", show);
   listen({
     places: { c: "#/", s: "#/server" },

@@ -49,8 +49,10 @@ function acrossLines(low, x, width, height) {
 
 function upLines(least, most, y, width) {
   const marks = [];
+  // A short scale has more marks between its tenfolds.
+  const parts = most / least < 8 ? [1, 1.5, 2, 3, 4, 5, 7] : [1, 2, 5];
   for (let ten = 10 ** Math.floor(Math.log10(least)); ten <= most; ten *= 10) {
-    marks.push(...[1, 2, 5].map((part) => part * ten).filter((value) => value >= least && value <= most));
+    marks.push(...parts.map((part) => part * ten).filter((value) => value >= least && value <= most));
   }
   return svg(
     "g",

@@ -2,6 +2,7 @@
 
 import { call, showError } from "./api.js";
 import { h, panel, put } from "./dom.js";
+import { facets } from "./facets.js";
 import { filterLine, filterOf } from "./filter.js";
 import { short, whole } from "./format.js";
 import { openPoint, payloadOf, readId, showId, TITLES } from "./point.js";
@@ -29,6 +30,7 @@ export function points({ name, query, signal }) {
         load().then(() => list.querySelector("h2")?.scrollIntoView({ block: "nearest" }));
       };
       const first = pages.length === 1;
+      if (first) values.update((reply.points ?? []).map(payloadOf));
       put(list, shown(name, reply, count, (pages.length - 1) * Number(size.value), first, turn));
     } catch (err) {
       if (!filter.show(err)) showError(list, err);
@@ -40,6 +42,13 @@ export function points({ name, query, signal }) {
     pages = [null];
     load();
   };
+  const narrow = (condition) => {
+    // What stands there is kept together where it has an OR.
+    const old = /\bor\b/i.test(filter.text) ? `(${filter.text})` : filter.text;
+    filter.input.value = old ? `${old} AND ${condition}` : condition;
+    again();
+  };
+  const values = facets({ collection: name, text: () => filter.text, choose: narrow, signal });
   size.addEventListener("change", again);
   const byId = h("input", { class: "mono", placeholder: "7 or a UUID", spellcheck: "false", autocomplete: "off", "aria-label": "Id" });
   const open = (event) => {
@@ -63,6 +72,7 @@ export function points({ name, query, signal }) {
       h("form", { class: "row grow", onsubmit: again }, filter.part, h("div", { class: "field fixed" }, h("span", { class: "label unseen" }, "Page"), size), h("button", { class: "main" }, "Filter")),
       h("form", { class: "row byid", onsubmit: open }, h("div", { class: "field" }, h("span", { class: "label" }, "Open by id"), byId), h("button", {}, "Open")),
     ),
+    values.part,
     list,
   );
 }

@@ -22,8 +22,9 @@ export function server(signal) {
   const place = h("div", { class: "stack" }, h("p", { class: "dim" }, "Looking…"));
   every(signal, async () => {
     try {
-      const [about, ready, numbers] = await Promise.all([json("../"), json("../readyz"), metrics()]);
-      refresh(place, await shown(about, ready, numbers));
+      const [about, ready, may] = await Promise.all([json("../"), json("../readyz"), access()]);
+      const numbers = await metrics().catch((err) => err);
+      refresh(place, shown(about, ready, may, numbers));
     } catch (err) {
       showError(place, err);
     }
@@ -35,10 +36,15 @@ async function json(path) {
   return (await page(path)).json();
 }
 
-async function shown(about, ready, numbers) {
+function shown(about, ready, may, numbers) {
+  const rights = panel("Access", may);
+  if (numbers instanceof Error) {
+    const why = h("div", { class: "note warn" }, "The metrics are not told: ", numbers.message);
+    return [summary(about, ready, []), why, rights];
+  }
   return [
     summary(about, ready, numbers),
-    h("div", { class: "columns" }, panel("Memory", memory(numbers)), panel("Access", await access())),
+    h("div", { class: "columns" }, panel("Memory", memory(numbers)), rights),
     panel("Calls since the start", calls(numbers), h("a", { href: "../metrics" }, "All metrics")),
   ];
 }
@@ -54,9 +60,11 @@ function summary(about, ready, numbers) {
     { class: "tiles" },
     tile("Version", about.nigh ?? "–", `speaks the Qdrant API of ${about.version ?? "–"}`),
     tile("State", ready.ready ? "ready" : "starting", `${whole(open)} open, ${whole(opening)} opening, ${whole(quarantined)} quarantined`),
-    tile("Resident", bytes(resident), "with what is mapped from files"),
-    tile("Memory limit", limit && limit < 2 ** 60 ? bytes(limit) : "none", "what is mapped does not count"),
-    tile("Calls", whole(total), "through all doors of nigh.v1"),
+    ...(numbers.length ? [
+      tile("Resident", bytes(resident), "with what is mapped from files"),
+      tile("Memory limit", limit && limit < 2 ** 60 ? bytes(limit) : "none", "what is mapped does not count"),
+      tile("Calls", whole(total), "through all doors of nigh.v1"),
+    ] : []),
   );
 }
 

@@ -1,0 +1,309 @@
+//! What a query asks, node by node: from JSON to retrievers.
+//!
+//! ```text
+//! {prefetch: [nodes], query: ..., using, filter, params, score_threshold, limit, lookup_from}
+//! ```
+//!
+//! Where clients expect other numbers than nigh's own (ranks from 0, thresholds that are not hits themselves), it is
+//! turned here.
+
+use super::reply::{Fault, Result};
+use super::{filter, formula, ids, vectors};
+use crate::engine::Engine;
+use crate::engine::query::retriever::{Kind, Retriever, Target};
+use nigh_index::filter::datetime;
+use nigh_index::filter::number::Real;
+use nigh_index::id::PointId;
+use nigh_index::params::SearchParams;
+use nigh_index::query::examples::Likeness;
+use nigh_index::query::fuse::{Fusion, Rrf, Scale, ScoreFusion, Weighing};
+use nigh_index::query::order::{Direction, OrderBy};
+use nigh_index::value::Path;
+use nigh_storage::collection::Collection;
+use nigh_storage::schema::{CollectionSpec, VectorPlace};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Points of a node where nobody says.
+const LIMIT: usize = 10;
+/// The constant of reciprocal ranks of clients of this API, whose first rank is 0.
+const RRF_K: f64 = 2.0;
+
+/// A value that is there and not null.
+pub(super) fn some<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
+    value.get(name).filter(|value| !value.is_null())
+}
+
+/// A query being read.
+pub(super) struct Asking<'a> {
+    engine: &'a Arc<Engine>,
+    spec: &'a CollectionSpec,
+    collection: &'a Collection,
+    /// Points that are asked about.
+    pub(super) named: Vec<PointId>,
+    nodes: usize,
+}
+
+impl<'a> Asking<'a> {
+    pub(super) fn new(engine: &'a Arc<Engine>, spec: &'a CollectionSpec, collection: &'a Collection) -> Self {
+        Self { engine, spec, collection, named: Vec::new(), nodes: 0 }
+    }
+
+    /// A node and all below it. `limit` is that of the root; others say their own.
+    pub(super) fn node(&mut self, request: &Value, limit: usize) -> Result<Retriever> {
+        let name = format!("{}", self.nodes);
+        self.nodes += 1;
+        let mut sources = Vec::new();
+        match some(request, "prefetch") {
+            None => {}
+            Some(Value::Array(several)) => {
+                for one in several {
+                    let limit = self.own_limit(one)?;
+                    sources.push(self.node(one, limit)?);
+                }
+            }
+            Some(one) => {
+                let limit = self.own_limit(one)?;
+                sources.push(self.node(one, limit)?);
+            }
+        }
+        let Some(query) = some(request, "query") else {
+            return Err(Fault::bad_request("a query is needed where there is a prefetch"));
+        };
+        let kind = self.kind(query, request, limit)?;
+        let ranks = matches!(kind, Kind::Fuse(_) | Kind::Formula(_));
+        if ranks && sources.is_empty() {
+            return Err(Fault::bad_request(format_args!("a {} needs a prefetch", kind.name())));
+        }
+        let threshold = match some(request, "score_threshold") {
+            None => None,
+            Some(value) => {
+                let value = value.as_f64().ok_or_else(|| Fault::format("score_threshold is a number"))? as f32;
+                self.threshold(&kind, value)?
+            }
+        };
+        let filter = filter::optional(some(request, "filter"))?;
+        Ok(Retriever { name, kind, sources, limit, filter, score_threshold: threshold })
+    }
+
+    fn own_limit(&self, request: &Value) -> Result<usize> {
+        match some(request, "limit") {
+            None => Ok(LIMIT),
+            Some(value) => match value.as_u64() {
+                Some(0) => Err(Fault::invalid("prefetch.limit", "it is at least 1")),
+                Some(limit) => Ok(usize::try_from(limit).unwrap_or(usize::MAX)),
+                None => Err(Fault::format("limit is an unsigned integer")),
+            },
+        }
+    }
+
+    /// What lies on the threshold of a search by vectors is no hit; of a fusion or a formula it is.
+    fn threshold(&self, kind: &Kind, value: f32) -> Result<Option<f32>> {
+        let field = match kind {
+            Kind::Fuse(_) | Kind::Formula(_) => return Ok(Some(value)),
+            Kind::Order(_) => return Err(Fault::bad_request("a score_threshold makes no sense with order_by")),
+            Kind::Sample { .. } => return Ok(None),
+            Kind::Dense { field, .. } | Kind::Diverse { field, .. } | Kind::Average { field, .. } => Some(*field),
+            _ => None,
+        };
+        let distance = field.is_some_and(|field| self.spec.vectors[field].spec.metric.is_distance());
+        Ok(Some(if distance { value.next_down() } else { value.next_up() }))
+    }
+
+    fn kind(&mut self, query: &Value, request: &Value, limit: usize) -> Result<Kind> {
+        let Some(object) = query.as_object() else { return self.nearest(query, None, request, limit) };
+        if object.contains_key("indices") || object.contains_key("text") {
+            return self.nearest(query, None, request, limit);
+        }
+        let forms = ["nearest", "recommend", "discover", "context", "order_by", "fusion", "rrf", "formula", "sample"];
+        let mut given = forms.iter().filter(|form| some(query, form).is_some());
+        let (Some(form), None) = (given.next(), given.next()) else {
+            if object.contains_key("relevance_feedback") {
+                return Err(Fault::not_supported("relevance_feedback"));
+            }
+            return Err(Fault::format(format_args!("a query has one of {}", forms.join(", "))));
+        };
+        let value = &query[*form];
+        match *form {
+            "nearest" => self.nearest(value, some(query, "mmr"), request, limit),
+            "recommend" => self.recommend(value, request),
+            "discover" => self.discover(some(value, "target"), some(value, "context"), request),
+            "context" => self.discover(None, Some(value), request),
+            "order_by" => order_by(value).map(Kind::Order),
+            "fusion" => match value.as_str() {
+                Some("rrf") => rrf(&json!({})),
+                Some("dbsf") => {
+                    Ok(Kind::Fuse(Fusion::Scores(ScoreFusion { scale: Scale::Distribution, weights: Vec::new() })))
+                }
+                _ => Err(Fault::format("fusion is rrf or dbsf")),
+            },
+            "rrf" => rrf(value),
+            "formula" => Ok(Kind::Formula(formula::read(value, some(query, "defaults"))?)),
+            _ => match value.as_str() {
+                Some("random") => Ok(Kind::Sample { seed: seed() }),
+                _ => Err(Fault::format("sample is random")),
+            },
+        }
+    }
+
+    fn field(&self, request: &Value) -> Result<usize> {
+        vectors::dense_place(self.spec, some(request, "using").and_then(Value::as_str).unwrap_or_default())
+    }
+
+    fn nearest(&mut self, value: &Value, mmr: Option<&Value>, request: &Value, limit: usize) -> Result<Kind> {
+        let using = some(request, "using").and_then(Value::as_str).unwrap_or_default();
+        match vectors::place(self.spec, using)? {
+            VectorPlace::Dense(_) => {}
+            VectorPlace::Sparse(at) if mmr.is_none() && value.is_object() => {
+                return Ok(Kind::Sparse { field: at.into(), vector: vectors::sparse(value)? });
+            }
+            VectorPlace::Multi(at) if mmr.is_none() && value.is_array() => {
+                let one = value.get(0).is_some_and(Value::is_number);
+                let vectors = if one { json!([value]) } else { value.clone() };
+                let vectors = vectors::multi(self.spec, at.into(), &vectors)?;
+                return Ok(Kind::Multi { field: at.into(), vectors });
+            }
+            _ => return Err(Fault::not_supported(format_args!("such a query of the vector `{using}`"))),
+        }
+        let (field, params) = (self.field(request)?, params(request)?);
+        let target = self.target(field, value, request)?;
+        let Some(mmr) = mmr else { return Ok(Kind::Dense { field, target, params }) };
+        let diversity = some(mmr, "diversity").map_or(Some(0.5), Value::as_f64);
+        let diversity = diversity.filter(|share| (0.0..=1.0).contains(share));
+        let diversity = diversity.ok_or_else(|| Fault::invalid("mmr.diversity", "it is from 0 to 1"))? as f32;
+        let candidates = some(mmr, "candidates_limit").and_then(Value::as_u64);
+        let candidates = candidates.map_or(limit, |count| usize::try_from(count).unwrap_or(usize::MAX));
+        Ok(Kind::Diverse { field, target, params, diversity, candidates: candidates.max(limit) })
+    }
+
+    /// A vector, or the id of a point, perhaps one of another collection.
+    fn target(&mut self, field: usize, value: &Value, request: &Value) -> Result<Target> {
+        if !value.is_number() && !value.is_string() {
+            return Ok(Target::Vector(vectors::dense(self.spec, field, value)?));
+        }
+        let id = ids::id(value)?;
+        let there = match some(request, "lookup_from") {
+            None => {
+                self.named.push(id);
+                return match self.collection.snapshot().find(&id) {
+                    Some(_) => Ok(Target::Point(id)),
+                    None => Err(Fault::not_found(format_args!("No point with id {id} found"))),
+                };
+            }
+            Some(from) => from,
+        };
+        let name = some(there, "collection").and_then(Value::as_str);
+        let other = self.engine.collection(name.ok_or_else(|| Fault::format("lookup_from has a collection"))?)?;
+        let vector = some(there, "vector").and_then(Value::as_str).unwrap_or_default();
+        let (place, snapshot) = (vectors::dense_place(&other.spec(), vector)?, other.snapshot());
+        let missing = || Fault::not_found(format_args!("No point with id {id} found"));
+        let (part, row) = snapshot.find(&id).ok_or_else(missing)?;
+        let vector = snapshot.parts[part].part.nearest(place).vector(row).ok_or_else(missing)?.into_owned();
+        snapshot.sound().map_err(crate::engine::error::Error::from)?;
+        Ok(Target::Vector(vectors::dense(self.spec, field, &json!(vector))?))
+    }
+
+    fn targets(&mut self, field: usize, values: Option<&Value>, request: &Value) -> Result<Vec<Target>> {
+        match values {
+            None => Ok(Vec::new()),
+            Some(Value::Array(values)) => values.iter().map(|value| self.target(field, value, request)).collect(),
+            Some(_) => Err(Fault::format("examples are a list of ids and vectors")),
+        }
+    }
+
+    fn recommend(&mut self, value: &Value, request: &Value) -> Result<Kind> {
+        let (field, params) = (self.field(request)?, params(request)?);
+        let positive = self.targets(field, some(value, "positive"), request)?;
+        let negative = self.targets(field, some(value, "negative"), request)?;
+        if positive.is_empty() && negative.is_empty() {
+            return Err(Fault::invalid("recommend", "at least one example is needed"));
+        }
+        let likeness = match some(value, "strategy").map_or(Some("average_vector"), Value::as_str) {
+            Some("average_vector") if positive.is_empty() => {
+                return Err(Fault::bad_request("at least one positive example is needed"));
+            }
+            Some("average_vector") => return Ok(Kind::Average { field, positive, negative, params }),
+            Some("best_score") => Likeness::Best,
+            Some("sum_scores") => Likeness::Sum,
+            _ => return Err(Fault::format("strategy is average_vector, best_score or sum_scores")),
+        };
+        Ok(Kind::Examples { field, likeness, positive, negative })
+    }
+
+    fn discover(&mut self, target: Option<&Value>, context: Option<&Value>, request: &Value) -> Result<Kind> {
+        let field = self.field(request)?;
+        let pairs = match context {
+            None => Vec::new(),
+            Some(Value::Array(pairs)) => pairs.clone(),
+            Some(pair) => vec![pair.clone()],
+        };
+        let mut positive = Vec::new();
+        if let Some(target) = target {
+            positive.push(self.target(field, target, request)?);
+        } else if pairs.is_empty() {
+            return Err(Fault::bad_request("a discovery has a target or a context"));
+        }
+        for pair in &pairs {
+            for side in ["positive", "negative"] {
+                let example = some(pair, side).ok_or_else(|| Fault::format("a pair has a positive and a negative"))?;
+                positive.push(self.target(field, example, request)?);
+            }
+        }
+        let likeness = if target.is_some() { Likeness::Discover } else { Likeness::Context };
+        Ok(Kind::Examples { field, likeness, positive, negative: Vec::new() })
+    }
+}
+
+/// A beginning for chance: another one for every request.
+fn seed() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
+}
+
+/// Ranks from 0 and a constant: with ranks from 1 it is one less.
+fn rrf(value: &Value) -> Result<Kind> {
+    let k = some(value, "k").map_or(Some(RRF_K), Value::as_f64).filter(|k| *k >= 1.0);
+    let k = k.ok_or_else(|| Fault::invalid("rrf.k", "it is at least 1"))? as f32 - 1.0;
+    let weights = match some(value, "weights") {
+        None => Vec::new(),
+        Some(Value::Array(weights)) => weights
+            .iter()
+            .map(|weight| weight.as_f64().map(|weight| weight.max(0.0) as f32))
+            .collect::<Option<Vec<f32>>>()
+            .ok_or_else(|| Fault::format("weights are numbers"))?,
+        Some(_) => return Err(Fault::format("weights is a list")),
+    };
+    let weighing = if weights.is_empty() { Weighing::Score } else { Weighing::Rank };
+    Ok(Kind::Fuse(Fusion::Ranks(Rrf { k, weights, weighing })))
+}
+
+/// What an order by a field is written as: the field alone, or more.
+pub(super) fn order_by(value: &Value) -> Result<OrderBy> {
+    let key = value.as_str().or_else(|| some(value, "key")?.as_str());
+    let path = Path::parse(key.ok_or_else(|| Fault::format("order_by has a key"))?);
+    let path = path.map_err(|err| Fault::format(err.to_string()))?;
+    let direction = match some(value, "direction").map_or(Some("asc"), Value::as_str) {
+        Some("asc") => Direction::Rising,
+        Some("desc") => Direction::Falling,
+        _ => return Err(Fault::format("direction is asc or desc")),
+    };
+    let from = match some(value, "start_from") {
+        None => None,
+        Some(Value::Number(number)) => Real::of(number),
+        Some(Value::String(text)) => {
+            let instant = datetime::micros(text).map(Real::Integer);
+            Some(instant.ok_or_else(|| Fault::format(format_args!("`{text}` is no date and time (RFC 3339)")))?)
+        }
+        Some(_) => return Err(Fault::format("start_from is a number or a date and time")),
+    };
+    Ok(OrderBy { path, direction, from })
+}
+
+/// How hard to try. `nigh_recall` is nigh's own: the recall to reach, from which the effort follows.
+fn params(request: &Value) -> Result<SearchParams> {
+    let Some(params) = some(request, "params") else { return Ok(SearchParams::default()) };
+    let ef = some(params, "hnsw_ef").and_then(Value::as_u64).and_then(|ef| u32::try_from(ef).ok());
+    let exact = some(params, "exact").and_then(Value::as_bool).unwrap_or(false);
+    let recall = some(params, "nigh_recall").and_then(Value::as_f64).map(|recall| recall as f32);
+    Ok(SearchParams { ef: ef.filter(|ef| *ef > 0), recall, exact })
+}

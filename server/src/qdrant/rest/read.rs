@@ -1,0 +1,217 @@
+//! Points by id, page by page, and counted.
+
+use super::reply::{Answer, Fault, Reply, Result};
+use super::selector::Payload;
+use super::vectors::{self, Out};
+use super::{Asked, ask, body, filter, ids};
+use crate::engine::Engine;
+use crate::engine::query::answer::Record;
+use crate::engine::query::retriever::{Kind, Retriever};
+use crate::engine::query::{Get, PayloadSelection, Query, Scroll, VectorSelection};
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::Uri;
+use nigh_index::filter::number::Real;
+use nigh_storage::collection::Collection;
+use nigh_storage::schema::{CollectionSpec, VectorPlace};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A page has so many points where nobody says.
+const PAGE_POINTS: usize = 10;
+
+/// A point as it goes out.
+#[derive(Debug, Serialize)]
+pub(super) struct Point {
+    pub(super) id: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) payload: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) vector: Option<Out>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) order_value: Option<Value>,
+}
+
+/// What a point is ordered by, as it goes out.
+pub(super) fn order_value(value: Real) -> Value {
+    match value {
+        Real::Integer(number) => number.into(),
+        Real::Natural(number) => number.into(),
+        Real::Float(number) => number.into(),
+    }
+}
+
+/// What comes back of a point.
+pub(super) struct Wanted {
+    payload: Payload,
+    vectors: Vec<VectorPlace>,
+    with_vectors: bool,
+}
+
+impl Wanted {
+    pub(super) fn read(
+        spec: &CollectionSpec,
+        payload: Option<&Value>,
+        vector: Option<&Value>,
+        default: bool,
+    ) -> Result<Self> {
+        let vectors = vectors::wanted(spec, vector)?;
+        let with_vectors = !matches!(vector, None | Some(Value::Null | Value::Bool(false)));
+        Ok(Self { payload: Payload::read(payload, default)?, vectors, with_vectors })
+    }
+
+    /// As the engine is asked. Parts of a payload are chosen here, by paths of any depth.
+    pub(super) fn asked(&self) -> (PayloadSelection, VectorSelection) {
+        let payload = if self.payload.is_wanted() { PayloadSelection::All } else { PayloadSelection::Nothing };
+        (payload, VectorSelection(self.vectors.clone()))
+    }
+
+    pub(super) fn of(&self, spec: &CollectionSpec, mut record: Record) -> Point {
+        let vector = self.with_vectors.then(|| Out::new(spec, &mut record));
+        Point { id: ids::out(record.id), payload: self.payload.of(&record.payload), vector, order_value: None }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Retrieve {
+    ids: Vec<Value>,
+    with_payload: Option<Value>,
+    #[serde(alias = "with_vectors")]
+    with_vector: Option<Value>,
+}
+
+pub(super) async fn retrieve(
+    State(engine): State<Arc<Engine>>,
+    Path(collection): Path<String>,
+    uri: Uri,
+    bytes: Bytes,
+) -> Answer<Vec<Point>> {
+    let (begun, asked, request) = (Instant::now(), Asked::of(&uri)?, body::<Retrieve>(&bytes)?);
+    let collection = engine.collection(&collection)?;
+    let spec = collection.spec().clone();
+    let wanted = Wanted::read(&spec, request.with_payload.as_ref(), request.with_vector.as_ref(), false)?;
+    let (payload, vectors) = wanted.asked();
+    let mut wanted_ids = ids::ids(&request.ids)?;
+    // What is asked for twice is answered once.
+    let mut seen = std::collections::HashSet::new();
+    wanted_ids.retain(|id| seen.insert(*id));
+    let get = Get { ids: wanted_ids, payload, vectors, version: String::new() };
+    let (records, _) = engine.get(collection, get, &asked.deadline).await?;
+    Ok(Reply::new(begun, records.into_iter().map(|record| wanted.of(&spec, record)).collect()))
+}
+
+pub(super) async fn one(
+    State(engine): State<Arc<Engine>>,
+    Path((collection, id)): Path<(String, String)>,
+    uri: Uri,
+) -> Answer<Point> {
+    let (begun, asked, id) = (Instant::now(), Asked::of(&uri)?, ids::of_path(&id)?);
+    let collection = engine.collection(&collection)?;
+    let spec = collection.spec().clone();
+    let all = Value::Bool(true);
+    let wanted = Wanted::read(&spec, Some(&all), Some(&all), true)?;
+    let (payload, vectors) = wanted.asked();
+    let get = Get { ids: vec![id], payload, vectors, version: String::new() };
+    let (mut records, _) = engine.get(collection, get, &asked.deadline).await?;
+    match records.pop() {
+        Some(record) => Ok(Reply::new(begun, wanted.of(&spec, record))),
+        None => Err(Fault::not_found(format_args!("Point with id {id} does not exists!"))),
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct ScrollRequest {
+    offset: Option<Value>,
+    limit: Option<usize>,
+    filter: Option<Value>,
+    with_payload: Option<Value>,
+    #[serde(alias = "with_vectors")]
+    with_vector: Option<Value>,
+    order_by: Option<Value>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Page {
+    points: Vec<Point>,
+    next_page_offset: Option<Value>,
+}
+
+pub(super) async fn scroll(
+    State(engine): State<Arc<Engine>>,
+    Path(collection): Path<String>,
+    uri: Uri,
+    bytes: Bytes,
+) -> Answer<Page> {
+    let (begun, asked, request) = (Instant::now(), Asked::of(&uri)?, body::<ScrollRequest>(&bytes)?);
+    let collection = engine.collection(&collection)?;
+    let spec = collection.spec().clone();
+    let limit = request.limit.unwrap_or(PAGE_POINTS);
+    if limit == 0 {
+        return Err(Fault::invalid("limit", "it is at least 1"));
+    }
+    let wanted = Wanted::read(&spec, request.with_payload.as_ref(), request.with_vector.as_ref(), true)?;
+    let (payload, vectors) = wanted.asked();
+    if let Some(order) = request.order_by.as_ref().filter(|order| !order.is_null()) {
+        let points = in_order(&engine, collection, &request, order, &wanted, &asked).await?;
+        return Ok(Reply::new(begun, Page { points, next_page_offset: None }));
+    }
+    let from = request.offset.as_ref().filter(|from| !from.is_null()).map(ids::id).transpose()?;
+    let filter = filter::optional(request.filter.as_ref())?;
+    let scroll = Scroll { filter, from, limit, payload, vectors, version: String::new() };
+    let page = engine.scroll(collection, scroll, &asked.deadline).await?;
+    let points = page.records.into_iter().map(|record| wanted.of(&spec, record)).collect();
+    Ok(Reply::new(begun, Page { points, next_page_offset: page.next.map(ids::out) }))
+}
+
+/// A page in the order of a field; the next one begins where this one ends, at the client's word.
+async fn in_order(
+    engine: &Arc<Engine>,
+    collection: Arc<Collection>,
+    request: &ScrollRequest,
+    order: &Value,
+    wanted: &Wanted,
+    asked: &Asked,
+) -> Result<Vec<Point>> {
+    if request.offset.as_ref().is_some_and(|offset| !offset.is_null()) {
+        return Err(Fault::bad_request("offset makes no sense with order_by: start_from says where to begin"));
+    }
+    let limit = request.limit.unwrap_or(PAGE_POINTS);
+    let kind = Kind::Order(ask::order_by(order)?);
+    let filter = filter::optional(request.filter.as_ref())?;
+    let root = Retriever { name: "order".into(), kind, sources: Vec::new(), limit, filter, score_threshold: None };
+    let mut query = Query::new(root, limit);
+    (query.payload, query.vectors) = wanted.asked();
+    let spec = collection.spec().clone();
+    let answer = engine.query(collection, query, &asked.deadline).await?;
+    let point = |hit: crate::engine::query::answer::Hit| Point {
+        order_value: hit.value.map(order_value),
+        ..wanted.of(&spec, hit.record)
+    };
+    Ok(answer.hits.into_iter().map(point).collect())
+}
+
+#[derive(Deserialize)]
+pub(super) struct CountRequest {
+    filter: Option<Value>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Count {
+    count: u64,
+}
+
+/// Counts are exact, whether that was asked for or not.
+pub(super) async fn count(
+    State(engine): State<Arc<Engine>>,
+    Path(collection): Path<String>,
+    uri: Uri,
+    bytes: Bytes,
+) -> Answer<Count> {
+    let (begun, asked, request) = (Instant::now(), Asked::of(&uri)?, body::<CountRequest>(&bytes)?);
+    let collection = engine.collection(&collection)?;
+    let filter = filter::optional(request.filter.as_ref())?;
+    let (count, _) = engine.count(collection, filter, String::new(), &asked.deadline).await?;
+    Ok(Reply::new(begun, Count { count }))
+}
