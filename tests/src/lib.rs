@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+pub mod clauses;
 pub mod data;
 pub mod disks;
 pub mod http;

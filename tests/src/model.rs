@@ -11,6 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Held {
     /// Its vectors by name.
     pub vectors: BTreeMap<String, Vec<f32>>,
+    /// Its numbers in the field of sparse vectors, where a test has one.
+    pub sparse: BTreeMap<u32, f32>,
+    /// Its vectors in the field with several, where a test has one.
+    pub multi: Vec<Vec<f32>>,
     /// Its payload.
     pub payload: Map<String, Value>,
     /// The operation that last wrote it.

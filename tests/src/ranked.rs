@@ -2,9 +2,10 @@
 //!
 //! Vectors hold small whole numbers, so that nearness is exact whatever the order of a sum, and ties are many.
 
+mod wire;
+
+use crate::clauses::{self, Clause};
 use crate::model::{Ask, Held, Model, by_words};
-use crate::wire;
-use nigh_proto::v1::{self, formula, fusion, order_value, retriever::Kind as Wire, score_fusion::Scale, target};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The field that is compared by inner products, and its numbers.
@@ -13,6 +14,10 @@ pub const DOT: &str = "dot";
 pub const FAR: &str = "far";
 /// Numbers of a vector of either.
 pub const SIZE: usize = 4;
+/// The field of sparse vectors.
+pub const SPARSE: &str = "sparse";
+/// The field with several vectors a point, compared by inner products.
+pub const MULTI: &str = "multi";
 /// The text field, and the payload path that it reads.
 pub const TEXT: &str = "text";
 
@@ -40,6 +45,15 @@ pub enum Target {
     Point(u64),
 }
 
+/// What is given, or what a point has.
+#[derive(Clone, Debug)]
+pub enum Points<T> {
+    /// This.
+    Given(T),
+    /// What this point has; it is itself left out.
+    Of(u64),
+}
+
 /// How a retriever ranks.
 #[derive(Clone, Debug)]
 pub enum Kind {
@@ -47,6 +61,18 @@ pub enum Kind {
     Dense(&'static str, Target),
     /// By words.
     Text(String),
+    /// By words with signs, phrases and beginnings.
+    Syntax(Vec<Clause>),
+    /// By sparse vectors.
+    Sparse(Points<Vec<(u32, f32)>>),
+    /// By several vectors a point.
+    Multi(Points<Vec<Vec<f32>>>),
+    /// By nearness to twice the mean of some less the mean of others.
+    Average(&'static str, Vec<Target>, Vec<Target>),
+    /// By reciprocal ranks that are divided by the weights: k, weights.
+    WeighedRanks(f32, Vec<f32>),
+    /// By scores between bounds: what is 0 and what is 1, weights.
+    Bounds(Vec<(f32, f32)>, Vec<f32>),
     /// By reciprocal ranks: k, weights.
     Ranks(f32, Vec<f32>),
     /// By scores from worst to best (or, true, by mean and deviation): weights.
@@ -73,7 +99,7 @@ fn by_score(mut ranking: Ranking) -> Ranking {
 }
 
 /// How near two vectors are: bigger is nearer, distances negated and squared.
-fn near(field: &str, one: &[f32], other: &[f32]) -> f64 {
+fn near_by(field: &str, one: &[f32], other: &[f32]) -> f64 {
     let pairs = one.iter().zip(other).map(|(a, b)| (f64::from(*a), f64::from(*b)));
     match field {
         DOT => pairs.map(|(a, b)| a * b).sum(),
@@ -94,14 +120,19 @@ impl Node {
     /// A score as it is shown.
     pub fn shown(&self, score: f64) -> f64 {
         match self.kind {
-            Kind::Dense(FAR, _) | Kind::Diverse(FAR, ..) => f64::from((-score).sqrt() as f32),
+            _ if self.is_far() => f64::from((-score).sqrt() as f32),
             _ => score,
         }
     }
 
+    /// Whether its scores are distances.
+    fn is_far(&self) -> bool {
+        matches!(self.kind, Kind::Dense(FAR, _) | Kind::Diverse(FAR, ..) | Kind::Average(FAR, ..))
+    }
+
     fn signed(&self, score: f64) -> f64 {
         match self.kind {
-            Kind::Dense(FAR, _) | Kind::Diverse(FAR, ..) => -self.shown(score),
+            _ if self.is_far() => -self.shown(score),
             _ => score,
         }
     }
@@ -116,7 +147,7 @@ impl Node {
         };
         let mut ranking = self.ranked(model, &sources, &found, &pass);
         if let Some(threshold) = self.threshold {
-            let far = matches!(self.kind, Kind::Dense(FAR, _) | Kind::Diverse(FAR, ..));
+            let far = self.is_far();
             let passes = |one: &(u64, f64)| {
                 let shown = self.shown(one.1) as f32;
                 if far { shown <= threshold } else { shown >= threshold }
@@ -143,7 +174,7 @@ impl Node {
             let named = |id: u64| targets.iter().any(|target| matches!(target, Target::Point(own) if *own == id));
             let of = |(id, held): (&u64, &Held)| {
                 let own = held.vectors.get(field).filter(|_| pass(*id, held) && !named(*id))?;
-                let similar: Vec<f64> = vectors.iter().map(|other| near(field, own, other)).collect();
+                let similar: Vec<f64> = vectors.iter().map(|other| near_by(field, own, other)).collect();
                 // The server's scores have 32 bits: what is equal there is equal here.
                 Some((*id, f64::from(score(&similar) as f32)))
             };
@@ -152,6 +183,62 @@ impl Node {
         match &self.kind {
             Kind::Dense(field, target) => nearest(field, &[target], &|one| one[0]),
             Kind::Text(words) => by_words(model, TEXT, words, pass),
+            Kind::Syntax(clauses) => {
+                let pass = |id: u64, held: &Held| pass(id, held) && clauses::hold(clauses, held, TEXT);
+                by_words(model, TEXT, &clauses::said(clauses, model, TEXT), &pass)
+            }
+            Kind::Sparse(near) => {
+                let (numbers, left_out) = match near {
+                    Points::Given(numbers) => (numbers.iter().copied().collect(), None),
+                    Points::Of(id) => (model[id].sparse.clone(), Some(*id)),
+                };
+                let score = |held: &Held| {
+                    let shared = numbers.iter().filter_map(|(index, asked)| Some((asked, held.sparse.get(index)?)));
+                    let products: Vec<f64> = shared.map(|(asked, own)| f64::from(*asked) * f64::from(*own)).collect();
+                    (!products.is_empty()).then(|| products.iter().sum())
+                };
+                scored(model, left_out, pass, &score)
+            }
+            Kind::Multi(near) => {
+                let (several, left_out) = match near {
+                    Points::Given(several) => (several.clone(), None),
+                    Points::Of(id) => (model[id].multi.clone(), Some(*id)),
+                };
+                let score = |held: &Held| {
+                    let best = |asked: &Vec<f32>| {
+                        held.multi.iter().map(|own| near_by(DOT, asked, own)).fold(f64::NEG_INFINITY, f64::max)
+                    };
+                    (!held.multi.is_empty()).then(|| several.iter().map(best).sum())
+                };
+                scored(model, left_out, pass, &score)
+            }
+            Kind::Average(field, positive, negative) => {
+                let mean = |targets: &[Target], at: usize| {
+                    let sum: f64 = targets.iter().map(|target| f64::from(vector(field, target)[at])).sum();
+                    sum / targets.len() as f64
+                };
+                let leaned = |at: usize| match negative.is_empty() {
+                    true => mean(positive, at),
+                    false => 2.0 * mean(positive, at) - mean(negative, at),
+                };
+                let average: Vec<f32> = (0..SIZE).map(|at| leaned(at) as f32).collect();
+                let named = |id: u64| {
+                    let own = |target: &Target| matches!(target, Target::Point(own) if *own == id);
+                    positive.iter().chain(negative).any(own)
+                };
+                let pass = |id: u64, held: &Held| pass(id, held) && !named(id);
+                let score = |held: &Held| Some(near_by(field, held.vectors.get(*field)?, &average));
+                scored(model, None, &pass, &score)
+            }
+            Kind::WeighedRanks(k, weights) => fused(sources, |source, rank, _| match f64::from(weights[source]) {
+                0.0 => 0.0,
+                weight => 1.0 / (f64::from(*k) + (rank as f64 + 1.0) / weight),
+            }),
+            Kind::Bounds(bounds, weights) => fused(sources, |source, _, score| {
+                let (low, high) = (f64::from(bounds[source].0), f64::from(bounds[source].1));
+                let score = self.sources[source].signed(score);
+                f64::from(weights[source]) * ((score - low) / (high - low)).clamp(0.0, 1.0)
+            }),
             Kind::Ranks(k, weights) => {
                 fused(sources, |source, rank, _| f64::from(weights[source]) / (f64::from(*k) + rank as f64 + 1.0))
             }
@@ -188,7 +275,7 @@ impl Node {
                 let mut chosen: Ranking = Vec::new();
                 while !left.is_empty() && chosen.len() < self.limit {
                     let worth = |one: &(u64, f64)| {
-                        let likest = chosen.iter().map(|other| near(field, of(one.0), of(other.0)));
+                        let likest = chosen.iter().map(|other| near_by(field, of(one.0), of(other.0)));
                         let likest = likest.fold(f64::NEG_INFINITY, f64::max);
                         let against = if chosen.is_empty() { 0.0 } else { f64::from(*diversity) * likest };
                         (1.0 - f64::from(*diversity)) * one.1 - against
@@ -245,95 +332,6 @@ impl Node {
             }
         }
     }
-
-    /// The same as the wire has it.
-    pub fn wire(&self) -> v1::Retriever {
-        let target = |target: &Target| v1::Target {
-            target: Some(match target {
-                Target::Vector(values) => target::Target::Vector(v1::Vector { values: values.clone() }),
-                Target::Point(id) => target::Target::Point(wire::num(*id)),
-            }),
-        };
-        let targets = |some: &[Target]| some.iter().map(target).collect::<Vec<_>>();
-        let kind = match &self.kind {
-            Kind::Dense(field, near) => {
-                let query = match near {
-                    Target::Vector(values) => v1::dense::Query::Vector(v1::Vector { values: values.clone() }),
-                    Target::Point(id) => v1::dense::Query::Point(wire::num(*id)),
-                };
-                let params = Some(v1::SearchParams { exact: true, ..Default::default() });
-                Wire::Dense(v1::Dense { field: (*field).into(), query: Some(query), params })
-            }
-            Kind::Text(words) => {
-                Wire::Text(v1::Text { field: TEXT.into(), query: words.clone(), ..Default::default() })
-            }
-            Kind::Ranks(k, weights) => {
-                let ranks = v1::ReciprocalRank { k: Some(*k), weights: weights.clone(), ..Default::default() };
-                Wire::Fusion(v1::Fusion { fusion: Some(fusion::Fusion::ReciprocalRank(ranks)) })
-            }
-            Kind::Scores(distribution, weights) => {
-                let scale = if *distribution { Scale::Distribution } else { Scale::MinMax };
-                let scores = v1::ScoreFusion { scale: scale.into(), weights: weights.clone(), bounds: vec![] };
-                Wire::Fusion(v1::Fusion { fusion: Some(fusion::Fusion::Scores(scores)) })
-            }
-            Kind::Formula(times, by_n, bonus, ask) => Wire::Formula(formula_of(*times, *by_n, *bonus, ask)),
-            Kind::Diverse(field, near, diversity, candidates) => Wire::Mmr(v1::Mmr {
-                field: (*field).into(),
-                target: Some(target(near)),
-                diversity: Some(*diversity),
-                candidates: *candidates as u32,
-                params: Some(v1::SearchParams { exact: true, ..Default::default() }),
-            }),
-            Kind::Examples(field, likest, positive, negative) => Wire::Recommend(v1::Recommend {
-                field: (*field).into(),
-                positive: targets(positive),
-                negative: targets(negative),
-                strategy: match likest {
-                    true => v1::recommend::Strategy::BestScore.into(),
-                    false => v1::recommend::Strategy::SumScores.into(),
-                },
-                params: None,
-            }),
-            Kind::Pairs(field, near, pairs) => {
-                let pair = |(better, worse): &(Target, Target)| v1::ContextPair {
-                    positive: Some(target(better)),
-                    negative: Some(target(worse)),
-                };
-                let (field, pairs) = ((*field).to_owned(), pairs.iter().map(pair).collect());
-                match near {
-                    Some(near) => Wire::Discover(v1::Discover { field, target: Some(target(near)), context: pairs }),
-                    None => Wire::Context(v1::Context { field, pairs }),
-                }
-            }
-            Kind::Order(path, descending, from) => {
-                let value = |from: i64| v1::OrderValue { value: Some(order_value::Value::Integer(from)) };
-                let (path, start_from) = ((*path).to_owned(), from.map(value));
-                Wire::OrderBy(v1::OrderBy { path, descending: *descending, start_from })
-            }
-        };
-        v1::Retriever {
-            kind: Some(kind),
-            limit: self.limit as u32,
-            filter: self.filter.as_ref().map(Ask::filter),
-            score_threshold: self.threshold,
-            sources: self.sources.iter().map(Node::wire).collect(),
-            ..Default::default()
-        }
-    }
-}
-
-fn formula_of(times: f64, by_n: f64, bonus: f64, ask: &Ask) -> v1::Formula {
-    use formula::Formula as Part;
-    let part = |part: Part| v1::Formula { formula: Some(part) };
-    let all = |formulas: Vec<v1::Formula>| v1::Formulas { formulas };
-    let scaled = |by: f64, other: Part| {
-        let factors = vec![part(Part::Constant(by)), part(other)];
-        part(Part::Product(all(factors)))
-    };
-    let score = Part::Score(v1::SourceScore { source: 0, missing: 0.0 });
-    let n = Part::Field(v1::FieldValue { path: "n".into(), missing: Some(0.5) });
-    let holds = Part::Holds(ask.condition());
-    part(Part::Sum(all(vec![scaled(times, score), scaled(by_n, n), scaled(bonus, holds)])))
 }
 
 /// The numbers at a path of a payload.
@@ -343,6 +341,17 @@ pub fn numbers(held: &Held, path: &str) -> Vec<f64> {
         Some(value) => value.as_f64().into_iter().collect(),
         None => Vec::new(),
     }
+}
+
+/// The points that pass, by a score; those without one are not found.
+fn scored(
+    model: &Model,
+    left_out: Option<u64>,
+    pass: &dyn Fn(u64, &Held) -> bool,
+    score: &dyn Fn(&Held) -> Option<f64>,
+) -> Ranking {
+    let asked = model.iter().filter(|(id, held)| left_out != Some(**id) && pass(**id, held));
+    by_score(asked.filter_map(|(id, held)| Some((*id, f64::from(score(held)? as f32)))).collect())
 }
 
 fn fused(sources: &[Ranking], term: impl Fn(usize, usize, f64) -> f64) -> Ranking {

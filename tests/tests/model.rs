@@ -149,7 +149,7 @@ fn operation(random: &mut Random, model: &mut Model) -> (v1::Op, Vec<u64>) {
         }
         _ => {
             let expires_at_ms = time(random);
-            let held = Held { vectors: vectors(random), payload: new, version: 0, expires_at_ms };
+            let held = Held { vectors: vectors(random), payload: new, expires_at_ms, ..Held::default() };
             let named: Vec<(&str, &[f32])> = held.vectors.iter().map(|(name, v)| (&name[..], &v[..])).collect();
             let point = wire::point(wire::num(ids[0]), &named, &text(&held.payload));
             model.insert(ids[0], held);
@@ -197,7 +197,7 @@ fn held(point: &v1::Point) -> (u64, Held) {
         text => serde_json::from_str(text).unwrap(),
     };
     let (version, expires_at_ms) = (point.version, point.expires_at_ms);
-    (wire::number(&point.id), Held { vectors, payload, version, expires_at_ms })
+    (wire::number(&point.id), Held { vectors, payload, version, expires_at_ms, ..Held::default() })
 }
 
 /// A ranking is right if it has the right length, every score is the naive one, and none that is left out is better.

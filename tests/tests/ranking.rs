@@ -7,9 +7,10 @@
 
 use nigh_client::Client;
 use nigh_proto::v1;
+use nigh_tests::clauses::{Asks, Clause};
 use nigh_tests::model::{Ask, Held, Model};
 use nigh_tests::random::Random;
-use nigh_tests::ranked::{DOT, FAR, Kind, Node, Ranking, SIZE, TEXT, Target, numbers};
+use nigh_tests::ranked::{DOT, FAR, Kind, MULTI, Node, Points, Ranking, SIZE, SPARSE, TEXT, Target, numbers};
 use nigh_tests::server::{Server, Tuning};
 use nigh_tests::wire::{self, Door};
 use serde_json::{Map, Value, json};
@@ -43,7 +44,49 @@ fn held(random: &mut Random) -> Held {
     payload.insert(TEXT.to_owned(), json!(words.join(" ")));
     let fields = [DOT, FAR].into_iter().filter(|_| random.below(8) > 0).collect::<Vec<_>>();
     let vectors = fields.into_iter().map(|field| (field.to_owned(), vector(random))).collect();
-    Held { vectors, payload, ..Held::default() }
+    let sparse = if random.below(6) > 0 { sparse(random) } else { BTreeMap::new() };
+    let multi = if random.below(6) > 0 { several(random) } else { Vec::new() };
+    Held { vectors, sparse, multi, payload, ..Held::default() }
+}
+
+fn sparse(random: &mut Random) -> BTreeMap<u32, f32> {
+    // Numbers below zero too, and none that is zero.
+    (0..=random.below(5))
+        .map(|_| (random.below(12) as u32 * 1_000, random.pick(&[-2.0, -0.5, 0.5, 1.0, 3.0])))
+        .collect()
+}
+
+fn several(random: &mut Random) -> Vec<Vec<f32>> {
+    (0..=random.below(3)).map(|_| vector(random)).collect()
+}
+
+fn clause(random: &mut Random) -> Clause {
+    let word = |random: &mut Random| random.pick(&WORDS).to_owned();
+    let asks = match random.below(4) {
+        0 => Asks::Phrase((0..1 + random.below(2)).map(|_| word(random)).collect()),
+        1 => Asks::Beginning(random.pick(&["r", "ri", "s", "li", "no", "x"]).to_owned()),
+        _ => Asks::Word(word(random)),
+    };
+    Clause { sign: random.pick(&[None, None, Some('+'), Some('-')]), asks }
+}
+
+/// One that is given, or that of a point that has it.
+fn points<T>(
+    random: &mut Random,
+    model: &Model,
+    has: impl Fn(&Held) -> bool,
+    given: impl FnOnce(&mut Random) -> T,
+) -> Points<T> {
+    let mut ids = model.iter().filter(|(_, held)| has(held)).map(|(id, _)| *id);
+    match ids.nth(random.below(IDS) as usize) {
+        Some(id) if random.below(3) == 0 => Points::Of(id),
+        _ => Points::Given(given(random)),
+    }
+}
+
+/// One, two or four: means of them are exact.
+fn examples(random: &mut Random, model: &Model, field: &str, counts: &[u64]) -> Vec<Target> {
+    (0..random.pick(counts)).map(|_| target(random, model, field)).collect()
 }
 
 fn ask(random: &mut Random) -> Ask {
@@ -71,7 +114,7 @@ fn targets(random: &mut Random, model: &Model, field: &str, least: u64) -> Vec<T
 /// A retriever that looks at rows. Scores of words are near, not equal, so no ranking of theirs is cut or ranked upon.
 fn leaf(random: &mut Random, model: &Model, words: bool) -> Node {
     let field = random.pick(&[DOT, FAR]);
-    let kind = match random.below(if words { 9 } else { 7 }) {
+    let kind = match random.below(if words { 15 } else { 12 }) {
         0 | 1 => Kind::Dense(field, target(random, model, field)),
         2 => {
             Kind::Diverse(field, target(random, model, field), random.below(5) as f32 / 4.0, random.below(40) as usize)
@@ -89,12 +132,24 @@ fn leaf(random: &mut Random, model: &Model, words: bool) -> Node {
             let from = (random.below(3) == 0).then(|| random.below(6) as i64 - 2);
             Kind::Order("n", random.below(2) == 0, from)
         }
+        7 | 8 => Kind::Sparse(points(
+            random,
+            model,
+            |held| !held.sparse.is_empty(),
+            |random| sparse(random).into_iter().collect(),
+        )),
+        9 | 10 => Kind::Multi(points(random, model, |held| !held.multi.is_empty(), several)),
+        11 => {
+            let (liked, not) = (examples(random, model, field, &[1, 2, 4]), examples(random, model, field, &[0, 1, 2]));
+            Kind::Average(field, liked, not)
+        }
+        12 => Kind::Syntax((0..=random.below(3)).map(|_| clause(random)).collect()),
         _ => Kind::Text((0..=random.below(4)).map(|_| random.pick(&WORDS)).collect::<Vec<_>>().join(" ")),
     };
     let mut node = Node::new(kind, 1 + random.below(60) as usize);
     match node.kind {
-        Kind::Text(_) => node.limit = ALL,
-        Kind::Dense(field, _) if random.below(4) == 0 => {
+        Kind::Text(_) | Kind::Syntax(_) => node.limit = ALL,
+        Kind::Dense(field, _) | Kind::Average(field, ..) if random.below(4) == 0 => {
             node.threshold = Some(if field == FAR { random.below(7) as f32 } else { random.below(8) as f32 - 4.0 });
         }
         _ => {}
@@ -108,12 +163,21 @@ fn tree(random: &mut Random, model: &Model, depth: u32, words: bool) -> Node {
     } else {
         let weights = |random: &mut Random, count: usize| (0..count).map(|_| random.below(4) as f32 / 2.0).collect();
         let count = 1 + random.below(3) as usize;
-        let (kind, words) = match random.below(4) {
+        let (kind, words) = match random.below(6) {
             0 => (Kind::Ranks(random.pick(&[0.0, 1.0, 60.0]), weights(random, count)), false),
             1 => (Kind::Scores(random.below(2) == 0, weights(random, count)), false),
             2 => {
                 let half = |random: &mut Random| random.below(5) as f64 / 2.0 - 1.0;
                 (Kind::Formula(half(random), half(random), half(random), ask(random)), words)
+            }
+            3 => (Kind::WeighedRanks(random.pick(&[0.0, 1.0, 60.0]), weights(random, count)), false),
+            4 => {
+                let bounds = (0..count).map(|_| {
+                    let low = random.below(9) as f32 - 6.0;
+                    (low, low + 1.0 + random.below(8) as f32)
+                });
+                let bounds = bounds.collect();
+                (Kind::Bounds(bounds, weights(random, count)), false)
             }
             // Ranks what others found.
             _ => (leaf(random, model, words).kind, true),
@@ -135,7 +199,7 @@ fn size(node: &Node) -> usize {
 }
 
 fn has_words(node: &Node) -> bool {
-    matches!(node.kind, Kind::Text(_)) || node.sources.iter().any(has_words)
+    matches!(node.kind, Kind::Text(_) | Kind::Syntax(_)) || node.sources.iter().any(has_words)
 }
 
 /// What comes back of a page of the whole ranking.
@@ -313,6 +377,8 @@ async fn story(seed: u64, queries: u64) {
     let (door, client) = (Door::open(&server.url).await, Client::connect(&server.url).await.unwrap());
     let metrics = [v1::Metric::Dot, v1::Metric::Euclid];
     let mut spec = wire::spec(&[(DOT, SIZE as u32), (FAR, SIZE as u32)], &[(TEXT, "standard")]);
+    spec.sparse = vec![v1::SparseField { name: SPARSE.into(), idf: false }];
+    spec.multi = vec![v1::MultiField { name: MULTI.into(), size: SIZE as u32, metric: v1::Metric::Dot.into() }];
     spec.vectors.iter_mut().zip(metrics).for_each(|(field, metric)| field.metric = metric.into());
     door.create(C, spec).await.unwrap();
     let mut model = Model::new();
@@ -345,7 +411,16 @@ fn batch(random: &mut Random, model: &mut Model) -> Vec<v1::Op> {
             let held = held(random);
             let vectors: Vec<(&str, &[f32])> = held.vectors.iter().map(|(name, own)| (&name[..], &own[..])).collect();
             let payload = serde_json::to_string(&held.payload).unwrap();
-            ops.push(wire::upsert(wire::point(wire::num(id), &vectors, &payload)));
+            let mut point = wire::point(wire::num(id), &vectors, &payload);
+            if !held.sparse.is_empty() {
+                let (indices, values) = held.sparse.iter().unzip();
+                point.sparse.insert(SPARSE.into(), v1::SparseVector { indices, values });
+            }
+            if !held.multi.is_empty() {
+                let vectors = held.multi.iter().map(|values| v1::Vector { values: values.clone() }).collect();
+                point.multi.insert(MULTI.into(), v1::MultiVector { vectors });
+            }
+            ops.push(wire::upsert(point));
             model.insert(id, held);
         }
     }

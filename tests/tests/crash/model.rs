@@ -1,15 +1,22 @@
 //! What a collection should hold, told by a map; and operations that a seed decides.
 
+use nigh_index::bitmap::Bitmap;
 use nigh_index::filter::condition::Condition;
 use nigh_index::filter::eval::{eval, holds};
 use nigh_index::filter::parse::parse;
 use nigh_index::id::PointId;
+use nigh_index::selection::Selection;
+use nigh_index::sparse::search::search;
+use nigh_index::sparse::spec::SparseSpec;
+use nigh_index::sparse::vector::SparseVector;
+use nigh_index::sparse::weights;
 use nigh_index::text::spec::TextSpec;
 use nigh_index::vector::metric::Metric;
+use nigh_index::vector::multi::{MultiSpec, MultiVector};
 use nigh_index::vector::spec::VectorSpec;
 use nigh_storage::collection::Collection;
 use nigh_storage::point::Point;
-use nigh_storage::schema::{CollectionSpec, TextField, VectorField, VectorPlace};
+use nigh_storage::schema::{CollectionSpec, MultiField, SparseField, TextField, VectorField, VectorPlace};
 use nigh_storage::snapshot::Snapshot;
 use nigh_storage::write::{Durability, Position, Selector, Write, WriteBatch};
 use serde_json::{Map, Value, json};
@@ -23,6 +30,8 @@ const SIZES: [u32; 2] = [4, 3];
 pub struct Stored {
     payload: Map<String, Value>,
     vectors: BTreeMap<u16, Vec<f32>>,
+    sparse: BTreeMap<u16, SparseVector>,
+    multi: BTreeMap<u16, MultiVector>,
     version: u64,
     expires_at_ms: Option<u64>,
 }
@@ -31,6 +40,13 @@ impl Stored {
     /// Whether it is not expired.
     pub fn is_current(&self, now_ms: u64) -> bool {
         self.expires_at_ms.is_none_or(|time_ms| time_ms > now_ms)
+    }
+
+    /// Takes over a point's vectors, and keeps those of other fields.
+    fn give(&mut self, point: &Point) {
+        self.vectors.extend(point.vectors.iter().cloned());
+        self.sparse.extend(point.sparse.iter().cloned());
+        self.multi.extend(point.multi.iter().cloned());
     }
 }
 
@@ -42,7 +58,9 @@ pub fn spec() -> CollectionSpec {
         |(at, size): (usize, &u32)| VectorField { name: format!("v{at}"), spec: VectorSpec::new(*size, Metric::Dot) };
     let text = TextField { name: "text".to_owned(), paths: Vec::new(), spec: TextSpec::default() };
     let vectors = SIZES.iter().enumerate().map(vector).collect();
-    CollectionSpec { vectors, texts: vec![text], ..CollectionSpec::default() }
+    let sparse = vec![SparseField { name: "s".to_owned(), spec: SparseSpec { idf: false } }];
+    let multi = vec![MultiField { name: "m".to_owned(), spec: MultiSpec { size: 2, metric: Metric::Dot } }];
+    CollectionSpec { vectors, sparse, multi, texts: vec![text], ..CollectionSpec::default() }
 }
 
 /// When an operation is written: its number, and its batch's time.
@@ -73,9 +91,10 @@ impl Written {
         };
         match write {
             Write::Upsert(point) => {
-                let vectors = point.vectors.iter().cloned().collect();
                 let (payload, expires_at_ms) = (object(&point.payload), point.expires_at_ms);
-                model.insert(point.id, Stored { payload, vectors, version: seq, expires_at_ms });
+                let mut stored = Stored { payload, version: seq, expires_at_ms, ..Stored::default() };
+                stored.give(point);
+                model.insert(point.id, stored);
             }
             Write::Delete(selector) => ids(model, selector).iter().for_each(|id| drop(model.remove(id))),
             Write::SetPayload(selector, payload) => each(selector, &|stored| stored.payload.extend(object(payload))),
@@ -85,10 +104,12 @@ impl Written {
             }
             Write::ClearPayload(selector) => each(selector, &|stored| stored.payload.clear()),
             Write::UpdateVectors(point) => {
-                each(&Selector::Ids(vec![point.id]), &|stored| stored.vectors.extend(point.vectors.iter().cloned()));
+                each(&Selector::Ids(vec![point.id]), &|stored| stored.give(point));
             }
             Write::DeleteVectors(selector, fields) => each(selector, &|stored| {
                 stored.vectors.retain(|field, _| !fields.contains(&VectorPlace::Dense(*field)));
+                stored.sparse.retain(|field, _| !fields.contains(&VectorPlace::Sparse(*field)));
+                stored.multi.retain(|field, _| !fields.contains(&VectorPlace::Multi(*field)));
             }),
             Write::SetExpiry(selector, expires_at_ms) => {
                 each(selector, &|stored| stored.expires_at_ms = *expires_at_ms);
@@ -131,8 +152,12 @@ pub fn difference(snapshot: &Snapshot, model: &Model, now_ms: u64) -> Option<Str
             };
             let vector = |at: u16| Some((at, view.part.nearest(usize::from(at)).vector(row)?.into_owned()));
             let vectors = (0..SIZES.len() as u16).filter_map(vector).collect();
+            let others = view.part.others();
+            let sparse = others.sparse(0).and_then(|part| part.vector(row)).map(|own| (0, own)).into_iter().collect();
+            let multi = others.multi(0).and_then(|part| part.vectors(row)).map(|own| (0, own)).into_iter().collect();
             let (version, expires_at_ms) = (view.part.version(row), view.part.expires_at_ms(row));
-            if found.insert(view.part.id(row), Stored { payload, vectors, version, expires_at_ms }).is_some() {
+            let stored = Stored { payload, vectors, sparse, multi, version, expires_at_ms };
+            if found.insert(view.part.id(row), stored).is_some() {
                 return Some(format!("{} is there twice", view.part.id(row)));
             }
         }
@@ -141,7 +166,31 @@ pub fn difference(snapshot: &Snapshot, model: &Model, now_ms: u64) -> Option<Str
     if let Some(id) = ids.into_iter().find(|id| found.get(id) != wanted(id)) {
         return Some(format!("{id} is {:?}, not {:?}", found.get(id), wanted(id)));
     }
-    filters_differ(snapshot, &found).or_else(|| texts_differ(snapshot, &found))
+    filters_differ(snapshot, &found)
+        .or_else(|| texts_differ(snapshot, &found))
+        .or_else(|| postings_differ(snapshot, &found))
+}
+
+/// The lists by index and the rows tell the same.
+fn postings_differ(snapshot: &Snapshot, model: &Model) -> Option<String> {
+    for index in [0, 7_000] {
+        let asked = SparseVector::new(vec![index], vec![1.0]).expect("it is one");
+        let mut found = BTreeSet::new();
+        for view in &snapshot.parts {
+            let Some(part) = view.part.others().sparse(0) else { continue };
+            let mut alive = Bitmap::full(view.part.rows());
+            alive.minus(&view.dead);
+            let alive = Selection::new(alive, view.part.rows());
+            let hits = search(part, &weights::plain(&asked), view.part.rows() as usize, Some(&alive)).hits;
+            found.extend(hits.iter().map(|hit| view.part.id(hit.row)));
+        }
+        let has = |stored: &Stored| stored.sparse.get(&0).is_some_and(|own| own.indices().contains(&index));
+        let expected: BTreeSet<PointId> = model.iter().filter(|(_, stored)| has(stored)).map(|(id, _)| *id).collect();
+        if found != expected {
+            return Some(format!("index {index} is in {found:?}, not in {expected:?}"));
+        }
+    }
+    None
 }
 
 fn filters_differ(snapshot: &Snapshot, model: &Model) -> Option<String> {
@@ -261,6 +310,22 @@ impl Dice {
         vectors
     }
 
+    /// A point with vectors of some fields, of every kind.
+    fn point(&mut self) -> Point {
+        let mut point = Point { vectors: self.vectors(), ..Point::new(self.id()) };
+        if self.below(3) > 0 {
+            let indices: BTreeSet<u32> = (0..1 + self.below(4)).map(|_| self.below(9) as u32 * 1_000).collect();
+            let values = indices.iter().map(|_| self.below(100) as f32 + 0.5).collect();
+            point.sparse = vec![(0, SparseVector::new(indices.into_iter().collect(), values).expect("they rise"))];
+        }
+        if self.below(3) > 0 {
+            let count = 1 + self.below(3) as u32;
+            let values = (0..2 * count).map(|_| self.below(100) as f32 - 0.5).collect();
+            point.multi = vec![(0, MultiVector { values, count })];
+        }
+        point
+    }
+
     /// An operation; more upserts than others.
     pub fn write(&mut self, now_ms: u64) -> Write {
         let text = |payload: Map<String, Value>| Value::Object(payload).to_string().into();
@@ -270,12 +335,16 @@ impl Dice {
             3 => Write::OverwritePayload(self.selector(), text(self.payload())),
             4 => Write::DeletePayloadKeys(self.selector(), vec!["tag".to_owned(), "filler".to_owned()]),
             5 => Write::ClearPayload(self.selector()),
-            6 => Write::UpdateVectors(Point { vectors: self.vectors(), ..Point::new(self.id()) }),
-            7 => Write::DeleteVectors(self.selector(), vec![VectorPlace::Dense(self.below(2) as u16)]),
+            6 => Write::UpdateVectors(self.point()),
+            7 => {
+                let places =
+                    [VectorPlace::Dense(0), VectorPlace::Dense(1), VectorPlace::Sparse(0), VectorPlace::Multi(0)];
+                Write::DeleteVectors(self.selector(), vec![places[self.below(4) as usize]])
+            }
             8 => Write::SetExpiry(self.selector(), self.expires_at_ms(now_ms)),
             _ => {
-                let (id, vectors, payload) = (self.id(), self.vectors(), text(self.payload()));
-                Write::Upsert(Point { vectors, payload, expires_at_ms: self.expires_at_ms(now_ms), ..Point::new(id) })
+                let (point, payload) = (self.point(), text(self.payload()));
+                Write::Upsert(Point { payload, expires_at_ms: self.expires_at_ms(now_ms), ..point })
             }
         }
     }

@@ -73,7 +73,8 @@ impl Writer {
             }
             let soon = self.random.below(8) == 0;
             let expires_at_ms = soon.then(|| now_ms() + self.random.below(300));
-            let held = Held { vectors: self.vectors(), payload: self.payload(), version: 0, expires_at_ms };
+            let (vectors, payload) = (self.vectors(), self.payload());
+            let held = Held { vectors, payload, expires_at_ms, ..Held::default() };
             let vectors: Vec<(&str, &[f32])> =
                 held.vectors.iter().map(|(name, vector)| (&name[..], &vector[..])).collect();
             let point = wire::point(wire::num(id), &vectors, &Value::Object(held.payload.clone()).to_string());
@@ -197,7 +198,7 @@ async fn all(door: &Door) -> (Model, (u64, u64)) {
                 "" => Map::new(),
                 text => serde_json::from_str(text).unwrap(),
             };
-            let held = Held { vectors, payload, version: 0, expires_at_ms: point.expires_at_ms };
+            let held = Held { vectors, payload, expires_at_ms: point.expires_at_ms, ..Held::default() };
             assert!(found.insert(id, held).is_none(), "point {id} is there twice");
         }
         from = page.next;
