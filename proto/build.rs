@@ -1,9 +1,56 @@
-//! Generates the Rust types of nigh.v1 from the `.proto` files, with a compiler written in Rust.
+//! Generates the Rust types from the `.proto` files, with a compiler written in Rust.
 
 use prost::Message;
+use prost_types::field_descriptor_proto::{Label, Type};
+use prost_types::{DescriptorProto, FieldDescriptorProto};
 use std::path::PathBuf;
+use tonic_prost_build::Builder;
+
+/// Messages of the Qdrant API that say how a collection is set up. They are kept and shown as JSON in its other form.
+const SETTINGS: &[&str] = &[
+    "VectorParams",
+    "VectorParamsDiff",
+    "MultiVectorConfig",
+    "SparseVectorParams",
+    "SparseIndexConfig",
+    "HnswConfigDiff",
+    "WalConfigDiff",
+    "OptimizersConfigDiff",
+    "ScalarQuantization",
+    "ProductQuantization",
+    "BinaryQuantization",
+    "TurboQuantization",
+    "QuantizationConfig",
+    "QuantizationConfigDiff",
+    "Disabled",
+    "StrictModeConfig",
+    "DenseVectorCreationConfig",
+    "SparseVectorCreationConfig",
+    "KeywordIndexParams",
+    "IntegerIndexParams",
+    "FloatIndexParams",
+    "GeoIndexParams",
+    "TextIndexParams",
+    "BoolIndexParams",
+    "DatetimeIndexParams",
+    "UuidIndexParams",
+];
+
+/// Of them, the fields whose JSON has another shape: they are not shown in the other form.
+const UNLIKE: &[&str] = &[
+    "max_optimization_threads",
+    "deprecated_max_optimization_threads",
+    "query_encoding",
+    "stopwords",
+    "stemmer",
+    "scoring",
+    "prefix",
+    "multivector_config:StrictModeConfig",
+    "sparse_config",
+];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
     let files = [
         "nigh/v1/common.proto",
         "nigh/v1/collections.proto",
@@ -15,8 +62,59 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     ];
     println!("cargo:rerun-if-changed=nigh");
     let descriptors = protox::compile(files, ["."])?;
-    let out = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out.join("nigh.v1.bin"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure().compile_fds(descriptors)?;
+
+    println!("cargo:rerun-if-changed=qdrant");
+    let files = ["qdrant/collections.proto", "qdrant/points.proto", "qdrant/service.proto"];
+    let descriptors = protox::compile(files, ["."])?;
+    std::fs::write(out.join("qdrant.bin"), descriptors.encode_to_vec())?;
+    let settings = descriptors.file.iter().flat_map(|file| &file.message_type);
+    let settings = settings.filter(|message| SETTINGS.contains(&message.name()));
+    let builder = settings.fold(tonic_prost_build::configure().btree_map("."), as_json);
+    builder.compile_fds(descriptors)?;
     Ok(())
+}
+
+/// The message as JSON: what was not set is left out, values of enums go by name.
+fn as_json(mut builder: Builder, message: &DescriptorProto) -> Builder {
+    let path = format!(".qdrant.{}", message.name());
+    let derive = "#[derive(serde::Serialize, serde::Deserialize)]";
+    builder = builder.message_attribute(&path, format!("{derive}\n#[serde(default)]"));
+    for oneof in message.oneof_decl.iter().filter(|oneof| !oneof.name().starts_with('_')) {
+        // Without the dot before it a path stands for itself alone, and not for what lies below it.
+        let oneof = format!("qdrant.{}.{}", message.name(), oneof.name());
+        builder = builder
+            .type_attribute(&oneof, format!("{derive}\n#[serde(rename_all = \"snake_case\")]"))
+            .field_attribute(&oneof, "#[serde(flatten)]");
+    }
+    for field in message.field.iter().filter(|field| !in_oneof(field)) {
+        if let Some(attribute) = attribute(message.name(), field) {
+            builder = builder.field_attribute(format!("{path}.{}", field.name()), attribute);
+        }
+    }
+    builder
+}
+
+/// Whether it is one of several, and not merely optional.
+fn in_oneof(field: &FieldDescriptorProto) -> bool {
+    field.oneof_index.is_some() && !field.proto3_optional()
+}
+
+fn attribute(message: &str, field: &FieldDescriptorProto) -> Option<String> {
+    if UNLIKE.contains(&field.name()) || UNLIKE.contains(&&format!("{}:{message}", field.name())[..]) {
+        return Some("#[serde(skip)]".to_owned());
+    }
+    let optional = field.proto3_optional() || (field.r#type() == Type::Message && field.label() != Label::Repeated);
+    let mut said = Vec::new();
+    if optional {
+        said.push("skip_serializing_if = \"Option::is_none\"".to_owned());
+    }
+    if field.r#type() == Type::Enum {
+        let name = field.type_name().rsplit('.').next()?;
+        let spelling = if name == "Distance" { "Named" } else { "Snake" };
+        let holder = if optional { "Optional" } else { "Plain" };
+        said.push(format!("with = \"crate::spelling::{holder}::<{name}, crate::spelling::{spelling}>\""));
+    }
+    (!said.is_empty()).then(|| format!("#[serde({})]", said.join(", ")))
 }

@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod spelling;
+
 /// The first version of nigh's own API.
 #[allow(clippy::all, missing_docs, unreachable_pub)]
 pub mod v1 {
@@ -9,6 +11,17 @@ pub mod v1 {
 
     /// The compiled `.proto` files, for server reflection.
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/nigh.v1.bin"));
+}
+
+/// The Qdrant API, for its clients.
+#[allow(clippy::all, deprecated, missing_docs, unreachable_pub)]
+pub mod qdrant {
+    tonic::include_proto!("qdrant");
+
+    pub use prost_types::Timestamp;
+
+    /// The compiled `.proto` files, for server reflection.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/qdrant.bin"));
 }
 
 /// The greatest message that a server takes and a client sends, in bytes.

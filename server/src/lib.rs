@@ -13,5 +13,5 @@ mod grpc;
 mod http;
 mod json;
 pub mod metrics;
-mod qdrant;
+pub mod qdrant;
 pub mod serve;

@@ -129,7 +129,8 @@ impl Server {
                 tracing::error!(%err, "the HTTP port ended");
             }
         });
-        let (health, grpc_door) = grpc_door(&door, grpc_listener, &config, stopped(stopping)).await?;
+        let others = qdrant::grpc::Door::new(engine.clone());
+        let (health, grpc_door) = grpc_door(&door, &others, grpc_listener, &config, stopped(stopping)).await?;
         let archiving = match &config.archive {
             Some(archive) => {
                 let target = engine.target(&archive.target)?;
@@ -199,23 +200,39 @@ async fn open(engine: Arc<Engine>, health: HealthReporter, ready: watch::Sender<
 }
 
 /// What the health service speaks of; the empty name is the whole server.
-fn services() -> [&'static str; 5] {
+fn services() -> impl Iterator<Item = &'static str> {
     let (versions, integrity) = (v1::versions_server::SERVICE_NAME, v1::integrity_server::SERVICE_NAME);
-    ["", v1::points_server::SERVICE_NAME, v1::collections_server::SERVICE_NAME, versions, integrity]
+    let ours = ["", v1::points_server::SERVICE_NAME, v1::collections_server::SERVICE_NAME, versions, integrity];
+    ours.into_iter().chain(qdrant::grpc::SERVICES)
 }
 
 /// Our own services, which both ports reach.
 fn services_of(door: &Door) -> Routes {
-    let services = Routes::new(door.points())
+    decoded(own(door))
+}
+
+fn own(door: &Door) -> Routes {
+    Routes::new(door.points())
         .add_service(door.collections())
         .add_service(door.sources())
         .add_service(door.versions())
-        .add_service(door.integrity());
+        .add_service(door.integrity())
+}
+
+/// And those of the Qdrant API, for the port of gRPC.
+fn all_services_of(door: &Door, others: &qdrant::grpc::Door) -> Routes {
+    let services = own(door).add_service(others.points()).add_service(others.collections());
+    decoded(services.add_service(others.snapshots()).add_service(others.service()))
+}
+
+/// What cannot be decoded is told as the caller's mistake.
+fn decoded(services: Routes) -> Routes {
     Routes::from(services.into_axum_router().layer(MapResponseLayer::new(grpc::of_the_caller)))
 }
 
 async fn grpc_door(
     door: &Door,
+    others: &qdrant::grpc::Door,
     listener: TcpListener,
     config: &Config,
     until: impl Future<Output = ()> + Send + 'static,
@@ -226,6 +243,7 @@ async fn grpc_door(
     }
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(v1::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(nigh_proto::qdrant::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .map_err(failed("describe the services"))?;
@@ -234,7 +252,7 @@ async fn grpc_door(
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(config.limits.streams_max)
         .http2_keepalive_interval(Some(KEEPALIVE))
-        .add_routes(services_of(door))
+        .add_routes(all_services_of(door, others))
         .add_service(health)
         .add_service(reflection);
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));

@@ -6,8 +6,9 @@ import sys
 from qdrant_client import QdrantClient
 from qdrant_client.models import Distance, FieldCondition, Filter, MatchValue, PointStruct, VectorParams
 
-url, name = sys.argv[1:]
-client = QdrantClient(url=url, check_compatibility=False)
+url, grpc_port, name = sys.argv[1:4]
+prefer_grpc = sys.argv[4:] == ["grpc"]
+client = QdrantClient(url=url, grpc_port=int(grpc_port), prefer_grpc=prefer_grpc, check_compatibility=False)
 collection = f"knowledge_base_{name}"
 client.create_collection(collection, vectors_config=VectorParams(size=384, distance=Distance.COSINE))
 draw = random.Random(7)

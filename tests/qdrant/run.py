@@ -1,13 +1,15 @@
-"""The official Python client, old and new, against a server that is started for it.
+"""The official clients and frameworks that stand on them, against a server that is started for them.
 
     python tests/qdrant/run.py target/debug/nigh
 
-Installs the clients into virtual environments beside the program, once.
+Installs the Python ones into virtual environments beside the program and the JavaScript one into a folder there, once.
+Without node the JavaScript client is left out, and that is said.
 """
 
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,17 +17,34 @@ import venv
 
 HERE = pathlib.Path(__file__).parent
 # The last one with `search`, and a newest.
-CLIENTS = {"search": "qdrant-client==1.15.1", "query": "qdrant-client>=1.20"}
+CLIENTS = {"search": ["qdrant-client==1.15.1"], "query": ["qdrant-client>=1.20"]}
+FRAMEWORKS = {
+    "langchain": ["langchain-qdrant>=1.1"],
+    "llama_index": ["llama-index-vector-stores-qdrant>=0.10"],
+    "haystack": ["qdrant-haystack>=13"],
+}
+JAVASCRIPT = "@qdrant/js-client-rest@1"
 
 
-def python_with(home, name, requirement):
+def python_with(home, name, requirements):
     folder = home / f"qdrant-{name}"
     python = folder / "bin" / "python"
     if not python.exists():
         venv.create(folder, with_pip=True)
     quiet = ["--quiet", "--disable-pip-version-check"]
-    subprocess.run([python, "-m", "pip", "install", *quiet, requirement], check=True)
+    subprocess.run([python, "-m", "pip", "install", *quiet, *requirements], check=True)
     return python
+
+
+def javascript(home, url):
+    if not (shutil.which("node") and shutil.which("npm")):
+        print("javascript: NOT CHECKED, there is no node here")
+        return
+    folder = home / "javascript"
+    folder.mkdir(exist_ok=True)
+    if not (folder / "node_modules").exists():
+        subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", JAVASCRIPT], cwd=folder, check=True)
+    subprocess.run(["node", (HERE / "javascript.mjs").resolve(), url], cwd=folder, check=True)
 
 
 def main():
@@ -39,12 +58,19 @@ def main():
         try:
             said = server.stdout.readline()
             url = "http://" + re.search(r"HTTP ([0-9.:]+)", said).group(1)
-            for name, requirement in CLIENTS.items():
-                python = python_with(home, name, requirement)
-                subprocess.run([python, HERE / "program.py", url, name], check=True)
+            grpc = re.search(r"gRPC [0-9.]+:([0-9]+)", said).group(1)
+            for name, requirements in CLIENTS.items():
+                python = python_with(home, name, requirements)
+                for transport in [[], ["grpc"]]:
+                    subprocess.run([python, HERE / "program.py", url, grpc, name, *transport], check=True)
             for seed in range(1, 4):
-                calls = ["--calls", "300", "--seed", str(seed)]
-                subprocess.run([python, HERE / "same_answers.py", url, *calls], check=True)
+                for transport in [[], ["--grpc", grpc]]:
+                    calls = ["--calls", "300", "--seed", str(seed), *transport]
+                    subprocess.run([python, HERE / "same_answers.py", url, *calls], check=True)
+            for name, requirements in FRAMEWORKS.items():
+                python = python_with(home, name, requirements)
+                subprocess.run([python, HERE / "frameworks.py", name, url, grpc], check=True)
+            javascript(home, url)
         finally:
             server.terminate()
             server.wait()

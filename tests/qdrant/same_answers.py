@@ -7,6 +7,7 @@ The seed decides every call; with --other the second is a server too. Ends with 
 """
 
 import argparse
+import json
 import random
 import sys
 
@@ -160,7 +161,7 @@ def step(r):
 
         return "scroll", scroll
     if pick < 0.5:
-        return "retrieve", lambda c: sorted((p.id, str(p.payload)) for p in c.retrieve(C, ids))
+        return "retrieve", lambda c: sorted((p.id, json.dumps(p.payload, sort_keys=True)) for p in c.retrieve(C, ids))
     asked = query(r)
     return "query", lambda c: [(p.id, p.score, p.payload) for p in c.query_points(C, **asked).points]
 
@@ -186,9 +187,11 @@ def main():
     parser.add_argument("url")
     parser.add_argument("--calls", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--grpc", type=int, help="the port, where calls go over gRPC")
     parser.add_argument("--other")
     args = parser.parse_args()
-    first = QdrantClient(url=args.url, check_compatibility=False)
+    transport = {"prefer_grpc": True, "grpc_port": args.grpc} if args.grpc else {}
+    first = QdrantClient(url=args.url, check_compatibility=False, **transport)
     second = QdrantClient(url=args.other, check_compatibility=False) if args.other else QdrantClient(":memory:")
     r = random.Random(args.seed)
     points = [point(r, id) for id in range(1, 60)]

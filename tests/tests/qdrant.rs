@@ -245,7 +245,7 @@ async fn what_is_wrong_is_told_by_code_and_text() {
         (422, "POST", format!("{of}/query"), json!({"query": [1, 2], "limit": 0}), "limit"),
         (400, "POST", format!("{of}/query"), json!({"query": {"fusion": "rrf"}}), "prefetch"),
         (400, "POST", format!("{of}/query"), json!({"query": [1, 2], "filter": {"most": []}}), "most"),
-        (400, "POST", format!("{of}/query"), json!({"query": {"indices": [1], "values": [1.0]}}), "not supported"),
+        (400, "POST", format!("{of}/query"), json!({"query": {"indices": [1], "values": [1.0]}}), "Wrong vector type"),
         (422, "POST", format!("{of}/query"), json!({"query": {"recommend": {}}}), "example"),
         (400, "PUT", of.to_owned(), json!({"points": []}), "Empty update request"),
         (400, "PUT", of.to_owned(), json!({"points": [{"id": -1, "vector": [1, 2]}]}), "point ID"),

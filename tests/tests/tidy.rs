@@ -32,7 +32,10 @@ const DOORS: &[(&str, &[&str])] = &[
         &["server/src/http", "server/src/serve", "server/src/qdrant/rest/", "server/src/json/", "server/src/console/"],
     ),
     ("prost_reflect", &["server/src/json/"]),
-    ("nigh_proto", &["proto/", "server/src/grpc/", "server/src/json/", "server/src/serve", "client/"]),
+    (
+        "nigh_proto",
+        &["proto/", "server/src/grpc/", "server/src/qdrant/grpc/", "server/src/json/", "server/src/serve", "client/"],
+    ),
 ];
 
 /// Rooms that must not know each other: no file under the first may name any of the second.

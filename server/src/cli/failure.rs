@@ -21,6 +21,9 @@ pub(crate) enum Failure {
     /// What the command did itself, without a server, failed.
     #[error(transparent)]
     Engine(#[from] nigh_server::engine::error::Error),
+    /// A copy of another server's collection ended before its end; run again it goes on.
+    #[error(transparent)]
+    Copy(#[from] nigh_server::qdrant::grpc::copy::Error),
     /// The filter makes no sense.
     #[error(transparent)]
     Filter(#[from] nigh_index::error::Error),

@@ -10,10 +10,11 @@ use crate::cli::failure::{Failure, Place, Result, doing};
 use crate::cli::mapping::{Mapping, VectorKind};
 use crate::cli::output::{Output, thousands};
 use crate::cli::progress::Bar;
-use crate::cli::source::{Format, Opening, Source, wrong};
+use crate::cli::source::{self, Extent, Format, Opening, wrong};
 use crate::cli::{Server, spec};
 use nigh_client::ingest::IngestProgress;
 use nigh_client::{Client, IngestOptions, IngestSource, IngestSummary, Point};
+use nigh_server::qdrant::grpc::copy::{self, Source};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -31,7 +32,17 @@ const REPORT_EVERY: Duration = Duration::from_millis(250);
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
     /// The file: Parquet, JSON Lines (also .gz) or .npy; `-` reads JSON Lines from standard input
-    file: PathBuf,
+    #[arg(required_unless_present = "from_qdrant")]
+    file: Option<PathBuf>,
+    /// Copies a collection of a server of the Qdrant API instead, by its gRPC address; run again, it goes on
+    #[arg(long, value_name = "URL", conflicts_with_all = ["file", "resume", "format", "vectors", "id_field", "maps"])]
+    from_qdrant: Option<String>,
+    /// The name of that collection, where it is another one
+    #[arg(long, requires = "from_qdrant", value_name = "NAME")]
+    from_collection: Option<String>,
+    /// The key that server wants
+    #[arg(long, requires = "from_qdrant", value_name = "KEY", env = "NIGH_FROM_KEY", hide_env_values = true)]
+    from_key: Option<String>,
     /// The collection
     #[arg(long, short)]
     collection: String,
@@ -67,15 +78,21 @@ pub(crate) struct Args {
 
 /// Runs it.
 pub(crate) async fn run(args: Args, out: Output) -> Result<()> {
-    let format = match args.format.or_else(|| Format::of(&args.file)) {
+    if let Some(url) = args.from_qdrant {
+        let client = args.server.connect().await?;
+        let collection = args.from_collection.unwrap_or_else(|| args.collection.clone());
+        return copy(Source { url, key: args.from_key, collection }, &client, &args.collection, out).await;
+    }
+    let file = args.file.clone().unwrap_or_default();
+    let format = match args.format.or_else(|| Format::of(&file)) {
         Some(format) => format,
-        None if args.file.as_os_str() == "-" => Format::Jsonl,
-        None => return Err(Failure::Usage(format!("{}: say its format with --format", args.file.display()))),
+        None if file.as_os_str() == "-" => Format::Jsonl,
+        None => return Err(Failure::Usage(format!("{}: say its format with --format", file.display()))),
     };
     if args.vectors.is_some() && format != Format::Jsonl {
         return Err(Failure::Usage("--vectors stands beside JSON Lines only".to_owned()));
     }
-    let source = if args.resume { Some(named_source(&args)?) } else { None };
+    let source = if args.resume { Some(named_source(&args, &file)?) } else { None };
     let client = args.server.connect().await?;
     if let Some(spec) = args.spec.spec()? {
         client.create_collection_if_absent(&args.collection, spec).await?;
@@ -91,13 +108,12 @@ pub(crate) async fn run(args: Args, out: Output) -> Result<()> {
     let mapping = Mapping::new(&args.maps, fields.iter().copied(), args.id_field.as_deref())?
         .with_fields(VectorKind::Sparse, spec.sparse.iter().map(|field| &field.name[..]))
         .with_fields(VectorKind::Multi, spec.multi.iter().map(|field| &field.name[..]));
-    let opening =
-        Opening { path: args.file.clone(), format, vectors: args.vectors.clone(), vector_field, skip: skipped };
+    let opening = Opening { path: file.clone(), format, vectors: args.vectors.clone(), vector_field, skip: skipped };
     let (rows, mapping) = open(opening, mapping).await?;
 
     let started = Instant::now();
     let bar = Bar::new(&rows.extent, skipped);
-    let points = read(args.file.clone(), rows, mapping);
+    let points = read(file, rows, mapping);
     let options = IngestOptions { batch_ops: args.batch as usize, source, ..IngestOptions::default() };
     let done = pour(&client, &args.collection, options, points, skipped, &bar).await;
     bar.finish();
@@ -116,15 +132,39 @@ pub(crate) async fn run(args: Args, out: Output) -> Result<()> {
     )
 }
 
+/// Copies a collection of another server.
+async fn copy(source: Source, client: &Client, into: &str, out: Output) -> Result<()> {
+    let started = Instant::now();
+    let mut bar = None;
+    let tell = |copied: copy::Copied| {
+        let bar = bar.get_or_insert_with(|| Bar::new(&Extent::Rows(copied.total), 0));
+        bar.reach(copied.there + copied.copied);
+    };
+    let done = copy::copy(&source, client, into, tell).await;
+    if let Some(bar) = bar {
+        bar.finish();
+    }
+    let done = done?;
+    let seconds = started.elapsed().as_secs_f64();
+    out.either(
+        || json!({"points": done.copied, "there": done.there, "seconds": seconds}),
+        || {
+            let (copied, there) = (thousands(done.copied), thousands(done.there));
+            let from = &source.collection;
+            format!("{copied} points of `{from}` are in `{into}`, {there} were there before: {seconds:.1} s\n")
+        },
+    )
+}
+
 /// What the rows are remembered by: the name of the source, and as its partition the length of the file, so that
 /// a file that has changed is another one.
-fn named_source(args: &Args) -> Result<(String, String)> {
-    if args.file.as_os_str() == "-" {
+fn named_source(args: &Args, file: &Path) -> Result<(String, String)> {
+    if file.as_os_str() == "-" {
         let unnamed = || Failure::Usage("--resume: say with --source what standard input is read from".to_owned());
         return Ok((args.source.clone().ok_or_else(unnamed)?, String::new()));
     }
-    let path = std::fs::canonicalize(&args.file).map_err(doing("open", &args.file))?;
-    let bytes = std::fs::metadata(&path).map_err(doing("open", &args.file))?.len();
+    let path = std::fs::canonicalize(file).map_err(doing("open", file))?;
+    let bytes = std::fs::metadata(&path).map_err(doing("open", file))?.len();
     let name = args.source.clone().unwrap_or_else(|| path.display().to_string());
     if name.len() > SOURCE_BYTES_MAX {
         let why = format!("the source's name has {} bytes, at most {SOURCE_BYTES_MAX}", name.len());
@@ -155,7 +195,7 @@ fn vector_field(args: &Args, format: Format, fields: &[&str]) -> Result<String> 
     }
 }
 
-async fn open(opening: Opening, mapping: Mapping) -> Result<(Source, Mapping)> {
+async fn open(opening: Opening, mapping: Mapping) -> Result<(source::Source, Mapping)> {
     let path = opening.path.clone();
     // Skipping rows of a compressed file reads them: not on a thread that others wait for.
     let opened = tokio::task::spawn_blocking(move || {
@@ -170,7 +210,7 @@ async fn open(opening: Opening, mapping: Mapping) -> Result<(Source, Mapping)> {
 type Chunk = Result<Vec<Point>>;
 
 /// Reads the source on a thread of its own; the last chunk may be an error.
-fn read(path: PathBuf, source: Source, mapping: Mapping) -> mpsc::Receiver<Chunk> {
+fn read(path: PathBuf, source: source::Source, mapping: Mapping) -> mpsc::Receiver<Chunk> {
     let (chunks, points) = mpsc::channel(CHUNKS_AHEAD);
     let last = chunks.clone();
     tokio::spawn(async move {
@@ -184,7 +224,7 @@ fn read(path: PathBuf, source: Source, mapping: Mapping) -> mpsc::Receiver<Chunk
     points
 }
 
-fn read_all(path: &Path, source: Source, mapping: &Mapping, chunks: &mpsc::Sender<Chunk>) {
+fn read_all(path: &Path, source: source::Source, mapping: &Mapping, chunks: &mpsc::Sender<Chunk>) {
     let mut chunk = Vec::with_capacity(CHUNK_POINTS);
     for record in source.records {
         let point = record.and_then(|record| {

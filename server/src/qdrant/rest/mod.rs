@@ -1,45 +1,29 @@
-//! A door for clients of the Qdrant API: its REST paths, on the HTTP port.
-//!
-//! It only translates: what is asked is put to the engine as any other door would, and what the engine cannot do is
-//! answered with "not supported" and never with a wrong success. What nigh has no word for but clients expect to be
-//! shown back (graph parameters, declared indexes) is kept as a note beside the collection.
-//!
-//! ```text
-//! reply    envelope, codes, texts of errors        collections  what is created, shown, changed, dropped; aliases
-//! ids      point ids                               points       upserts, deletes, payloads, vectors, batches
-//! filter   conditions                              read         points by id, pages, counts
-//! vectors  vectors in and out, by name             query ask    searches of every form; formula
-//! selector which part of a payload comes back      service      what the server says of itself
-//! ```
+//! The REST paths of the API, on the HTTP port.
 
-mod ask;
-mod collections;
-mod filter;
-mod formula;
-mod ids;
-mod note;
-mod points;
-mod query;
-mod read;
 mod reply;
-mod selector;
 mod service;
-mod vectors;
 
+use super::call::{Call, Update, aside};
+use super::fault::{Fault, Result};
+use super::{collections, ids, matrix, older, points, query, read};
 use crate::engine::Engine;
 use crate::engine::pool::Deadline;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::Uri;
 use axum::routing::{delete, get, post, put};
-use reply::Fault;
-use serde::de::DeserializeOwned;
+use reply::{Answer, Reply};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A body has at most this many bytes, as the API's own default is.
 const BODY_BYTES_MAX: usize = 32 << 20;
+/// A body of more bytes is read where it keeps nobody else waiting.
+const BODY_BYTES_ASIDE: usize = 32 << 10;
 
 /// The paths.
 pub(crate) fn router(engine: Arc<Engine>) -> Router {
@@ -50,78 +34,165 @@ pub(crate) fn router(engine: Arc<Engine>) -> Router {
         .route("/telemetry", get(service::telemetry))
         .route("/issues", get(service::issues).delete(service::clear_issues))
         .route("/cluster", get(service::cluster))
-        .route("/collections", get(collections::list))
-        .route("/collections/aliases", post(collections::change_aliases))
-        .route("/aliases", get(collections::aliases))
+        .route("/collections", get(everywhere(|call, _| collections::list(call))))
+        .route("/collections/aliases", post(everywhere(collections::change_aliases)))
+        .route("/aliases", get(everywhere(|call, _| collections::aliases(call))))
         .route(
             of,
-            get(collections::describe).put(collections::create).patch(collections::update).delete(collections::delete),
+            get(asks(|call, _| collections::describe(call)))
+                .put(asks(collections::create))
+                .patch(asks(collections::update))
+                .delete(asks(|call, _| collections::delete(call))),
         )
-        .route(&path("/exists"), get(collections::exists))
-        .route(&path("/aliases"), get(collections::aliases_of))
-        .route(&path("/cluster"), get(service::collection_cluster))
-        .route(&path("/index"), put(collections::create_index))
-        .route(&path("/index/{field}"), delete(collections::delete_index))
-        .route(&path("/points"), put(points::upsert).post(read::retrieve))
-        .route(&path("/points/{id}"), get(read::one))
-        .route(&path("/points/delete"), post(points::delete))
-        .route(&path("/points/vectors"), put(points::update_vectors))
-        .route(&path("/points/vectors/delete"), post(points::delete_vectors))
-        .route(&path("/points/payload"), post(points::set_payload).put(points::overwrite_payload))
-        .route(&path("/points/payload/delete"), post(points::delete_payload))
-        .route(&path("/points/payload/clear"), post(points::clear_payload))
-        .route(&path("/points/batch"), post(points::batch))
-        .route(&path("/points/scroll"), post(read::scroll))
-        .route(&path("/points/count"), post(read::count))
-        .route(&path("/points/query"), post(query::query))
-        .route(&path("/points/query/batch"), post(query::query_batch))
-        .route(&path("/points/query/groups"), post(query::query_groups))
-        .route(&path("/points/search"), post(query::search))
-        .route(&path("/points/search/batch"), post(query::search_batch))
-        .route(&path("/points/search/groups"), post(query::search_groups))
-        .route(&path("/points/recommend"), post(query::recommend))
-        .route(&path("/points/recommend/batch"), post(query::recommend_batch))
-        .route(&path("/points/recommend/groups"), post(query::recommend_groups))
-        .route(&path("/points/discover"), post(query::discover))
-        .route(&path("/points/discover/batch"), post(query::discover_batch))
-        .route(&path("/facet"), post(query::facet))
+        .route(&path("/exists"), get(asks(|call, _| collections::exists(call))))
+        .route(&path("/aliases"), get(asks(|call, _| collections::aliases_of(call))))
+        .route(&path("/cluster"), get(asks(|call, _| collections::cluster(call))))
+        .route(&path("/index"), put(asks(collections::create_index)))
+        .route(&path("/index/{field}"), delete(names(|call, field, _| collections::delete_index(call, field))))
+        .route(
+            &path("/vectors/{name}"),
+            put(names(collections::create_vector))
+                .delete(names(|call, name, _| collections::delete_vector(call, name))),
+        )
+        .route(&path("/points"), put(writes("upsert")).post(asks(read::retrieve)))
+        .route(
+            &path("/points/{id}"),
+            get(names(|call, id, _| async move { read::one(call, ids::of_path(&id)?).await })),
+        )
+        .route(&path("/points/delete"), post(writes("delete")))
+        .route(&path("/points/vectors"), put(writes("update_vectors")))
+        .route(&path("/points/vectors/delete"), post(writes("delete_vectors")))
+        .route(&path("/points/payload"), post(writes("set_payload")).put(writes("overwrite_payload")))
+        .route(&path("/points/payload/delete"), post(writes("delete_payload")))
+        .route(&path("/points/payload/clear"), post(writes("clear_payload")))
+        .route(&path("/points/batch"), post(asks(points::batch)))
+        .route(&path("/points/scroll"), post(asks(read::scroll)))
+        .route(&path("/points/count"), post(asks(read::count)))
+        .route(&path("/points/query"), post(asks(query::query)))
+        .route(&path("/points/query/batch"), post(asks(query::batch)))
+        .route(&path("/points/query/groups"), post(asks(query::groups)))
+        .route(&path("/points/search/matrix/pairs"), post(asks(matrix::pairs)))
+        .route(&path("/points/search/matrix/offsets"), post(asks(matrix::offsets)))
+        .route(&path("/facet"), post(asks(query::facet)))
+        .merge(of_old())
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(engine)
 }
 
+/// Paths of older clients.
+fn of_old() -> Router<Arc<Engine>> {
+    let path = |rest: &str| format!("/collections/{{collection}}/points/{rest}");
+    let hits = |kind| asks(move |call, request| older::hits(call, kind, request));
+    let batch = |kind| asks(move |call, request| older::batch(call, kind, request));
+    let groups = |kind| asks(move |call, request| older::groups(call, kind, request));
+    Router::new()
+        .route(&path("search"), post(hits("search")))
+        .route(&path("search/batch"), post(batch("search")))
+        .route(&path("search/groups"), post(groups("search")))
+        .route(&path("recommend"), post(hits("recommend")))
+        .route(&path("recommend/batch"), post(batch("recommend")))
+        .route(&path("recommend/groups"), post(groups("recommend")))
+        .route(&path("discover"), post(hits("discover")))
+        .route(&path("discover/batch"), post(batch("discover")))
+}
+
+/// What a handler comes to.
+type Handled<T> = Pin<Box<dyn Future<Output = Answer<T>> + Send>>;
+
+/// A handler of requests to a collection.
+fn asks<W, F, T>(
+    work: W,
+) -> impl Fn(State<Arc<Engine>>, Path<String>, Uri, Bytes) -> Handled<T> + Clone + Send + Sync + 'static
+where
+    W: Fn(Call, Value) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<T>> + Send + 'static,
+    T: Serialize + Send + 'static,
+{
+    move |State(engine), Path(collection), uri, bytes| handle(work.clone(), engine, collection, uri, bytes)
+}
+
+/// A handler of requests to no collection.
+fn everywhere<W, F, T>(work: W) -> impl Fn(State<Arc<Engine>>, Uri, Bytes) -> Handled<T> + Clone + Send + Sync + 'static
+where
+    W: Fn(Call, Value) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<T>> + Send + 'static,
+    T: Serialize + Send + 'static,
+{
+    move |State(engine), uri, bytes| handle(work.clone(), engine, String::new(), uri, bytes)
+}
+
+/// A collection, and what is named of it.
+type Inside = Path<(String, String)>;
+
+/// A handler of requests whose path names something in a collection.
+fn names<W, F, T>(
+    work: W,
+) -> impl Fn(State<Arc<Engine>>, Inside, Uri, Bytes) -> Handled<T> + Clone + Send + Sync + 'static
+where
+    W: Fn(Call, String, Value) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<T>> + Send + 'static,
+    T: Serialize + Send + 'static,
+{
+    move |State(engine), Path((collection, name)), uri, bytes| {
+        let work = work.clone();
+        handle(move |call, request| work(call, name, request), engine, collection, uri, bytes)
+    }
+}
+
+/// A handler of writes of one kind.
+fn writes(
+    kind: &'static str,
+) -> impl Fn(State<Arc<Engine>>, Path<String>, Uri, Bytes) -> Handled<Update> + Clone + Send + Sync + 'static {
+    asks(move |call, request| points::write(call, kind, request))
+}
+
+fn handle<F, T>(
+    work: impl FnOnce(Call, Value) -> F + Send + 'static,
+    engine: Arc<Engine>,
+    collection: String,
+    uri: Uri,
+    bytes: Bytes,
+) -> Handled<T>
+where
+    F: Future<Output = Result<T>> + Send,
+    T: Serialize,
+{
+    Box::pin(async move {
+        let begun = Instant::now();
+        let call = call(engine, collection, &uri)?;
+        let request = body(bytes).await?;
+        Ok(Reply::new(begun, work(call, request).await?))
+    })
+}
+
 /// A body, read.
-fn body<T: DeserializeOwned>(bytes: &Bytes) -> reply::Result<T> {
-    let bytes = if bytes.is_empty() { b"{}" as &[u8] } else { bytes };
-    serde_json::from_slice(bytes).map_err(|err| Fault::format(err.to_string()))
+async fn body(bytes: Bytes) -> Result<Value> {
+    let read = |bytes: &[u8]| serde_json::from_slice(bytes).map_err(Fault::format);
+    match bytes.len() {
+        0 => Ok(json!({})),
+        len if len <= BODY_BYTES_ASIDE => read(&bytes),
+        _ => aside(move || read(&bytes)).await,
+    }
 }
 
 /// What may stand behind the question mark.
-#[derive(Clone, Debug, Default)]
-struct Asked {
-    /// Whether the write should be visible before it is answered.
-    wait: bool,
-    deadline: Deadline,
-}
-
-impl Asked {
-    fn of(uri: &Uri) -> reply::Result<Self> {
-        let mut asked = Self::default();
-        for pair in uri.query().unwrap_or_default().split('&') {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            match name {
-                "wait" => match value {
-                    "true" | "1" | "" => asked.wait = true,
-                    "false" | "0" => asked.wait = false,
-                    _ => return Err(Fault::bad_request(format!("wait is {value}; it is true or false"))),
-                },
-                "timeout" => match value.parse::<u64>() {
-                    Ok(seconds) if seconds > 0 => asked.deadline = Deadline::after(Some(Duration::from_secs(seconds))),
-                    _ => return Err(Fault::invalid("timeout", "it is a number of seconds, at least 1")),
-                },
-                // One node is always in agreement with itself.
-                _ => {}
-            }
+fn call(engine: Arc<Engine>, collection: String, uri: &Uri) -> Result<Call> {
+    let mut call = Call { engine, collection, wait: false, deadline: Deadline::default() };
+    for pair in uri.query().unwrap_or_default().split('&') {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match name {
+            "wait" => match value {
+                "true" | "1" | "" => call.wait = true,
+                "false" | "0" => call.wait = false,
+                _ => return Err(Fault::bad_request(format!("wait is {value}; it is true or false"))),
+            },
+            "timeout" => match value.parse::<u64>() {
+                Ok(seconds) if seconds > 0 => call.deadline = Deadline::after(Some(Duration::from_secs(seconds))),
+                _ => return Err(Fault::invalid("timeout", "it is a number of seconds, at least 1")),
+            },
+            // One node is always in agreement with itself.
+            _ => {}
         }
-        Ok(asked)
     }
+    Ok(call)
 }

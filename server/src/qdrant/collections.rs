@@ -1,81 +1,91 @@
 //! Collections: created, shown, changed, dropped; their other names; declared indexes.
 
+use super::ask::some;
+use super::call::{Call, Update};
+use super::fault::{Fault, Result};
 use super::note::{Note, SETTINGS, distance};
-use super::reply::{Answer, Fault, Reply, Result, Update};
-use super::{Asked, body, selector};
-use crate::engine::Engine;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::http::Uri;
+use super::operation::list as list_of;
+use super::selector;
+use crate::engine::error::Error;
 use nigh_index::sparse::spec::SparseSpec;
 use nigh_index::vector::multi::MultiSpec;
 use nigh_index::vector::spec::VectorSpec;
-use nigh_storage::schema::{CollectionSpec, MultiField, SparseField, VectorField};
+use nigh_storage::schema::{CollectionSpec, MultiField, NewField, SparseField, VectorField};
 use nigh_storage::store::State as Opened;
 use nigh_storage::store::names::AliasChange;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
-use std::time::Instant;
 
 /// What clients are told of the graph where nobody set it: keys that they insist on.
 const HNSW_SHOWN: [(&str, u64); 3] = [("m", 16), ("ef_construct", 100), ("full_scan_threshold", 10_000)];
 
-pub(super) async fn list(State(engine): State<Arc<Engine>>) -> Answer<Value> {
-    let begun = Instant::now();
-    let names = engine.list().into_iter().filter(|(_, state)| *state == Opened::Open);
-    let collections: Vec<Value> = names.map(|(name, _)| json!({ "name": name })).collect();
-    Ok(Reply::new(begun, json!({ "collections": collections })))
+fn object(request: Value) -> Result<Map<String, Value>> {
+    match request {
+        Value::Object(object) => Ok(object),
+        _ => Err(Fault::format("a request is an object")),
+    }
 }
 
-pub(super) async fn exists(State(engine): State<Arc<Engine>>, Path(collection): Path<String>) -> Answer<Value> {
-    let begun = Instant::now();
-    let there = match engine.collection(&collection) {
-        Err(crate::engine::error::Error::Missing { .. }) => false,
+pub(super) async fn list(call: Call) -> Result<Value> {
+    let names = call.engine.list().into_iter().filter(|(_, state)| *state == Opened::Open);
+    let collections: Vec<Value> = names.map(|(name, _)| json!({ "name": name })).collect();
+    Ok(json!({ "collections": collections }))
+}
+
+pub(super) async fn exists(call: Call) -> Result<Value> {
+    let there = match call.engine.collection(&call.collection) {
+        Err(Error::Missing { .. }) => false,
         Err(err) => return Err(err.into()),
         Ok(_) => true,
     };
-    Ok(Reply::new(begun, json!({ "exists": there })))
+    Ok(json!({ "exists": there }))
 }
 
-pub(super) async fn create(
-    State(engine): State<Arc<Engine>>,
-    Path(collection): Path<String>,
-    uri: Uri,
-    bytes: Bytes,
-) -> Answer<bool> {
-    let (begun, asked, request) = (Instant::now(), Asked::of(&uri)?, body::<Map<String, Value>>(&bytes)?);
+pub(super) async fn create(call: Call, request: Value) -> Result<bool> {
+    let request = object(request)?;
     if request.get("sharding_method").is_some_and(|method| *method == json!("custom")) {
         return Err(Fault::not_supported("sharding by keys"));
     }
     let spec = spec(request.get("vectors"), request.get("sparse_vectors"))?;
-    engine.clone().create(collection.clone(), spec, false, &asked.deadline).await.map_err(|err| match err {
-        crate::engine::error::Error::Exists(_) => {
-            Fault::from(crate::engine::error::Error::Exists(format!("Collection `{collection}` already exists!")))
-        }
+    let name = call.collection.clone();
+    call.engine.clone().create(name, spec, false, &call.deadline).await.map_err(|err| match err {
+        Error::Exists(_) => Fault::exists(&call.collection),
         other => other.into(),
     })?;
     let settings = SETTINGS.iter().filter_map(|name| Some(((*name).to_owned(), request.get(*name)?.clone())));
     let settings = settings.filter(|(_, value)| !value.is_null()).collect();
     let (vectors, sparse) = (request.get("vectors").cloned(), request.get("sparse_vectors").cloned());
     let made = Note { vectors, sparse, settings, ..Note::default() };
-    Note::change(&engine, &collection, &asked.deadline, |note| *note = made).await?;
-    Ok(Reply::new(begun, true))
+    Note::change(&call, |note| *note = made).await?;
+    Ok(true)
+}
+
+/// A field of one vector a point, or of several.
+fn dense_field(name: &str, params: &Value) -> Result<NewField> {
+    let metric = distance(params.get("distance"))?;
+    let size = params.get("size").and_then(Value::as_u64).and_then(|size| u32::try_from(size).ok());
+    let size = size.ok_or_else(|| Fault::format("size is an unsigned integer"))?;
+    if size == 0 {
+        return Err(Fault::bad_request("size is 0; it is at least 1"));
+    }
+    let name = name.to_owned();
+    Ok(match params.get("multivector_config").is_some_and(|config| !config.is_null()) {
+        true => NewField::Multi(MultiField { name, spec: MultiSpec { size, metric } }),
+        false => NewField::Dense(VectorField { name, spec: VectorSpec::new(size, metric) }),
+    })
+}
+
+fn sparse_field(name: &str, params: &Value) -> SparseField {
+    let idf = params.get("modifier").is_some_and(|modifier| *modifier == json!("idf"));
+    SparseField { name: name.to_owned(), spec: SparseSpec { idf } }
 }
 
 fn spec(vectors: Option<&Value>, sparse: Option<&Value>) -> Result<CollectionSpec> {
     let mut spec = CollectionSpec::default();
-    let mut field = |name: &str, params: &Value| {
-        let metric = distance(params.get("distance"))?;
-        let size = params.get("size").and_then(Value::as_u64).and_then(|size| u32::try_from(size).ok());
-        let size = size.ok_or_else(|| Fault::format("size is an unsigned integer"))?;
-        if size == 0 {
-            return Err(Fault::bad_request("size is 0; it is at least 1"));
-        }
-        let name = name.to_owned();
-        match params.get("multivector_config").is_some_and(|config| !config.is_null()) {
-            true => spec.multi.push(MultiField { name, spec: MultiSpec { size, metric } }),
-            false => spec.vectors.push(VectorField { name, spec: VectorSpec::new(size, metric) }),
+    let mut field = |name: &str, params: &Value| -> Result<()> {
+        match dense_field(name, params)? {
+            NewField::Dense(field) => spec.vectors.push(field),
+            NewField::Multi(field) => spec.multi.push(field),
+            NewField::Sparse(field) => spec.sparse.push(field),
         }
         Ok(())
     };
@@ -92,24 +102,40 @@ fn spec(vectors: Option<&Value>, sparse: Option<&Value>) -> Result<CollectionSpe
     match sparse {
         None | Some(Value::Null) => {}
         Some(Value::Object(named)) => {
-            for (name, params) in named {
-                let idf = params.get("modifier").is_some_and(|modifier| *modifier == json!("idf"));
-                spec.sparse.push(SparseField { name: name.clone(), spec: SparseSpec { idf } });
-            }
+            spec.sparse.extend(named.iter().map(|(name, params)| sparse_field(name, params)));
         }
         Some(_) => return Err(Fault::format("sparse_vectors is an object of parameters by name")),
     }
     Ok(spec)
 }
 
-pub(super) async fn describe(
-    State(engine): State<Arc<Engine>>,
-    Path(collection): Path<String>,
-    uri: Uri,
-) -> Answer<Value> {
-    let (begun, asked) = (Instant::now(), Asked::of(&uri)?);
-    let (spec, status) = engine.clone().describe(collection.clone(), &asked.deadline).await?;
-    let note = Note::of(&engine, &collection);
+/// A vector field more.
+pub(super) async fn create_vector(call: Call, name: String, request: Value) -> Result<Update> {
+    let collection = call.open()?;
+    let (field, dense) = match (some(&request, "dense"), some(&request, "sparse")) {
+        (Some(params), None) => (dense_field(&name, params)?, true),
+        (None, Some(params)) => (NewField::Sparse(sparse_field(&name, params)), false),
+        _ => return Err(Fault::format("a vector is created with dense or with sparse parameters")),
+    };
+    call.engine.clone().add_vectors(collection.clone(), field, false, &call.deadline).await?;
+    let params = request[if dense { "dense" } else { "sparse" }].clone();
+    Note::change(&call, move |note| note.add_vector(name, params, dense)).await?;
+    Ok(call.done(collection.snapshot().seq))
+}
+
+/// A vector field less.
+pub(super) async fn delete_vector(call: Call, name: String) -> Result<Update> {
+    let collection = call.open()?;
+    if !call.engine.clone().drop_vectors(collection.clone(), name.clone(), &call.deadline).await? {
+        return Err(Fault::wrong_input(format_args!("Not existing vector name error: {name}")));
+    }
+    Note::change(&call, move |note| note.drop_vector(&name)).await?;
+    Ok(call.done(collection.snapshot().seq))
+}
+
+pub(super) async fn describe(call: Call) -> Result<Value> {
+    let (spec, status) = call.engine.clone().describe(call.collection.clone(), &call.deadline).await?;
+    let note = Note::of(&call);
     let setting = |name: &str| note.settings.get(name).cloned().unwrap_or(Value::Null);
     let mut hnsw: Map<String, Value> =
         HNSW_SHOWN.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
@@ -149,25 +175,17 @@ pub(super) async fn describe(
         })
         .collect();
     let indexed = status.points.saturating_sub(status.live_rows);
-    Ok(Reply::new(
-        begun,
-        json!({
-            "status": "green", "optimizer_status": "ok", "indexed_vectors_count": indexed,
-            "points_count": status.points, "segments_count": status.segments.len().max(1),
-            "config": config, "payload_schema": schema,
-        }),
-    ))
+    Ok(json!({
+        "status": "green", "optimizer_status": "ok", "indexed_vectors_count": indexed,
+        "points_count": status.points, "segments_count": status.segments.len().max(1),
+        "config": config, "payload_schema": schema,
+    }))
 }
 
 /// Only what is shown back can be changed.
-pub(super) async fn update(
-    State(engine): State<Arc<Engine>>,
-    Path(collection): Path<String>,
-    uri: Uri,
-    bytes: Bytes,
-) -> Answer<bool> {
-    let (begun, asked, request) = (Instant::now(), Asked::of(&uri)?, body::<Map<String, Value>>(&bytes)?);
-    engine.collection(&collection)?;
+pub(super) async fn update(call: Call, request: Value) -> Result<bool> {
+    let request = object(request)?;
+    call.open()?;
     let change = move |note: &mut Note| {
         for name in SETTINGS {
             match (request.get(name), note.settings.get_mut(name)) {
@@ -179,26 +197,16 @@ pub(super) async fn update(
             }
         }
     };
-    Note::change(&engine, &collection, &asked.deadline, change).await?;
-    Ok(Reply::new(begun, true))
+    Note::change(&call, change).await?;
+    Ok(true)
 }
 
-pub(super) async fn delete(
-    State(engine): State<Arc<Engine>>,
-    Path(collection): Path<String>,
-    uri: Uri,
-) -> Answer<bool> {
-    let (begun, asked) = (Instant::now(), Asked::of(&uri)?);
-    Ok(Reply::new(begun, engine.drop_collection(collection, &asked.deadline).await?))
+pub(super) async fn delete(call: Call) -> Result<bool> {
+    Ok(call.engine.drop_collection(call.collection, &call.deadline).await?)
 }
 
-#[derive(Deserialize)]
-pub(super) struct Aliases {
-    actions: Vec<Value>,
-}
-
-pub(super) async fn change_aliases(State(engine): State<Arc<Engine>>, uri: Uri, bytes: Bytes) -> Answer<bool> {
-    let (begun, asked, request) = (Instant::now(), Asked::of(&uri)?, body::<Aliases>(&bytes)?);
+pub(super) async fn change_aliases(call: Call, request: Value) -> Result<bool> {
+    let actions = list_of(&request, "actions")?;
     let change = |action: &Value| {
         let text = |of: &str, name: &str| {
             let text = action[of].get(name).and_then(Value::as_str).map(str::to_owned);
@@ -216,9 +224,9 @@ pub(super) async fn change_aliases(State(engine): State<Arc<Engine>>, uri: Uri, 
             return Err(Fault::format("an action is create_alias, delete_alias or rename_alias"));
         })
     };
-    let changes = request.actions.iter().map(change).collect::<Result<_>>()?;
-    engine.change_aliases(changes, &asked.deadline).await?;
-    Ok(Reply::new(begun, true))
+    let changes = actions.iter().map(change).collect::<Result<_>>()?;
+    call.engine.change_aliases(changes, &call.deadline).await?;
+    Ok(true)
 }
 
 fn shown<'a>(aliases: impl Iterator<Item = (&'a String, &'a String)>) -> Value {
@@ -226,53 +234,41 @@ fn shown<'a>(aliases: impl Iterator<Item = (&'a String, &'a String)>) -> Value {
     json!({"aliases": aliases.map(one).collect::<Vec<_>>()})
 }
 
-pub(super) async fn aliases(State(engine): State<Arc<Engine>>) -> Answer<Value> {
-    let (begun, all) = (Instant::now(), engine.aliases());
-    Ok(Reply::new(begun, shown(all.iter())))
+pub(super) async fn aliases(call: Call) -> Result<Value> {
+    Ok(shown(call.engine.aliases().iter()))
 }
 
-pub(super) async fn aliases_of(State(engine): State<Arc<Engine>>, Path(collection): Path<String>) -> Answer<Value> {
-    let begun = Instant::now();
-    engine.collection(&collection)?;
-    let all = engine.aliases();
-    Ok(Reply::new(begun, shown(all.iter().filter(|(_, of)| **of == collection))))
+pub(super) async fn aliases_of(call: Call) -> Result<Value> {
+    call.open()?;
+    let all = call.engine.aliases();
+    Ok(shown(all.iter().filter(|(_, of)| **of == call.collection)))
 }
 
-#[derive(Deserialize)]
-pub(super) struct Index {
-    field_name: String,
-    field_schema: Option<Value>,
+/// One node has all of it.
+pub(super) async fn cluster(call: Call) -> Result<Value> {
+    let shard = json!({"shard_id": 0, "points_count": call.open()?.snapshot().points(), "state": "Active"});
+    Ok(json!({"peer_id": 0, "shard_count": 1, "local_shards": [shard], "remote_shards": [], "shard_transfers": []}))
 }
 
 /// Scalar fields are indexed by themselves: an index that is declared is shown back, and makes nothing slower.
-pub(super) async fn create_index(
-    State(engine): State<Arc<Engine>>,
-    Path(collection): Path<String>,
-    uri: Uri,
-    bytes: Bytes,
-) -> Answer<Update> {
+pub(super) async fn create_index(call: Call, request: Value) -> Result<Update> {
     const KINDS: [&str; 8] = ["keyword", "integer", "float", "geo", "text", "bool", "datetime", "uuid"];
-    let (begun, asked, request) = (Instant::now(), Asked::of(&uri)?, body::<Index>(&bytes)?);
-    selector::keys(&request.field_name)?;
-    let schema = request.field_schema.ok_or_else(|| Fault::bad_request("field_schema is left out"))?;
+    let name = request.get("field_name").and_then(Value::as_str);
+    let name = name.ok_or_else(|| Fault::format("missing field `field_name`"))?.to_owned();
+    selector::keys(&name)?;
+    let schema = request.get("field_schema").filter(|schema| !schema.is_null()).cloned();
+    let schema = schema.ok_or_else(|| Fault::bad_request("field_schema is left out"))?;
     let kind = schema.as_str().or_else(|| schema.get("type")?.as_str());
     if !kind.is_some_and(|kind| KINDS.contains(&kind)) {
         return Err(Fault::format(format_args!("field_schema is one of {}", KINDS.join(", "))));
     }
-    let seq = engine.collection(&collection)?.snapshot().seq;
-    let declare = |note: &mut Note| drop(note.indexes.insert(request.field_name, schema));
-    Note::change(&engine, &collection, &asked.deadline, declare).await?;
-    Ok(Reply::new(begun, Update::new(seq, asked.wait)))
+    let seq = call.open()?.snapshot().seq;
+    Note::change(&call, |note| drop(note.indexes.insert(name, schema))).await?;
+    Ok(call.done(seq))
 }
 
-pub(super) async fn delete_index(
-    State(engine): State<Arc<Engine>>,
-    Path((collection, field)): Path<(String, String)>,
-    uri: Uri,
-) -> Answer<Update> {
-    let (begun, asked) = (Instant::now(), Asked::of(&uri)?);
-    let seq = engine.collection(&collection)?.snapshot().seq;
-    let forget = move |note: &mut Note| drop(note.indexes.shift_remove(&field));
-    Note::change(&engine, &collection, &asked.deadline, forget).await?;
-    Ok(Reply::new(begun, Update::new(seq, asked.wait)))
+pub(super) async fn delete_index(call: Call, field: String) -> Result<Update> {
+    let seq = call.open()?.snapshot().seq;
+    Note::change(&call, move |note| drop(note.indexes.shift_remove(&field))).await?;
+    Ok(call.done(seq))
 }

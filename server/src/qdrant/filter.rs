@@ -3,8 +3,8 @@
 //! A field condition may ask several things; it holds where one of them does. An unknown key is an error here and
 //! nowhere else: a filter that is misread would answer with points that nobody asked for.
 
+use super::fault::{Fault, Result};
 use super::ids;
-use super::reply::{Fault, Result};
 use nigh_index::filter::condition::{Bounds, Condition, Range, Scalar, Test};
 use nigh_index::filter::datetime;
 use nigh_index::filter::geo::{Place, Ring, Shape};

@@ -1,6 +1,6 @@
 //! Which part of a payload comes back.
 
-use super::reply::{Fault, Result};
+use super::fault::{Fault, Result};
 use serde_json::{Map, Value};
 
 /// What was asked for.

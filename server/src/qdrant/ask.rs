@@ -7,7 +7,8 @@
 //! Where clients expect other numbers than nigh's own (ranks from 0, thresholds that are not hits themselves), it is
 //! turned here.
 
-use super::reply::{Fault, Result};
+use super::fault::{Fault, Result};
+use super::vectors::Given;
 use super::{filter, formula, ids, vectors};
 use crate::engine::Engine;
 use crate::engine::query::retriever::{Kind, Retriever, Target};
@@ -153,18 +154,25 @@ impl<'a> Asking<'a> {
 
     fn nearest(&mut self, value: &Value, mmr: Option<&Value>, request: &Value, limit: usize) -> Result<Kind> {
         let using = some(request, "using").and_then(Value::as_str).unwrap_or_default();
-        match vectors::place(self.spec, using)? {
+        let place = vectors::place(self.spec, using)?;
+        match place {
             VectorPlace::Dense(_) => {}
-            VectorPlace::Sparse(at) if mmr.is_none() && value.is_object() => {
-                return Ok(Kind::Sparse { field: at.into(), vector: vectors::sparse(value)? });
+            _ if mmr.is_some() => {
+                return Err(Fault::not_supported(format_args!(
+                    "mmr of the vector `{using}`, which is not a single one"
+                )));
             }
-            VectorPlace::Multi(at) if mmr.is_none() && value.is_array() => {
-                let one = value.get(0).is_some_and(Value::is_number);
-                let vectors = if one { json!([value]) } else { value.clone() };
-                let vectors = vectors::multi(self.spec, at.into(), &vectors)?;
-                return Ok(Kind::Multi { field: at.into(), vectors });
+            VectorPlace::Sparse(at) => {
+                let given = self.given(place, value, request)?;
+                return Ok(Kind::Sparse { field: at.into(), vector: vectors::sparse(self.spec, at.into(), given)? });
             }
-            _ => return Err(Fault::not_supported(format_args!("such a query of the vector `{using}`"))),
+            VectorPlace::Multi(at) => {
+                let given = match self.given(place, value, request)? {
+                    Given::Dense(one) => Given::Multi(vec![one]),
+                    other => other,
+                };
+                return Ok(Kind::Multi { field: at.into(), vectors: vectors::multi(self.spec, at.into(), given)? });
+            }
         }
         let (field, params) = (self.field(request)?, params(request)?);
         let target = self.target(field, value, request)?;
@@ -177,31 +185,42 @@ impl<'a> Asking<'a> {
         Ok(Kind::Diverse { field, target, params, diversity, candidates: candidates.max(limit) })
     }
 
+    /// A vector of a field that is not dense, or the id of a point that has one.
+    fn given(&mut self, place: VectorPlace, value: &Value, request: &Value) -> Result<Given> {
+        if !value.is_number() && !value.is_string() {
+            return Given::read(value);
+        }
+        let id = ids::id(value)?;
+        if some(request, "lookup_from").is_some() {
+            return self.looked_up(id, request);
+        }
+        self.named.push(id);
+        stored(self.collection, place, id)
+    }
+
     /// A vector, or the id of a point, perhaps one of another collection.
     fn target(&mut self, field: usize, value: &Value, request: &Value) -> Result<Target> {
         if !value.is_number() && !value.is_string() {
-            return Ok(Target::Vector(vectors::dense(self.spec, field, value)?));
+            return Ok(Target::Vector(vectors::dense(self.spec, field, Given::read(value)?)?));
         }
         let id = ids::id(value)?;
-        let there = match some(request, "lookup_from") {
-            None => {
-                self.named.push(id);
-                return match self.collection.snapshot().find(&id) {
-                    Some(_) => Ok(Target::Point(id)),
-                    None => Err(Fault::not_found(format_args!("No point with id {id} found"))),
-                };
-            }
-            Some(from) => from,
-        };
-        let name = some(there, "collection").and_then(Value::as_str);
+        if some(request, "lookup_from").is_some() {
+            return Ok(Target::Vector(vectors::dense(self.spec, field, self.looked_up(id, request)?)?));
+        }
+        self.named.push(id);
+        match self.collection.snapshot().find(&id) {
+            Some(_) => Ok(Target::Point(id)),
+            None => Err(Fault::not_found(format_args!("No point with id {id} found"))),
+        }
+    }
+
+    /// The vector of a point of another collection.
+    fn looked_up(&self, id: PointId, request: &Value) -> Result<Given> {
+        let from = &request["lookup_from"];
+        let name = some(from, "collection").and_then(Value::as_str);
         let other = self.engine.collection(name.ok_or_else(|| Fault::format("lookup_from has a collection"))?)?;
-        let vector = some(there, "vector").and_then(Value::as_str).unwrap_or_default();
-        let (place, snapshot) = (vectors::dense_place(&other.spec(), vector)?, other.snapshot());
-        let missing = || Fault::not_found(format_args!("No point with id {id} found"));
-        let (part, row) = snapshot.find(&id).ok_or_else(missing)?;
-        let vector = snapshot.parts[part].part.nearest(place).vector(row).ok_or_else(missing)?.into_owned();
-        snapshot.sound().map_err(crate::engine::error::Error::from)?;
-        Ok(Target::Vector(vectors::dense(self.spec, field, &json!(vector))?))
+        let vector = some(from, "vector").and_then(Value::as_str).unwrap_or_default();
+        stored(&other, vectors::place(&other.spec(), vector)?, id)
     }
 
     fn targets(&mut self, field: usize, values: Option<&Value>, request: &Value) -> Result<Vec<Target>> {
@@ -255,8 +274,29 @@ impl<'a> Asking<'a> {
     }
 }
 
+/// The vector that a point has.
+fn stored(collection: &Collection, place: VectorPlace, id: PointId) -> Result<Given> {
+    let missing = || Fault::not_found(format_args!("No point with id {id} found"));
+    let (snapshot, spec) = (collection.snapshot(), collection.spec());
+    let (part, row) = snapshot.find(&id).ok_or_else(missing)?;
+    let part = &snapshot.parts[part].part;
+    let given = match place {
+        VectorPlace::Dense(at) => part.nearest(at.into()).vector(row).map(|vector| Given::Dense(vector.into_owned())),
+        VectorPlace::Sparse(at) => part.others().sparse(at.into()).and_then(|stored| {
+            let vector = stored.vector(row)?;
+            Some(Given::Sparse { indices: vector.indices().to_vec(), values: vector.values().to_vec() })
+        }),
+        VectorPlace::Multi(at) => part.others().multi(at.into()).and_then(|stored| {
+            let size = spec.multi[usize::from(at)].spec.size;
+            Some(Given::Multi(stored.vectors(row)?.vectors(size).map(<[f32]>::to_vec).collect()))
+        }),
+    };
+    snapshot.sound().map_err(crate::engine::error::Error::from)?;
+    given.ok_or_else(missing)
+}
+
 /// A beginning for chance: another one for every request.
-fn seed() -> u64 {
+pub(super) fn seed() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
 }
 

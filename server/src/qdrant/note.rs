@@ -1,14 +1,12 @@
 //! What is kept beside a collection for this door alone: settings that nigh has no word for, shown back as they were
 //! given, and the payload indexes that were declared.
 
-use super::reply::{Fault, Result};
-use crate::engine::Engine;
-use crate::engine::pool::Deadline;
+use super::call::Call;
+use super::fault::{Fault, Result};
 use nigh_index::vector::metric::Metric;
 use nigh_storage::schema::CollectionSpec;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
 
 /// Settings that are shown back; what nigh does is decided by nigh.
 pub(super) const SETTINGS: [&str; 7] = [
@@ -38,8 +36,8 @@ pub(super) struct Note {
 
 impl Note {
     /// What was noted; nothing where the collection was created by another door.
-    pub(super) fn of(engine: &Engine, collection: &str) -> Self {
-        Self::read(engine.note(collection).as_deref())
+    pub(super) fn of(call: &Call) -> Self {
+        Self::read(call.engine.note(&call.collection).as_deref())
     }
 
     fn read(text: Option<&str>) -> Self {
@@ -47,18 +45,36 @@ impl Note {
     }
 
     /// Changes it in one step: of two who declare an index at the same time both are heard.
-    pub(super) async fn change(
-        engine: &Arc<Engine>,
-        collection: &str,
-        deadline: &Deadline,
-        change: impl FnOnce(&mut Self) + Send + 'static,
-    ) -> Result<()> {
+    pub(super) async fn change(call: &Call, change: impl FnOnce(&mut Self) + Send + 'static) -> Result<()> {
         let changed = |before: Option<&str>| {
             let mut note = Self::read(before);
             change(&mut note);
             json!(note).to_string()
         };
-        Ok(engine.clone().change_note(collection.to_owned(), changed, deadline).await?)
+        Ok(call.engine.clone().change_note(call.collection.clone(), changed, &call.deadline).await?)
+    }
+
+    /// A vector field was added. Where the fields were never noted they are shown as they are.
+    pub(super) fn add_vector(&mut self, name: String, params: Value, dense: bool) {
+        let noted = if dense { &mut self.vectors } else { &mut self.sparse };
+        if let Some(only) = noted.as_mut().filter(|noted| noted.get("size").is_some_and(Value::is_number)) {
+            *only = json!({"": only.take()});
+        }
+        if let Some(Value::Object(named)) = noted {
+            named.insert(name, params);
+        }
+    }
+
+    /// A vector field was dropped.
+    pub(super) fn drop_vector(&mut self, name: &str) {
+        if name.is_empty() && self.vectors.as_ref().is_some_and(|noted| noted["size"].is_number()) {
+            self.vectors = Some(json!({}));
+        }
+        for noted in [&mut self.vectors, &mut self.sparse] {
+            if let Some(Value::Object(named)) = noted {
+                named.shift_remove(name);
+            }
+        }
     }
 
     /// `sparse_vectors` as it is shown, where there are any.

@@ -1,8 +1,8 @@
 //! Formulas: from JSON expressions to nigh's own.
 
 use super::ask::some;
+use super::fault::{Fault, Result};
 use super::filter;
-use super::reply::{Fault, Result};
 use nigh_index::filter::datetime;
 use nigh_index::filter::geo::Place;
 use nigh_index::query::formula::{DEPTH_MAX, Formula, Function, Shape};
@@ -76,6 +76,7 @@ fn expression(value: &Value, defaults: &Map<String, Value>, depth: usize) -> Res
             let to = some(of, "to").and_then(Value::as_str).ok_or_else(|| wrong("geo_distance goes to a path"))?;
             Ok(Formula::Meters { path: path(to)?, from: Place { lat, lon }, missing: None })
         }
+        "acosh" | "max" | "min" => Err(Fault::not_supported(format_args!("`{name}` in a formula"))),
         "lin_decay" => decay(Shape::Linear, of, &inner),
         "exp_decay" => decay(Shape::Exponential, of, &inner),
         "gauss_decay" => decay(Shape::Gauss, of, &inner),

@@ -1,8 +1,9 @@
 //! Point ids: unsigned numbers, or UUIDs in any accepted spelling.
 
-use super::reply::{Fault, Result};
+use super::fault::{Fault, Result};
 use nigh_index::id::PointId;
-use serde_json::{Value, json};
+use serde::Serializer;
+use serde_json::Value;
 use uuid::Uuid;
 
 /// Reads one.
@@ -32,16 +33,25 @@ pub(super) fn of_path(text: &str) -> Result<PointId> {
 }
 
 /// As it goes out.
-pub(super) fn out(id: PointId) -> Value {
+pub(super) fn serialize<S: Serializer>(id: &PointId, out: S) -> std::result::Result<S::Ok, S::Error> {
     match id {
-        PointId::Num(number) => json!(number),
-        PointId::Uuid(uuid) => json!(uuid.hyphenated().to_string()),
+        PointId::Num(number) => out.serialize_u64(*number),
+        PointId::Uuid(uuid) => out.collect_str(&uuid.hyphenated()),
+    }
+}
+
+/// The same, for a field that may be null.
+pub(super) fn serialize_optional<S: Serializer>(id: &Option<PointId>, out: S) -> std::result::Result<S::Ok, S::Error> {
+    match id {
+        Some(id) => serialize(id, out),
+        None => out.serialize_none(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn numbers_and_uuids_of_any_spelling_are_ids() {
@@ -54,7 +64,10 @@ mod tests {
             uuid.hyphenated().to_string().to_uppercase(),
         ] {
             assert_eq!(id(&json!(text)), Ok(PointId::Uuid(uuid)), "{text}");
-            assert_eq!(out(PointId::Uuid(uuid)), json!(uuid.to_string()));
+            assert_eq!(
+                serialize(&PointId::Uuid(uuid), serde_json::value::Serializer).unwrap(),
+                json!(uuid.to_string())
+            );
         }
         assert_eq!(id(&json!(u64::MAX)), Ok(PointId::Num(u64::MAX)));
         for wrong in [json!(-1), json!(1.0), json!("seven"), json!("7"), json!(null), json!([1])] {

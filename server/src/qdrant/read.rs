@@ -1,23 +1,21 @@
 //! Points by id, page by page, and counted.
 
-use super::reply::{Answer, Fault, Reply, Result};
+use super::call::{Call, aside};
+use super::fault::{Fault, Result};
 use super::selector::Payload;
 use super::vectors::{self, Out};
-use super::{Asked, ask, body, filter, ids};
-use crate::engine::Engine;
+use super::{ask, filter, ids};
 use crate::engine::query::answer::Record;
 use crate::engine::query::retriever::{Kind, Retriever};
 use crate::engine::query::{Get, PayloadSelection, Query, Scroll, VectorSelection};
-use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::http::Uri;
 use nigh_index::filter::number::Real;
+use nigh_index::id::PointId;
 use nigh_storage::collection::Collection;
 use nigh_storage::schema::{CollectionSpec, VectorPlace};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// A page has so many points where nobody says.
 const PAGE_POINTS: usize = 10;
@@ -25,7 +23,8 @@ const PAGE_POINTS: usize = 10;
 /// A point as it goes out.
 #[derive(Debug, Serialize)]
 pub(super) struct Point {
-    pub(super) id: Value,
+    #[serde(serialize_with = "ids::serialize")]
+    pub(super) id: PointId,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) payload: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,26 +69,31 @@ impl Wanted {
 
     pub(super) fn of(&self, spec: &CollectionSpec, mut record: Record) -> Point {
         let vector = self.with_vectors.then(|| Out::new(spec, &mut record));
-        Point { id: ids::out(record.id), payload: self.payload.of(&record.payload), vector, order_value: None }
+        Point { id: record.id, payload: self.payload.of(&record.payload), vector, order_value: None }
     }
 }
 
+/// Points as they go out: made where it keeps nobody else waiting, for vectors and payloads may be long.
+async fn shown(wanted: Wanted, spec: Arc<CollectionSpec>, records: Vec<Record>) -> Result<Vec<Point>> {
+    aside(move || Ok(records.into_iter().map(|record| wanted.of(&spec, record)).collect())).await
+}
+
+/// A request's fields; what is not known is nothing to us.
+fn fields<T: DeserializeOwned>(request: Value) -> Result<T> {
+    serde_json::from_value(request).map_err(Fault::format)
+}
+
 #[derive(Deserialize)]
-pub(super) struct Retrieve {
+struct Retrieve {
     ids: Vec<Value>,
     with_payload: Option<Value>,
     #[serde(alias = "with_vectors")]
     with_vector: Option<Value>,
 }
 
-pub(super) async fn retrieve(
-    State(engine): State<Arc<Engine>>,
-    Path(collection): Path<String>,
-    uri: Uri,
-    bytes: Bytes,
-) -> Answer<Vec<Point>> {
-    let (begun, asked, request) = (Instant::now(), Asked::of(&uri)?, body::<Retrieve>(&bytes)?);
-    let collection = engine.collection(&collection)?;
+pub(super) async fn retrieve(call: Call, request: Value) -> Result<Vec<Point>> {
+    let request: Retrieve = fields(request)?;
+    let collection = call.open()?;
     let spec = collection.spec().clone();
     let wanted = Wanted::read(&spec, request.with_payload.as_ref(), request.with_vector.as_ref(), false)?;
     let (payload, vectors) = wanted.asked();
@@ -98,31 +102,26 @@ pub(super) async fn retrieve(
     let mut seen = std::collections::HashSet::new();
     wanted_ids.retain(|id| seen.insert(*id));
     let get = Get { ids: wanted_ids, payload, vectors, version: String::new() };
-    let (records, _) = engine.get(collection, get, &asked.deadline).await?;
-    Ok(Reply::new(begun, records.into_iter().map(|record| wanted.of(&spec, record)).collect()))
+    let (records, _) = call.engine.get(collection, get, &call.deadline).await?;
+    shown(wanted, spec, records).await
 }
 
-pub(super) async fn one(
-    State(engine): State<Arc<Engine>>,
-    Path((collection, id)): Path<(String, String)>,
-    uri: Uri,
-) -> Answer<Point> {
-    let (begun, asked, id) = (Instant::now(), Asked::of(&uri)?, ids::of_path(&id)?);
-    let collection = engine.collection(&collection)?;
+pub(super) async fn one(call: Call, id: PointId) -> Result<Point> {
+    let collection = call.open()?;
     let spec = collection.spec().clone();
     let all = Value::Bool(true);
     let wanted = Wanted::read(&spec, Some(&all), Some(&all), true)?;
     let (payload, vectors) = wanted.asked();
     let get = Get { ids: vec![id], payload, vectors, version: String::new() };
-    let (mut records, _) = engine.get(collection, get, &asked.deadline).await?;
+    let (mut records, _) = call.engine.get(collection, get, &call.deadline).await?;
     match records.pop() {
-        Some(record) => Ok(Reply::new(begun, wanted.of(&spec, record))),
+        Some(record) => Ok(wanted.of(&spec, record)),
         None => Err(Fault::not_found(format_args!("Point with id {id} does not exists!"))),
     }
 }
 
 #[derive(Deserialize)]
-pub(super) struct ScrollRequest {
+struct ScrollRequest {
     offset: Option<Value>,
     limit: Option<usize>,
     filter: Option<Value>,
@@ -134,18 +133,14 @@ pub(super) struct ScrollRequest {
 
 #[derive(Serialize)]
 pub(super) struct Page {
-    points: Vec<Point>,
-    next_page_offset: Option<Value>,
+    pub(super) points: Vec<Point>,
+    #[serde(serialize_with = "ids::serialize_optional")]
+    pub(super) next_page_offset: Option<PointId>,
 }
 
-pub(super) async fn scroll(
-    State(engine): State<Arc<Engine>>,
-    Path(collection): Path<String>,
-    uri: Uri,
-    bytes: Bytes,
-) -> Answer<Page> {
-    let (begun, asked, request) = (Instant::now(), Asked::of(&uri)?, body::<ScrollRequest>(&bytes)?);
-    let collection = engine.collection(&collection)?;
+pub(super) async fn scroll(call: Call, request: Value) -> Result<Page> {
+    let request: ScrollRequest = fields(request)?;
+    let collection = call.open()?;
     let spec = collection.spec().clone();
     let limit = request.limit.unwrap_or(PAGE_POINTS);
     if limit == 0 {
@@ -154,37 +149,35 @@ pub(super) async fn scroll(
     let wanted = Wanted::read(&spec, request.with_payload.as_ref(), request.with_vector.as_ref(), true)?;
     let (payload, vectors) = wanted.asked();
     if let Some(order) = request.order_by.as_ref().filter(|order| !order.is_null()) {
-        let points = in_order(&engine, collection, &request, order, &wanted, &asked).await?;
-        return Ok(Reply::new(begun, Page { points, next_page_offset: None }));
+        let points = in_order(&call, collection, &request, order, wanted, limit).await?;
+        return Ok(Page { points, next_page_offset: None });
     }
     let from = request.offset.as_ref().filter(|from| !from.is_null()).map(ids::id).transpose()?;
     let filter = filter::optional(request.filter.as_ref())?;
     let scroll = Scroll { filter, from, limit, payload, vectors, version: String::new() };
-    let page = engine.scroll(collection, scroll, &asked.deadline).await?;
-    let points = page.records.into_iter().map(|record| wanted.of(&spec, record)).collect();
-    Ok(Reply::new(begun, Page { points, next_page_offset: page.next.map(ids::out) }))
+    let page = call.engine.scroll(collection, scroll, &call.deadline).await?;
+    Ok(Page { points: shown(wanted, spec, page.records).await?, next_page_offset: page.next })
 }
 
 /// A page in the order of a field; the next one begins where this one ends, at the client's word.
 async fn in_order(
-    engine: &Arc<Engine>,
+    call: &Call,
     collection: Arc<Collection>,
     request: &ScrollRequest,
     order: &Value,
-    wanted: &Wanted,
-    asked: &Asked,
+    wanted: Wanted,
+    limit: usize,
 ) -> Result<Vec<Point>> {
     if request.offset.as_ref().is_some_and(|offset| !offset.is_null()) {
         return Err(Fault::bad_request("offset makes no sense with order_by: start_from says where to begin"));
     }
-    let limit = request.limit.unwrap_or(PAGE_POINTS);
     let kind = Kind::Order(ask::order_by(order)?);
     let filter = filter::optional(request.filter.as_ref())?;
     let root = Retriever { name: "order".into(), kind, sources: Vec::new(), limit, filter, score_threshold: None };
     let mut query = Query::new(root, limit);
     (query.payload, query.vectors) = wanted.asked();
     let spec = collection.spec().clone();
-    let answer = engine.query(collection, query, &asked.deadline).await?;
+    let answer = call.engine.query(collection, query, &call.deadline).await?;
     let point = |hit: crate::engine::query::answer::Hit| Point {
         order_value: hit.value.map(order_value),
         ..wanted.of(&spec, hit.record)
@@ -193,25 +186,19 @@ async fn in_order(
 }
 
 #[derive(Deserialize)]
-pub(super) struct CountRequest {
+struct CountRequest {
     filter: Option<Value>,
 }
 
 #[derive(Serialize)]
 pub(super) struct Count {
-    count: u64,
+    pub(super) count: u64,
 }
 
 /// Counts are exact, whether that was asked for or not.
-pub(super) async fn count(
-    State(engine): State<Arc<Engine>>,
-    Path(collection): Path<String>,
-    uri: Uri,
-    bytes: Bytes,
-) -> Answer<Count> {
-    let (begun, asked, request) = (Instant::now(), Asked::of(&uri)?, body::<CountRequest>(&bytes)?);
-    let collection = engine.collection(&collection)?;
+pub(super) async fn count(call: Call, request: Value) -> Result<Count> {
+    let request: CountRequest = fields(request)?;
     let filter = filter::optional(request.filter.as_ref())?;
-    let (count, _) = engine.count(collection, filter, String::new(), &asked.deadline).await?;
-    Ok(Reply::new(begun, Count { count }))
+    let (count, _) = call.engine.count(call.open()?, filter, String::new(), &call.deadline).await?;
+    Ok(Count { count })
 }

@@ -1,0 +1,312 @@
+//! Writes of points.
+//!
+//! A request is one batch, whole or not at all, unless it has more operations than a batch may have. What depends on
+//! how points are (a part of a payload, points that may only be new) is read first, and written on the condition that
+//! nothing of it changed meanwhile: where somebody was faster, it is read again.
+
+use super::call::{Call, Update, aside};
+use super::fault::{Fault, Result};
+use super::operation::{Incoming, Mode, Operation, list};
+use super::vectors;
+use crate::engine::error::Error;
+use crate::engine::query::{Get, PayloadSelection, Scroll, VectorSelection};
+use nigh_index::filter::condition::Condition;
+use nigh_index::id::PointId;
+use nigh_storage::collection::Collection;
+use nigh_storage::point::Point;
+use nigh_storage::schema::CollectionSpec;
+use nigh_storage::write::{Durability, IfVersion, Selector, Write, WriteBatch};
+use serde_json::{Map, Value};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// What is changed by others all the time is read again so often.
+const TRIES_MAX: u32 = 16;
+
+/// One request of one kind.
+pub(super) async fn write(call: Call, kind: &'static str, request: Value) -> Result<Update> {
+    let operation = aside(move || Operation::read(kind, &request)).await?;
+    perform(call, operation).await
+}
+
+/// The same, where the request was read before.
+pub(super) async fn perform(call: Call, operation: Operation) -> Result<Update> {
+    let writing = Writing::begin(&call)?;
+    Ok(call.done(writing.perform(operation).await?))
+}
+
+/// Several requests, one after the other; those before one that is wrong stand.
+pub(super) async fn batch(call: Call, request: Value) -> Result<Vec<Update>> {
+    let mut updates = Vec::new();
+    for operation in list(&request, "operations")? {
+        let Some((kind, request)) = operation.as_object().and_then(|operation| operation.iter().next()) else {
+            return Err(Fault::format("an operation is an object with one name"));
+        };
+        updates.push(perform(call.clone(), Operation::read(kind, request)?).await?);
+    }
+    Ok(updates)
+}
+
+/// A write on its way.
+struct Writing<'c> {
+    call: &'c Call,
+    collection: Arc<Collection>,
+    spec: Arc<CollectionSpec>,
+}
+
+impl<'c> Writing<'c> {
+    fn begin(call: &'c Call) -> Result<Self> {
+        let collection = call.open()?;
+        let spec = collection.spec().clone();
+        Ok(Self { call, collection, spec })
+    }
+
+    /// Does it, and says up to where the log is then.
+    async fn perform(&self, operation: Operation) -> Result<u64> {
+        match operation {
+            Operation::Upsert { points, filter, mode } => {
+                if points.is_empty() {
+                    return Err(Fault::bad_request("Empty update request"));
+                }
+                let points = self.points(points).await?;
+                let ops = points.into_iter().map(|point| (point.id, Write::Upsert(point))).collect();
+                self.chosen(ops, filter, mode).await
+            }
+            Operation::UpdateVectors { points, filter } => {
+                let points = self.points(points).await?;
+                self.there(&Selector::Ids(points.iter().map(|point| point.id).collect())).await?;
+                let ops = points.into_iter().map(|point| (point.id, Write::UpdateVectors(point))).collect();
+                // All are there: without a filter nothing has to be compared.
+                let mode = if filter.is_some() { Mode::Update } else { Mode::All };
+                self.chosen(ops, filter, mode).await
+            }
+            Operation::Delete(points) => self.apply(vec![Write::Delete(points)]).await,
+            Operation::ClearPayload(points) => self.apply(vec![Write::ClearPayload(points)]).await,
+            Operation::SetPayload { points, payload, below: None } => {
+                self.there(&points).await?;
+                self.apply(set(points, payload)).await
+            }
+            Operation::SetPayload { points, payload, below: Some(path) } => {
+                self.there(&points).await?;
+                self.rewrite(points, |whole| merge(whole, &path, &payload)).await
+            }
+            Operation::OverwritePayload { points, payload } => {
+                self.there(&points).await?;
+                self.apply(vec![Write::OverwritePayload(points, Value::Object(payload).to_string().into())]).await
+            }
+            Operation::DeletePayload { points, paths } if paths.iter().all(|path| path.len() == 1) => {
+                let keys = paths.into_iter().flatten().collect();
+                self.apply(vec![Write::DeletePayloadKeys(points, keys)]).await
+            }
+            Operation::DeletePayload { points, paths } => {
+                self.rewrite(points, |whole| paths.iter().for_each(|path| take_out(whole, path))).await
+            }
+            Operation::DeleteVectors { points, names } => {
+                let fields = names.iter().map(|name| vectors::place(&self.spec, name)).collect::<Result<_>>()?;
+                self.apply(vec![Write::DeleteVectors(points, fields)]).await
+            }
+        }
+    }
+
+    /// Points as they are kept.
+    async fn points(&self, points: Vec<Incoming>) -> Result<Vec<Point>> {
+        let spec = self.spec.clone();
+        let point = move |incoming: Incoming| {
+            let mut point = Point { payload: incoming.payload, ..Point::new(incoming.id) };
+            vectors::into_point(&spec, incoming.vectors, &mut point)?;
+            Ok(point)
+        };
+        aside(move || points.into_iter().map(point).collect()).await
+    }
+
+    /// Every point of the selector has to be there.
+    async fn there(&self, points: &Selector) -> Result<()> {
+        let Selector::Ids(ids) = points else { return Ok(()) };
+        let (collection, ids) = (self.collection.clone(), ids.clone());
+        aside(move || {
+            let snapshot = collection.snapshot();
+            match ids.iter().find(|id| snapshot.find(id).is_none()) {
+                Some(id) => Err(Fault::not_found(format_args!("No point with id {id} found"))),
+                None => Ok(()),
+            }
+        })
+        .await
+    }
+
+    async fn write(&self, batch: WriteBatch) -> Result<u64, Error> {
+        let (collection, deadline) = (self.collection.clone(), &self.call.deadline);
+        Ok(self.call.engine.write(collection, batch, Durability::Durable, deadline).await?.seq)
+    }
+
+    /// Applies operations, and says up to where.
+    async fn apply(&self, mut ops: Vec<Write>) -> Result<u64> {
+        let mut seq = self.collection.snapshot().seq;
+        let most = self.call.engine.limits().batch_ops_max;
+        while !ops.is_empty() {
+            let rest = ops.split_off(ops.len().min(most));
+            seq = self.write(WriteBatch::from(std::mem::replace(&mut ops, rest))).await?;
+        }
+        Ok(seq)
+    }
+
+    /// How many points are read and written at once.
+    fn step(&self) -> usize {
+        let limits = self.call.engine.limits();
+        limits.batch_ops_max.min(limits.hits_max as usize).max(1)
+    }
+
+    /// Writes those points that the mode and the filter let through.
+    async fn chosen(&self, ops: Vec<(PointId, Write)>, filter: Option<Condition>, mode: Mode) -> Result<u64> {
+        if filter.is_none() && mode == Mode::All {
+            return self.apply(ops.into_iter().map(|(_, op)| op).collect()).await;
+        }
+        let (mut seq, mut ops) = (self.collection.snapshot().seq, ops.into_iter().peekable());
+        while ops.peek().is_some() {
+            // A point that comes twice is looked at anew the second time.
+            let mut piece = Vec::new();
+            let mut ids = HashSet::new();
+            while piece.len() < self.step()
+                && let Some(op) = ops.next_if(|(id, _)| ids.insert(*id))
+            {
+                piece.push(op);
+            }
+            let mut tries = TRIES_MAX;
+            seq = loop {
+                match self.choose_once(&piece, filter.as_ref(), mode).await {
+                    Err(Error::Condition { .. }) if tries > 1 => tries -= 1,
+                    done => break seq.max(done?),
+                }
+            };
+        }
+        Ok(seq)
+    }
+
+    async fn choose_once(
+        &self,
+        piece: &[(PointId, Write)],
+        filter: Option<&Condition>,
+        mode: Mode,
+    ) -> Result<u64, Error> {
+        let ids: Vec<PointId> = piece.iter().map(|(id, _)| *id).collect();
+        let held = match filter {
+            None => None,
+            Some(filter) => {
+                let filter = Condition::all(vec![Condition::HasId(ids.clone()), filter.clone()]);
+                Some(self.select(filter, None).await?.0.into_iter().collect::<HashSet<_>>())
+            }
+        };
+        let (payload, vectors) = (PayloadSelection::Nothing, VectorSelection::default());
+        let get = Get { ids, payload, vectors, version: String::new() };
+        let (records, seq) = self.call.engine.get(self.collection.clone(), get, &self.call.deadline).await?;
+        let versions: HashMap<PointId, u64> = records.into_iter().map(|record| (record.id, record.version)).collect();
+        let mut batch = WriteBatch::default();
+        for (id, op) in piece {
+            let version = versions.get(id).copied();
+            let chosen = match version {
+                None => mode != Mode::Update,
+                Some(_) => mode != Mode::Insert && held.as_ref().is_none_or(|held| held.contains(id)),
+            };
+            if chosen {
+                batch.conditions.push(IfVersion { op: batch.ops.len(), version: version.unwrap_or(0) });
+                batch.ops.push(op.clone());
+            }
+        }
+        if batch.ops.is_empty() { Ok(seq) } else { self.write(batch).await }
+    }
+
+    /// Ids of points that match, a page of them, and where the next one begins.
+    async fn select(&self, filter: Condition, from: Option<PointId>) -> Result<(Vec<PointId>, Option<PointId>), Error> {
+        let (payload, vectors) = (PayloadSelection::Nothing, VectorSelection::default());
+        let scroll =
+            Scroll { filter: Some(filter), from, limit: self.step(), payload, vectors, version: String::new() };
+        let page = self.call.engine.scroll(self.collection.clone(), scroll, &self.call.deadline).await?;
+        Ok((page.records.into_iter().map(|record| record.id).collect(), page.next))
+    }
+
+    /// Changes payloads that have to be read first.
+    async fn rewrite(&self, points: Selector, change: impl Fn(&mut Value) + Send + Sync) -> Result<u64> {
+        let mut seq = self.collection.snapshot().seq;
+        match points {
+            Selector::Ids(ids) => {
+                for ids in ids.chunks(self.step()) {
+                    seq = seq.max(self.rewrite_these(ids, &change).await?);
+                }
+            }
+            Selector::Filter(filter) => {
+                let mut from = None;
+                loop {
+                    let (ids, next) = self.select(filter.clone(), from).await?;
+                    if !ids.is_empty() {
+                        seq = seq.max(self.rewrite_these(&ids, &change).await?);
+                    }
+                    match next {
+                        Some(_) => from = next,
+                        None => break,
+                    }
+                }
+            }
+        }
+        Ok(seq)
+    }
+
+    async fn rewrite_these(&self, ids: &[PointId], change: &(impl Fn(&mut Value) + Send + Sync)) -> Result<u64> {
+        let mut tries = TRIES_MAX;
+        loop {
+            match self.rewrite_once(ids, change).await {
+                Err(Error::Condition { .. }) if tries > 1 => tries -= 1,
+                done => return Ok(done?),
+            }
+        }
+    }
+
+    async fn rewrite_once(&self, ids: &[PointId], change: &(impl Fn(&mut Value) + Send + Sync)) -> Result<u64, Error> {
+        let (payload, vectors, version) = (PayloadSelection::All, VectorSelection::default(), String::new());
+        let get = Get { ids: ids.to_vec(), payload, vectors, version };
+        let (records, seq) = self.call.engine.get(self.collection.clone(), get, &self.call.deadline).await?;
+        let mut batch = WriteBatch::default();
+        for record in records {
+            let mut payload = serde_json::from_slice(&record.payload).unwrap_or_else(|_| Value::Object(Map::new()));
+            change(&mut payload);
+            batch.conditions.push(IfVersion { op: batch.ops.len(), version: record.version });
+            batch.ops.push(Write::OverwritePayload(Selector::Ids(vec![record.id]), payload.to_string().into()));
+        }
+        if batch.ops.is_empty() { Ok(seq) } else { self.write(batch).await }
+    }
+}
+
+/// A null takes its key out.
+fn set(points: Selector, payload: Map<String, Value>) -> Vec<Write> {
+    let (gone, kept): (Map<_, _>, Map<_, _>) = payload.into_iter().partition(|(_, value)| value.is_null());
+    let mut ops = Vec::new();
+    if !gone.is_empty() {
+        ops.push(Write::DeletePayloadKeys(points.clone(), gone.into_iter().map(|(key, _)| key).collect()));
+    }
+    if !kept.is_empty() {
+        ops.push(Write::SetPayload(points, Value::Object(kept).to_string().into()));
+    }
+    ops
+}
+
+fn merge(value: &mut Value, path: &[String], given: &Map<String, Value>) {
+    if !value.is_object() {
+        *value = Value::Object(Map::new());
+    }
+    let Value::Object(object) = value else { return };
+    match path.split_first() {
+        Some((first, rest)) => merge(object.entry(first).or_insert(Value::Null), rest, given),
+        None => object.extend(given.iter().map(|(key, value)| (key.clone(), value.clone()))),
+    }
+}
+
+fn take_out(value: &mut Value, path: &[String]) {
+    match (value, path) {
+        (Value::Array(items), _) => items.iter_mut().for_each(|item| take_out(item, path)),
+        (Value::Object(object), [last]) => drop(object.shift_remove(last)),
+        (Value::Object(object), [first, rest @ ..]) => {
+            if let Some(inner) = object.get_mut(first) {
+                take_out(inner, rest);
+            }
+        }
+        _ => {}
+    }
+}
