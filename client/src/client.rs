@@ -1,6 +1,7 @@
 //! A connection to a server: where it is, how long a call may take, how often it is tried.
 
-use crate::error::{Error, Result};
+use crate::credentials::{Identify, Wire};
+use crate::error::{Error, Result, innermost};
 use crate::retry::{self, Budget, Repeat, RetryPolicy};
 use nigh_proto::MESSAGE_BYTES_MAX;
 use nigh_proto::v1::collections_client::CollectionsClient;
@@ -11,7 +12,7 @@ use prost::Message;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Request, Response, Status};
 
 /// A client of one server. Cheap to clone; clones share the connection and the retry budget.
@@ -22,7 +23,7 @@ pub struct Client {
 
 #[derive(Debug)]
 pub(crate) struct Shared {
-    channel: Channel,
+    channel: Wire,
     pub(crate) endpoint: String,
     timeout: Duration,
     pub(crate) retry: RetryPolicy,
@@ -31,17 +32,27 @@ pub(crate) struct Shared {
 }
 
 /// How a [`Client`] is made.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ClientBuilder {
     endpoint: String,
     timeout: Duration,
     connect_timeout: Duration,
     retry: RetryPolicy,
     message_bytes_max: usize,
+    key: Option<String>,
+    ca: Option<String>,
+    identity: Option<(String, String)>,
+}
+
+impl std::fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Keys stay out.
+        f.debug_struct("ClientBuilder").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
 }
 
 impl ClientBuilder {
-    /// A client of this server: `host:port` or `http://host:port`.
+    /// A client of this server: `host:port`, `http://host:port`, or `https://host:port`.
     pub fn new(endpoint: impl Into<String>) -> Self {
         Self {
             endpoint: endpoint.into(),
@@ -49,7 +60,28 @@ impl ClientBuilder {
             connect_timeout: Duration::from_secs(5),
             retry: RetryPolicy::default(),
             message_bytes_max: MESSAGE_BYTES_MAX,
+            key: None,
+            ca: None,
+            identity: None,
         }
+    }
+
+    /// The key, or the token, that every call carries. Without TLS everybody on the way can read it.
+    pub fn api_key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Who signed the server's certificate (PEM), instead of whom the system trusts. The connection is encrypted.
+    pub fn ca(mut self, pem: impl Into<String>) -> Self {
+        self.ca = Some(pem.into());
+        self
+    }
+
+    /// A certificate of our own and its key (PEM), for a server that asks for one. The connection is encrypted.
+    pub fn identity(mut self, certificate: impl Into<String>, key: impl Into<String>) -> Self {
+        self.identity = Some((certificate.into(), key.into()));
+        self
     }
 
     /// The time of a call with all its retries; the server is told, and stops working then.
@@ -78,30 +110,40 @@ impl ClientBuilder {
 
     /// Connects; fails where there is no server.
     pub async fn connect(self) -> Result<Client> {
-        let endpoint = self.endpoint()?;
-        let channel = endpoint.connect().await.map_err(|error| {
-            let mut why: &dyn std::error::Error = &error;
-            while let Some(source) = why.source() {
-                why = source;
-            }
-            Error::Unreachable { endpoint: self.endpoint.clone(), why: why.to_string() }
-        })?;
-        Ok(self.client(channel))
+        let (endpoint, identify) = (self.endpoint()?, Identify::new(self.key.as_deref())?);
+        let channel = endpoint
+            .connect()
+            .await
+            .map_err(|error| Error::Unreachable { endpoint: self.endpoint.clone(), why: innermost(&error) })?;
+        Ok(self.client(channel, identify))
     }
 
     /// A client that connects with its first call. Has to be called inside a tokio runtime.
     pub fn connect_lazy(self) -> Result<Client> {
-        let channel = self.endpoint()?.connect_lazy();
-        Ok(self.client(channel))
+        let (channel, identify) = (self.endpoint()?.connect_lazy(), Identify::new(self.key.as_deref())?);
+        Ok(self.client(channel, identify))
     }
 
     fn endpoint(&self) -> Result<Endpoint> {
         let full = match self.endpoint.contains("://") {
             true => self.endpoint.clone(),
+            false if self.ca.is_some() || self.identity.is_some() => format!("https://{}", self.endpoint),
             false => format!("http://{}", self.endpoint),
         };
+        let encrypted = full.starts_with("https://");
         let wrong = |_| Error::request("endpoint", format!("`{}` is no host:port", self.endpoint));
-        let endpoint = Endpoint::from_shared(full).map_err(wrong)?;
+        let mut endpoint = Endpoint::from_shared(full).map_err(wrong)?;
+        if encrypted {
+            let mut tls = ClientTlsConfig::new();
+            tls = match &self.ca {
+                Some(pem) => tls.ca_certificate(Certificate::from_pem(pem)),
+                None => tls.with_native_roots(),
+            };
+            if let Some((certificate, key)) = &self.identity {
+                tls = tls.identity(Identity::from_pem(certificate, key));
+            }
+            endpoint = endpoint.tls_config(tls).map_err(|error| Error::request("tls", innermost(&error)))?;
+        }
         // Pings find a peer that is gone without a word, so that an idle stream does not wait for ever.
         Ok(endpoint
             .connect_timeout(self.connect_timeout)
@@ -111,7 +153,8 @@ impl ClientBuilder {
             .keep_alive_timeout(Duration::from_secs(20)))
     }
 
-    fn client(self, channel: Channel) -> Client {
+    fn client(self, channel: Channel, identify: Identify) -> Client {
+        let channel = Wire::new(channel, identify);
         let budget = Budget::new(&self.retry);
         let Self { endpoint, timeout, retry, message_bytes_max, .. } = self;
         Client { shared: Arc::new(Shared { channel, endpoint, timeout, retry, budget, message_bytes_max }) }
@@ -134,24 +177,24 @@ impl Client {
         &self.shared.endpoint
     }
 
-    pub(crate) fn channel(&self) -> Channel {
+    pub(crate) fn channel(&self) -> Wire {
         self.shared.channel.clone()
     }
 
-    pub(crate) fn points(&self) -> PointsClient<Channel> {
+    pub(crate) fn points(&self) -> PointsClient<Wire> {
         let limit = self.shared.message_bytes_max;
         PointsClient::new(self.shared.channel.clone()).max_decoding_message_size(limit).max_encoding_message_size(limit)
     }
 
-    pub(crate) fn sources(&self) -> SourcesClient<Channel> {
+    pub(crate) fn sources(&self) -> SourcesClient<Wire> {
         SourcesClient::new(self.shared.channel.clone()).max_decoding_message_size(self.shared.message_bytes_max)
     }
 
-    pub(crate) fn collections(&self) -> CollectionsClient<Channel> {
+    pub(crate) fn collections(&self) -> CollectionsClient<Wire> {
         CollectionsClient::new(self.shared.channel.clone()).max_decoding_message_size(self.shared.message_bytes_max)
     }
 
-    pub(crate) fn integrity(&self) -> IntegrityClient<Channel> {
+    pub(crate) fn integrity(&self) -> IntegrityClient<Wire> {
         IntegrityClient::new(self.shared.channel.clone()).max_decoding_message_size(self.shared.message_bytes_max)
     }
 
@@ -196,6 +239,16 @@ mod tests {
     async fn an_address_that_is_none_is_named() {
         let error = Client::connect("not an address").await.unwrap_err();
         assert_eq!(error.field(), Some("endpoint"));
+    }
+
+    #[tokio::test]
+    async fn a_key_that_cannot_be_sent_is_told_and_not_shown() {
+        let builder = Client::builder("127.0.0.1:1").api_key("a\nsecret");
+        let error = builder.connect_lazy().unwrap_err();
+        assert_eq!(error.field(), Some("api_key"));
+        assert!(!error.to_string().contains("secret"));
+        let client = Client::builder("127.0.0.1:1").api_key("a-secret");
+        assert!(!format!("{client:?}{:?}", client.clone().connect_lazy().unwrap()).contains("a-secret"));
     }
 
     #[tokio::test]

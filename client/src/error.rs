@@ -134,7 +134,7 @@ impl Error {
 }
 
 /// The last of a chain of errors: the operating system's own words.
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut last = error;
     while let Some(source) = last.source() {
         last = source;

@@ -38,6 +38,7 @@ pub mod calls;
 pub mod client;
 mod convert;
 mod convert_ranking;
+mod credentials;
 pub mod error;
 pub mod filter;
 pub mod formula;

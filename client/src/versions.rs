@@ -4,6 +4,7 @@
 
 use crate::client::Client;
 use crate::convert;
+use crate::credentials::Wire;
 use crate::error::{Error, Result};
 use crate::filter::Filter;
 use crate::id::PointId;
@@ -11,7 +12,6 @@ use crate::point::{Point, VectorsWanted, Wanted};
 use crate::retry::Repeat;
 use nigh_proto::v1::versions_client::VersionsClient;
 use nigh_proto::v1::{self, ChangeKind};
-use tonic::transport::Channel;
 
 /// A version that is kept.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -55,7 +55,7 @@ pub struct DiffPage {
 }
 
 impl Client {
-    pub(crate) fn versions(&self) -> VersionsClient<Channel> {
+    pub(crate) fn versions(&self) -> VersionsClient<Wire> {
         let limit = self.shared.message_bytes_max;
         VersionsClient::new(self.channel()).max_decoding_message_size(limit)
     }

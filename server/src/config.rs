@@ -1,5 +1,19 @@
 //! What a server is told when it starts: where it listens, where its data lies, what it puts up with.
+//!
+//! ```text
+//! given    a value as text or as TOML, read
+//! table    every setting: its name, how it is read and shown
+//! secure   keys and certificates
+//! layers   file, environment, flags: who wins, what is refused
+//! ```
 
+mod given;
+pub mod layers;
+mod secure;
+mod table;
+
+use crate::access::keys::{Key, Secret};
+use crate::tls;
 use nigh_storage::store::Options;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -19,7 +33,7 @@ pub struct Config {
     pub grpc: SocketAddr,
     /// Where HTTP listens; port 0 takes a free one.
     pub http: SocketAddr,
-    /// Whether it may listen where other machines reach it. There are no keys and no encryption yet.
+    /// Whether it may listen where other machines reach it without keys.
     pub insecure_bind: bool,
     /// Whether the data may lie on a network file system.
     pub allow_network_fs: bool,
@@ -31,6 +45,63 @@ pub struct Config {
     pub backup_targets: Vec<(String, String)>,
     /// Where the log goes before it may be cut.
     pub archive: Option<Archive>,
+    /// What the server writes about itself.
+    pub log: Log,
+    /// Who may ask; whoever can connect, where nobody is named.
+    pub security: Security,
+    /// How both ports are encrypted; not at all where it is left out.
+    pub tls: Option<tls::Files>,
+}
+
+/// Who may ask, and what is written down of it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Security {
+    /// Keys.
+    pub keys: Vec<Key>,
+    /// What tokens are signed with.
+    pub jwt_secret: Option<Secret>,
+    /// Where the audit log is appended.
+    pub audit_file: Option<PathBuf>,
+    /// Whether reads are in it as well.
+    pub audit_reads: bool,
+}
+
+impl Security {
+    /// Whether a caller has to say who they are.
+    pub fn is_guarded(&self) -> bool {
+        !self.keys.is_empty() || self.jwt_secret.is_some()
+    }
+}
+
+/// What a server writes about itself, on its standard error.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Log {
+    /// In which form.
+    pub format: LogFormat,
+    /// What of it: a level, or levels by module, as `warn,nigh_server=debug`.
+    pub filter: String,
+    /// Queries that take longer are told with their plans.
+    pub slow_query: Option<Duration>,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: "warn,nigh=info,nigh_server=info".to_owned(), slow_query: None }
+    }
+}
+
+/// The form of a log.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    /// Each by its word.
+    pub(crate) const WORDS: [(&str, Self); 2] = [("text", Self::Text), ("json", Self::Json)];
 }
 
 /// An archive of the log.
@@ -60,12 +131,22 @@ impl Config {
             limits: Limits::default(),
             backup_targets: Vec::new(),
             archive: None,
+            log: Log::default(),
+            security: Security::default(),
+            tls: None,
         }
+    }
+
+    /// Whether a server would start with it, as far as that is known without starting one.
+    pub fn check(&self) -> Result<(), crate::serve::Error> {
+        self.exposed().map_or(Ok(()), |addr| Err(crate::serve::Error::Exposed { addr }))?;
+        Ok(self.tls.as_ref().map_or(Ok(()), tls::Files::check)?)
     }
 
     /// The first address that other machines reach, where that was not allowed by name.
     pub(crate) fn exposed(&self) -> Option<SocketAddr> {
-        let open = |addr: &SocketAddr| !addr.ip().is_loopback() && !self.insecure_bind;
+        let guarded = self.insecure_bind || self.security.is_guarded();
+        let open = |addr: &SocketAddr| !addr.ip().is_loopback() && !guarded;
         [self.grpc, self.http].into_iter().find(open)
     }
 }
@@ -103,6 +184,16 @@ pub struct Limits {
     pub streams_max: u32,
     /// Milliseconds for which calls that run may go on when the server stops.
     pub drain_ms: u64,
+    /// Connections of one port at once; more are closed.
+    pub connections_max: usize,
+    /// Milliseconds from a connection to its first byte, and for the head of an HTTP request.
+    pub begin_ms: u64,
+    /// Milliseconds of a request from its head to the beginning of its answer, work on all of a collection left out.
+    pub request_ms: u64,
+    /// Calls a second of one key; 0: as many as come.
+    pub calls_per_second: u32,
+    /// Calls of one key at once; 0: as many as come.
+    pub calls_running: u32,
 }
 
 impl Default for Limits {
@@ -124,6 +215,11 @@ impl Default for Limits {
             message_bytes_max: 64 << 20,
             streams_max: 1024,
             drain_ms: 10_000,
+            connections_max: 4096,
+            begin_ms: 30_000,
+            request_ms: 300_000,
+            calls_per_second: 0,
+            calls_running: 0,
         }
     }
 }
@@ -140,6 +236,9 @@ mod tests {
         assert_eq!(config.exposed(), Some(config.http));
         config.insecure_bind = true;
         assert_eq!(config.exposed(), None);
+        config.insecure_bind = false;
+        config.security.jwt_secret = Some(Secret(vec![7; 32]));
+        assert_eq!(config.exposed(), None, "with keys it may");
         config = Config { grpc: "[::1]:1".parse().unwrap(), ..Config::new("data") };
         assert_eq!(config.exposed(), None);
     }

@@ -6,12 +6,17 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail where it stands"))]
 
+pub mod access;
 pub mod config;
 mod console;
 pub mod engine;
 mod grpc;
 mod http;
 mod json;
+mod latency;
+mod listen;
 pub mod metrics;
 pub mod qdrant;
 pub mod serve;
+pub mod tls;
+mod turnstile;

@@ -5,15 +5,15 @@
 use crate::engine::Engine;
 use crate::engine::catalog;
 use crate::engine::recall::{Measured, Recalls};
+use crate::latency::Latency;
+use crate::turnstile::Turnstile;
 use nigh_storage::memory::What;
 use nigh_storage::scrub::ScrubCounts;
 use std::fmt::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// The upper ends of the latency buckets, in microseconds.
-const BUCKETS_US: [u64; 14] =
-    [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000];
 /// gRPC has codes from 0 to 16.
 const CODES: usize = 17;
 /// Nobody waited for the answer.
@@ -95,13 +95,16 @@ const RPCS: [(Rpc, &str); 31] = [
 #[derive(Default)]
 pub struct Metrics {
     calls: [Calls; RPCS.len()],
+    /// Connections that were closed because there were too many, or were not begun in time.
+    pub(crate) connections_refused: Arc<AtomicU64>,
+    /// Where requests are counted as they pass.
+    turnstile: Option<Arc<Turnstile>>,
 }
 
 #[derive(Default)]
 struct Calls {
     codes: [AtomicU64; CODES],
-    buckets: [AtomicU64; BUCKETS_US.len() + 1],
-    sum_us: AtomicU64,
+    latency: Latency,
 }
 
 /// Measures one call; one that is dropped unfinished counts as cancelled.
@@ -125,6 +128,11 @@ impl Drop for Timer<'_> {
 }
 
 impl Metrics {
+    /// With what is counted of requests as they pass.
+    pub(crate) fn new(turnstile: Arc<Turnstile>) -> Self {
+        Self { turnstile: Some(turnstile), ..Self::default() }
+    }
+
     /// A call begins.
     pub fn begin(&self, rpc: Rpc) -> Timer<'_> {
         Timer { calls: &self.calls[rpc as usize], begin: Instant::now(), code: CANCELLED }
@@ -140,6 +148,16 @@ impl Metrics {
         let mut out = String::with_capacity(8 << 10);
         // Writing to a String does not fail.
         let _ = self.write_calls(&mut out);
+        let _ = self.turnstile.as_ref().map_or(Ok(()), |turnstile| turnstile.write(&mut out));
+        let _ = engine.observed().write(&mut out);
+        let refused = self.connections_refused.load(Ordering::Relaxed);
+        let _ = head(
+            &mut out,
+            "nigh_connections_refused_total",
+            "counter",
+            "Connections beyond their limit, or not begun in time.",
+        );
+        let _ = writeln!(out, "nigh_connections_refused_total {refused}");
         let _ = write_process(&mut out, engine);
         let _ = write_collections(&mut out, engine);
         let _ = write_recalls(&mut out, engine.recalls());
@@ -160,15 +178,7 @@ impl Metrics {
         let name = "nigh_call_duration_seconds";
         head(out, name, "histogram", "Time of calls, from the whole request to the whole reply.")?;
         for (calls, (_, rpc)) in self.calls.iter().zip(RPCS) {
-            let mut sum = 0;
-            for (at, count) in calls.buckets.iter().enumerate() {
-                sum += count.load(Ordering::Relaxed);
-                let end = BUCKETS_US.get(at).map_or("+Inf".to_owned(), |us| (*us as f64 / 1e6).to_string());
-                writeln!(out, "{name}_bucket{{rpc=\"{rpc}\",le=\"{end}\"}} {sum}")?;
-            }
-            let seconds = calls.sum_us.load(Ordering::Relaxed) as f64 / 1e6;
-            writeln!(out, "{name}_sum{{rpc=\"{rpc}\"}} {seconds}")?;
-            writeln!(out, "{name}_count{{rpc=\"{rpc}\"}} {sum}")?;
+            calls.latency.write(out, name, &format!("rpc=\"{rpc}\""))?;
         }
         Ok(())
     }
@@ -176,15 +186,13 @@ impl Metrics {
 
 impl Calls {
     fn count(&self, code: usize, took: Duration) {
-        let us = took.as_micros() as u64;
-        let bucket = BUCKETS_US.partition_point(|end| *end < us);
         self.codes[code].fetch_add(1, Ordering::Relaxed);
-        self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
-        self.sum_us.fetch_add(us, Ordering::Relaxed);
+        self.latency.count(took);
     }
 }
 
-fn head(out: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {
+/// What stands before the numbers of a name.
+pub(crate) fn head(out: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {
     writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}")
 }
 

@@ -8,6 +8,10 @@
 //! HTTP answers from the first moment, so that whoever waits can see how far the opening is; a
 //! collection serves as soon as it is open itself.
 
+mod ports;
+
+use crate::access::audit::Audit;
+use crate::access::keys::Keyring;
 use crate::config::Config;
 use crate::console;
 use crate::engine::Engine;
@@ -15,8 +19,11 @@ use crate::engine::target::Target;
 use crate::grpc::{self, Door};
 use crate::http;
 use crate::json;
+use crate::listen::{self, Connection, Terms};
 use crate::metrics::Metrics;
 use crate::qdrant;
+use crate::tls::{self, Certified};
+use crate::turnstile::Turnstile;
 use nigh_proto::v1;
 use nigh_storage::disk::{FsDisk, place};
 use nigh_storage::reading::Reading;
@@ -27,10 +34,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::Routes;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tower::util::MapResponseLayer;
@@ -51,8 +59,8 @@ const MEMORY_EVERY: Duration = Duration::from_millis(100);
 pub enum Error {
     /// Other machines would reach it.
     #[error(
-        "{addr} is not a loopback address, and there are no keys and no encryption yet; \
-         allow it by name (insecure bind) behind a proxy or in a closed network"
+        "{addr} is not a loopback address, and there is no key: whoever reaches it could do everything; \
+         set security.keys, or allow it by name (listen.insecure_bind) behind a proxy or in a closed network"
     )]
     Exposed {
         /// The address that was asked for.
@@ -66,6 +74,9 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The certificate of the server is none.
+    #[error(transparent)]
+    Tls(#[from] tls::Error),
     /// A setting makes no sense.
     #[error(transparent)]
     Setting(#[from] crate::engine::error::Error),
@@ -102,38 +113,44 @@ pub struct Running {
     scrubber: Scrubber,
     doors: Vec<JoinHandle<()>>,
     drain: Duration,
+    turnstile: Arc<Turnstile>,
+    certified: Vec<Arc<Certified>>,
 }
 
 impl Server {
     /// Locks the data directory and listens; the collections are opened behind it.
     pub async fn start(config: Config) -> Result<Running> {
-        if let Some(addr) = config.exposed() {
-            return Err(Error::Exposed { addr });
-        }
+        config.check()?;
         let (grpc_listener, grpc) = listen(config.grpc).await?;
         let (http_listener, http) = listen(config.http).await?;
         let engine = attach(&config).await?;
-        let metrics = Arc::new(Metrics::default());
+        let turnstile = turnstile(&engine, &config)?;
+        let metrics = Arc::new(Metrics::new(turnstile.clone()));
         let (stop, stopping) = watch::channel(false);
         let (is_ready, ready) = watch::channel(false);
+        let certified = |alpn| config.tls.as_ref().map(|files| Certified::read(files, alpn).map(Arc::new)).transpose();
+        let (http_tls, grpc_tls) = (certified(b"http/1.1")?, certified(b"h2")?);
+        let accept = |listener, tls: &Option<Arc<Certified>>| {
+            let (connections, begin) = (config.limits.connections_max, Duration::from_millis(config.limits.begin_ms));
+            let refused = metrics.connections_refused.clone();
+            listen::accept(listener, Terms { connections, begin, tls: tls.clone(), refused })
+        };
 
         let door = Door::new(engine.clone(), metrics.clone(), stopping.clone());
-        let pages = http::router(engine.clone(), metrics)
+        let pages = http::router(engine.clone(), metrics.clone())
             .merge(qdrant::rest::router(engine.clone()))
             .merge(json::router(services_of(&door), config.limits.message_bytes_max))
-            .merge(console::router());
-        let until = stopped(stopping.clone());
+            .merge(console::router())
+            .layer(turnstile.before(ports::HTTP));
+        let (until, head_time) = (stopped(stopping.clone()), Duration::from_millis(config.limits.begin_ms));
         let keeping = stopping.clone();
-        let http_door = tokio::spawn(async move {
-            if let Err(err) = axum::serve(http_listener, pages).with_graceful_shutdown(until).await {
-                tracing::error!(%err, "the HTTP port ended");
-            }
-        });
-        let others = qdrant::grpc::Door::new(engine.clone());
-        let (health, grpc_door) = grpc_door(&door, &others, grpc_listener, &config, stopped(stopping)).await?;
+        let http_door = tokio::spawn(ports::serve_http(accept(http_listener, &http_tls), pages, head_time, until));
+        let (connections, others) = (accept(grpc_listener, &grpc_tls), qdrant::grpc::Door::new(engine.clone()));
+        let services = all_services_of(&door, &others);
+        let (health, grpc_door) = grpc_door(services, connections, &turnstile, &config, stopped(stopping)).await?;
         let archiving = match &config.archive {
             Some(archive) => {
-                let target = engine.target(&archive.target)?;
+                let target = engine.configured_target(&archive.target)?;
                 Some(tokio::spawn(engine.clone().keep_archive(target, archive.every, archive.retention)))
             }
             None => None,
@@ -154,8 +171,23 @@ impl Server {
             scrubber,
             doors: vec![grpc_door, http_door],
             drain,
+            turnstile,
+            certified: [http_tls, grpc_tls].into_iter().flatten().collect(),
         })
     }
+}
+
+fn keyring(config: &Config) -> Keyring {
+    let (security, limits) = (&config.security, &config.limits);
+    Keyring::new(&security.keys, security.jwt_secret.as_ref(), limits.calls_per_second, limits.calls_running)
+}
+
+fn turnstile(engine: &Arc<Engine>, config: &Config) -> Result<Arc<Turnstile>> {
+    let security = &config.security;
+    let audit = security.audit_file.as_ref().map(|path| Audit::open(path, security.audit_reads));
+    let audit = audit.transpose().map_err(failed("open the audit log"))?;
+    let time = Duration::from_millis(config.limits.request_ms);
+    Ok(Turnstile::new(engine.clone(), keyring(config), audit, time))
 }
 
 async fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
@@ -178,7 +210,8 @@ async fn attach(config: &Config) -> Result<Arc<Engine>> {
     let store = tokio::task::spawn_blocking(attach).await.map_err(failed("open the data directory"))??;
     let target = |(name, place): &(String, String)| Ok::<_, Error>(Arc::new(Target::open(name, place)?));
     let targets = config.backup_targets.iter().map(target).collect::<Result<_>>()?;
-    Ok(Arc::new(Engine::new(store, config.data.clone(), config.limits.clone()).with_targets(targets)))
+    let engine = Engine::new(store, config.data.clone(), config.limits.clone()).with_targets(targets);
+    Ok(Arc::new(engine.with_slow(config.log.slow_query)))
 }
 
 fn failed<E: std::fmt::Display>(doing: &'static str) -> impl FnOnce(E) -> Error {
@@ -231,9 +264,9 @@ fn decoded(services: Routes) -> Routes {
 }
 
 async fn grpc_door(
-    door: &Door,
-    others: &qdrant::grpc::Door,
-    listener: TcpListener,
+    own: Routes,
+    connections: mpsc::Receiver<Connection>,
+    turnstile: &Arc<Turnstile>,
     config: &Config,
     until: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(HealthReporter, JoinHandle<()>)> {
@@ -252,10 +285,11 @@ async fn grpc_door(
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(config.limits.streams_max)
         .http2_keepalive_interval(Some(KEEPALIVE))
-        .add_routes(all_services_of(door, others))
+        .layer(turnstile.before(ports::GRPC))
+        .add_routes(own)
         .add_service(health)
         .add_service(reflection);
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = ReceiverStream::new(connections).map(Ok::<_, io::Error>);
     let task = tokio::spawn(async move {
         if let Err(err) = router.serve_with_incoming_shutdown(incoming, until).await {
             tracing::error!(%err, "the gRPC port ended");
@@ -301,6 +335,23 @@ impl Running {
         let _ = self.ready.clone().wait_for(|ready| *ready).await;
     }
 
+    /// Takes keys, the secret of tokens and certificates as they are in this configuration, and goes on in an audit log
+    /// that was moved away. Nothing else of it is looked at; what is wrong leaves all as it is.
+    pub fn reload(&self, config: &Config) -> Result<()> {
+        if !config.security.is_guarded() && !config.insecure_bind {
+            // A server that other machines reach keeps asking for keys, also when its file has lost them.
+            if let Some(addr) = [self.grpc, self.http].into_iter().find(|addr| !addr.ip().is_loopback()) {
+                return Err(Error::Exposed { addr });
+            }
+        }
+        if let Some(files) = &config.tls {
+            files.check()?;
+            self.certified.iter().try_for_each(|certified| certified.reload(files))?;
+        }
+        self.turnstile.rekey(keyring(config));
+        self.turnstile.reopen_audit().map_err(failed("open the audit log"))
+    }
+
     /// Lets calls that run come to their end, then closes the store.
     pub async fn shutdown(mut self) -> Result<()> {
         // Whoever watches our health is told, and the stream on which that is watched ends.
@@ -331,15 +382,59 @@ impl Running {
     }
 }
 
-/// Serves until the process is told to end (SIGINT, SIGTERM). Says one line when it listens.
-pub async fn run_until_signal(config: Config) -> Result<()> {
+/// Serves until the process is told to end (SIGINT, SIGTERM). Says one line when it listens. On SIGHUP it takes keys and
+/// certificates of the configuration that is then read.
+pub async fn run_until_signal(
+    config: Config,
+    mut reread: impl FnMut() -> std::result::Result<Config, String>,
+) -> Result<()> {
     let data = config.data.display().to_string();
-    let end = end_signal()?;
+    let (end, mut again) = (end_signal()?, Hangup::listen()?);
     let running = Server::start(config).await?;
     say(&format!("nigh listens: gRPC {}, HTTP {}, data {data}", running.grpc, running.http))?;
-    end.await;
+    tokio::pin!(end);
+    loop {
+        tokio::select! {
+            () = &mut end => break,
+            () = again.comes() => match reread().and_then(|config| running.reload(&config).map_err(|err| err.to_string())) {
+                Ok(()) => tracing::info!("keys and certificates were read again"),
+                Err(err) => tracing::error!(err, "the configuration could not be read again; all stays as it is"),
+            },
+        }
+    }
     tracing::info!("stopping");
     running.shutdown().await
+}
+
+/// The signal to read the configuration again, where the system has one.
+struct Hangup {
+    #[cfg(unix)]
+    signal: tokio::signal::unix::Signal,
+}
+
+impl Hangup {
+    #[cfg(unix)]
+    fn listen() -> Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { signal: signal(SignalKind::hangup()).map_err(failed("listen for signals"))? })
+    }
+
+    #[cfg(unix)]
+    async fn comes(&mut self) {
+        if self.signal.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn listen() -> Result<Self> {
+        Ok(Self {})
+    }
+
+    #[cfg(not(unix))]
+    async fn comes(&mut self) {
+        std::future::pending().await
+    }
 }
 
 /// Comes when the process is told to end. It is listened for from the call on, not from the first poll.

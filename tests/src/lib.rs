@@ -10,6 +10,7 @@ pub mod data;
 pub mod disks;
 pub mod http;
 pub mod import;
+pub mod keyed;
 pub mod large;
 pub mod model;
 pub mod oracle;

@@ -18,6 +18,9 @@ pub(crate) enum Failure {
     /// The server did not start or did not stop well.
     #[error(transparent)]
     Server(#[from] nigh_server::serve::Error),
+    /// The configuration makes no sense.
+    #[error(transparent)]
+    Config(#[from] nigh_server::config::layers::Error),
     /// What the command did itself, without a server, failed.
     #[error(transparent)]
     Engine(#[from] nigh_server::engine::error::Error),
@@ -52,7 +55,7 @@ impl Failure {
     /// it may be, 1 otherwise.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::Filter(_) => 2,
+            Self::Usage(_) | Self::Filter(_) | Self::Config(_) => 2,
             Self::Worse(_) => 3,
             _ => 1,
         }

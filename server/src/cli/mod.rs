@@ -3,6 +3,7 @@
 mod alias;
 mod analyze;
 mod backup;
+mod config;
 mod demo;
 mod estimate;
 mod eval;
@@ -13,6 +14,7 @@ mod failure;
 mod filter;
 mod import;
 mod integrity;
+mod key;
 mod mapping;
 mod output;
 mod progress;
@@ -28,10 +30,12 @@ mod vectors;
 mod verify;
 mod versions;
 
-use crate::cli::failure::{Failure, Result};
+use crate::cli::failure::{Failure, Result, doing};
 use crate::cli::output::{Form, Output};
 use nigh_client::Client;
+use std::fs;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -49,6 +53,8 @@ pub(crate) struct Cli {
 #[derive(Clone, Debug, clap::Subcommand)]
 enum Command {
     Serve(serve::Args),
+    Config(config::Args),
+    Key(key::Args),
     Import(import::Args),
     Export(export::Args),
     Query(query::Args),
@@ -88,6 +94,18 @@ pub(crate) struct Server {
     /// The server's gRPC address
     #[arg(long, env = "NIGH_ADDR", value_name = "HOST:PORT", default_value = "127.0.0.1:6334")]
     addr: String,
+    /// The file of the key that calls carry; else NIGH_API_KEY is the key itself
+    #[arg(long, env = "NIGH_API_KEY_FILE", value_name = "FILE")]
+    api_key_file: Option<PathBuf>,
+    /// Who signed the server's certificate, PEM; the connection is encrypted
+    #[arg(long, env = "NIGH_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// A certificate of our own, PEM, for a server that asks for one
+    #[arg(long, env = "NIGH_CERT", value_name = "FILE", requires = "cert_key")]
+    cert: Option<PathBuf>,
+    /// Its private key, PEM
+    #[arg(long, env = "NIGH_CERT_KEY", value_name = "FILE", requires = "cert")]
+    cert_key: Option<PathBuf>,
     /// Seconds that a call may take
     #[arg(long, value_name = "SECONDS", default_value_t = TIMEOUT_SECONDS)]
     timeout: u32,
@@ -102,7 +120,22 @@ impl Server {
 
     async fn connect(&self) -> Result<Client> {
         let timeout = Duration::from_secs(self.timeout.into());
-        Ok(Client::builder(&self.addr).timeout(timeout).connect().await?)
+        let read = |path: &PathBuf| fs::read_to_string(path).map_err(doing("read", path));
+        let mut builder = Client::builder(&self.addr).timeout(timeout);
+        let key = match &self.api_key_file {
+            Some(path) => Some(read(path)?.trim().to_owned()),
+            None => std::env::var("NIGH_API_KEY").ok().filter(|key| !key.is_empty()),
+        };
+        if let Some(key) = key {
+            builder = builder.api_key(key);
+        }
+        if let Some(path) = &self.ca {
+            builder = builder.ca(read(path)?);
+        }
+        if let (Some(cert), Some(key)) = (&self.cert, &self.cert_key) {
+            builder = builder.identity(read(cert)?, read(key)?);
+        }
+        Ok(builder.connect().await?)
     }
 }
 
@@ -133,6 +166,8 @@ async fn command(cli: Cli) -> Result<()> {
     let out = Output::new(cli.output);
     match cli.command {
         Command::Serve(args) => serve::run(args).await,
+        Command::Config(args) => config::run(args, out),
+        Command::Key(args) => key::run(&args, out),
         Command::Import(args) => import::run(args, out).await,
         Command::Export(args) => export::run(args, out).await,
         Command::Query(args) => query::run(args, out).await,
@@ -176,7 +211,15 @@ mod tests {
     fn command_lines_are_understood_or_refused() {
         for (line, good) in [
             ("nigh serve --data d --grpc 127.0.0.1:0 --http 127.0.0.1:0", true),
-            ("nigh serve --grpc here", false),
+            ("nigh serve --config nigh.toml --set limits.hits_max=7", true),
+            ("nigh serve --set limits.hits_max", false),
+            ("nigh config check --config nigh.toml", true),
+            ("nigh config show -o json", true),
+            ("nigh config", false),
+            ("nigh key new", true),
+            ("nigh key hash", true),
+            ("nigh count -c c --api-key-file k --ca ca.pem --cert c.pem --cert-key k.pem", true),
+            ("nigh count -c c --cert c.pem", false),
             ("nigh import p.jsonl.gz -c c --vectors v.npy --create --vector e:3:cosine --text t:english", true),
             ("nigh import p.jsonl -c c --text e", false),
             ("nigh import p.jsonl", false),

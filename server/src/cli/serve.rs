@@ -1,125 +1,158 @@
 //! `nigh serve`: the server itself.
 
-use crate::cli::failure::Result;
-use nigh_server::config::{Archive, Config, GRPC_PORT, HTTP_PORT};
-use nigh_server::engine::memory::default_limit;
+use crate::cli::failure::{Failure, Result};
+use nigh_server::config::layers::Layers;
+use nigh_server::config::{Log, LogFormat};
 use nigh_server::serve::run_until_signal;
-use nigh_storage::memory::Budget;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
-use tracing_subscriber::EnvFilter;
-
-const fn loopback(port: u16) -> SocketAddr {
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
-}
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload::{self, Handle};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry, fmt};
 
 /// Serves the collections of a data directory until it is told to end.
+///
+/// Every setting of docs/configuration.md can be given: by a flag, by the environment (NIGH__LISTEN__GRPC is listen.grpc),
+/// or in the file. Flags win over the environment, that over the file.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The data directory; created where it is not there
-    #[arg(long, env = "NIGH_DATA_DIR", value_name = "DIR", default_value = "nigh-data")]
-    data: PathBuf,
-    /// Where gRPC listens
-    #[arg(long, env = "NIGH_GRPC", value_name = "ADDR", default_value_t = loopback(GRPC_PORT))]
-    grpc: SocketAddr,
-    /// Where HTTP listens: health and metrics
-    #[arg(long, env = "NIGH_HTTP", value_name = "ADDR", default_value_t = loopback(HTTP_PORT))]
-    http: SocketAddr,
-    /// Listen where other machines reach it, without keys and without encryption
-    #[arg(long, env = "NIGH_INSECURE_BIND")]
-    insecure_bind: bool,
-    /// Keep the data on a network file system, whose syncs and locks are not known to hold
-    #[arg(long, env = "NIGH_ALLOW_NETWORK_FS")]
-    allow_network_fs: bool,
-    /// Days after which every file is read again and held against its checksum; 0: never
-    #[arg(long, env = "NIGH_SCRUB_DAYS", value_name = "DAYS", default_value_t = 7)]
-    scrub_days: u32,
-    /// MiB a second that this reads; 0: no limit
-    #[arg(long, env = "NIGH_SCRUB_IO", value_name = "MIB", default_value_t = 32)]
-    scrub_io: u32,
-    /// Threads that build segments; as many as there are cores where it is left out
-    #[arg(long, env = "NIGH_BUILD_THREADS", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
-    build_threads: Option<u32>,
-    /// MiB a second that sealing and merging may write; no limit where it is left out
-    #[arg(long, env = "NIGH_UPKEEP_IO", value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
-    upkeep_io: Option<u32>,
-    /// With fewer MiB free on the disk nothing is built that gives no room back; a tenth of the disk and at most 5 GiB
-    /// where it is left out
-    #[arg(long, env = "NIGH_DISK_SOFT_LIMIT", value_name = "MIB")]
-    disk_soft_limit: Option<u32>,
-    /// With fewer MiB free only deletes and drops are taken; a fiftieth of the disk and at most 1 GiB where it is left
-    /// out
-    #[arg(long, env = "NIGH_DISK_HARD_LIMIT", value_name = "MIB")]
-    disk_hard_limit: Option<u32>,
-    /// MiB that the process may hold; nine tenths of its control group's or three quarters of the machine's memory where
-    /// it is left out
-    #[arg(long, env = "NIGH_MEMORY_LIMIT", value_name = "MIB", value_parser = clap::value_parser!(u32).range(64..))]
-    memory_limit: Option<u32>,
-    /// A directory for backups, which requests then name
-    #[arg(long = "backup-target", env = "NIGH_BACKUP_TARGETS", value_name = "NAME=DIR", value_delimiter = ',', value_parser = named)]
-    backup_targets: Vec<(String, String)>,
-    /// The backup target to which the log goes before it may be cut
-    #[arg(long, env = "NIGH_ARCHIVE", value_name = "NAME")]
-    archive: Option<String>,
-    /// Seconds between two pieces of the archive
-    #[arg(long, env = "NIGH_ARCHIVE_EVERY", value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
-    archive_every: u32,
-    /// MiB of log that a collection keeps for an archive that lags; beyond it the archive gets a gap
-    #[arg(long, env = "NIGH_ARCHIVE_KEEP", value_name = "MIB", default_value_t = 4096)]
-    archive_keep: u32,
-    /// Days after which pieces of the archive go that no backup needs; they stay where it is left out
-    #[arg(long, env = "NIGH_ARCHIVE_RETENTION", value_name = "DAYS", requires = "archive")]
-    archive_retention: Option<u32>,
+    #[command(flatten)]
+    given: Given,
 }
 
-/// `name=place`.
-fn named(text: &str) -> std::result::Result<(String, String), String> {
+/// Settings as they are given.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Given {
+    /// The configuration file, TOML
+    #[arg(long, env = "NIGH_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Any setting by its name; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    set: Vec<(String, String)>,
+    /// The data directory; created where it is not there [data.dir]
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+    /// Where gRPC listens [listen.grpc]
+    #[arg(long, value_name = "ADDR")]
+    grpc: Option<String>,
+    /// Where HTTP listens [listen.http]
+    #[arg(long, value_name = "ADDR")]
+    http: Option<String>,
+    /// Listen where other machines reach it without keys [listen.insecure_bind]
+    #[arg(long)]
+    insecure_bind: bool,
+    /// Keep the data on a network file system, whose syncs and locks are not known to hold [data.allow_network_fs]
+    #[arg(long)]
+    allow_network_fs: bool,
+    /// What the log looks like: text or json [log.format]
+    #[arg(long, value_name = "FORM")]
+    log_format: Option<String>,
+    /// Days after which every file is read again and held against its checksum; 0: never [scrub.every_days]
+    #[arg(long, value_name = "DAYS")]
+    scrub_days: Option<String>,
+    /// MiB a second that this reads; 0: no limit [scrub.mib_per_second]
+    #[arg(long, value_name = "MIB")]
+    scrub_io: Option<String>,
+    /// Threads that build segments [storage.build_threads]
+    #[arg(long, value_name = "COUNT")]
+    build_threads: Option<String>,
+    /// MiB a second that sealing and merging may write [storage.upkeep_mib_per_second]
+    #[arg(long, value_name = "MIB")]
+    upkeep_io: Option<String>,
+    /// With fewer MiB free on the disk nothing is built that gives no room back [storage.disk_soft_mib]
+    #[arg(long, value_name = "MIB")]
+    disk_soft_limit: Option<String>,
+    /// With fewer MiB free only deletes and drops are taken [storage.disk_hard_mib]
+    #[arg(long, value_name = "MIB")]
+    disk_hard_limit: Option<String>,
+    /// MiB that the process may hold [memory.limit_mib]
+    #[arg(long, value_name = "MIB")]
+    memory_limit: Option<String>,
+    /// A directory for backups, which requests then name; may be repeated [backup.targets]
+    #[arg(long = "backup-target", value_name = "NAME=DIR", value_parser = pair)]
+    backup_targets: Vec<(String, String)>,
+    /// The backup target to which the log goes before it may be cut [archive.target]
+    #[arg(long, value_name = "NAME")]
+    archive: Option<String>,
+    /// Seconds between two pieces of the archive [archive.every_seconds]
+    #[arg(long, value_name = "SECONDS")]
+    archive_every: Option<String>,
+    /// MiB of log that a collection keeps for an archive that lags [archive.keep_mib]
+    #[arg(long, value_name = "MIB")]
+    archive_keep: Option<String>,
+    /// Days after which pieces of the archive go that no backup needs [archive.retention_days]
+    #[arg(long, value_name = "DAYS")]
+    archive_retention: Option<String>,
+}
+
+/// `name=value`.
+fn pair(text: &str) -> std::result::Result<(String, String), String> {
     match text.split_once('=') {
-        Some((name, place)) if !name.is_empty() && !place.is_empty() => Ok((name.to_owned(), place.to_owned())),
-        _ => Err("a target is written NAME=DIRECTORY".to_owned()),
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("it is written NAME=VALUE".to_owned()),
     }
+}
+
+impl Given {
+    /// With what the environment says.
+    pub(crate) fn layers(self) -> Layers {
+        let targets: Vec<_> = self.backup_targets.iter().map(|(name, place)| format!("{name}={place}")).collect();
+        let given = [
+            ("data.dir", self.data, "--data"),
+            ("listen.grpc", self.grpc, "--grpc"),
+            ("listen.http", self.http, "--http"),
+            ("listen.insecure_bind", self.insecure_bind.then(|| "true".to_owned()), "--insecure-bind"),
+            ("data.allow_network_fs", self.allow_network_fs.then(|| "true".to_owned()), "--allow-network-fs"),
+            ("log.format", self.log_format, "--log-format"),
+            ("scrub.every_days", self.scrub_days, "--scrub-days"),
+            ("scrub.mib_per_second", self.scrub_io, "--scrub-io"),
+            ("storage.build_threads", self.build_threads, "--build-threads"),
+            ("storage.upkeep_mib_per_second", self.upkeep_io, "--upkeep-io"),
+            ("storage.disk_soft_mib", self.disk_soft_limit, "--disk-soft-limit"),
+            ("storage.disk_hard_mib", self.disk_hard_limit, "--disk-hard-limit"),
+            ("memory.limit_mib", self.memory_limit, "--memory-limit"),
+            ("backup.targets", (!targets.is_empty()).then(|| targets.join(",")), "--backup-target"),
+            ("archive.target", self.archive, "--archive"),
+            ("archive.every_seconds", self.archive_every, "--archive-every"),
+            ("archive.keep_mib", self.archive_keep, "--archive-keep"),
+            ("archive.retention_days", self.archive_retention, "--archive-retention"),
+        ];
+        let flag = |(name, value, flag): (&str, Option<String>, &str)| Some((name.to_owned(), value?, flag.to_owned()));
+        let set = self.set.into_iter().map(|(name, value)| (name, value, "--set".to_owned()));
+        let flags = given.into_iter().filter_map(flag).chain(set).collect();
+        // What is no Unicode is no setting of ours.
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Layers { file: self.config, environment: std::env::vars_os().filter_map(text).collect(), flags }
+    }
+}
+
+/// Writes what the server says of itself to the standard error; what of it can be changed.
+fn listen_to_log(log: &Log) -> Result<Handle<EnvFilter, Registry>> {
+    let wrong = |err| Failure::Usage(format!("log.filter is `{}`; {err}", log.filter));
+    let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&log.filter).map_err(wrong)?);
+    let said = fmt::layer().with_writer(io::stderr);
+    let registry = tracing_subscriber::registry().with(filter);
+    // Somebody who embeds this may have set up their own already.
+    let _ = match log.format {
+        LogFormat::Text => registry.with(said).try_init(),
+        LogFormat::Json => registry.with(said.json().flatten_event(true)).try_init(),
+    };
+    Ok(handle)
 }
 
 /// Runs it.
 pub(crate) async fn run(args: Args) -> Result<()> {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,nigh=info,nigh_server=info"));
-    // Somebody who embeds this may have set up their own already.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
-    let Args {
-        data,
-        grpc,
-        http,
-        insecure_bind,
-        allow_network_fs,
-        scrub_days,
-        scrub_io,
-        build_threads,
-        upkeep_io,
-        disk_soft_limit,
-        disk_hard_limit,
-        backup_targets,
-        memory_limit,
-        ..
-    } = args;
-    let (every, keep_bytes) = (Duration::from_secs(args.archive_every.into()), u64::from(args.archive_keep) << 20);
-    let days = |days: u32| Duration::from_secs(u64::from(days) * 24 * 3600);
-    let retention = args.archive_retention.map(days);
-    let archive = args.archive.map(|target| Archive { target, every, keep_bytes, retention });
-    let mut config =
-        Config { grpc, http, insecure_bind, allow_network_fs, backup_targets, archive, ..Config::new(data) };
-    config.storage.scrub_every = (scrub_days > 0).then(|| days(scrub_days));
-    config.storage.scrub_bytes_per_second = (scrub_io > 0).then(|| u64::from(scrub_io) << 20);
-    if let Some(threads) = build_threads {
-        config.storage.build_threads = threads as usize;
-    }
-    config.storage.upkeep_bytes_per_second = upkeep_io.map(|mib| u64::from(mib) << 20);
-    config.storage.space_soft_bytes = disk_soft_limit.map(|mib| u64::from(mib) << 20);
-    config.storage.space_hard_bytes = disk_hard_limit.map(|mib| u64::from(mib) << 20);
-    let limit = memory_limit.map_or_else(default_limit, |mib| u64::from(mib) << 20);
-    config.storage.memory = Arc::new(Budget::new(limit));
-    Ok(run_until_signal(config).await?)
+    let layers = args.given.layers();
+    let (config, _) = layers.read()?;
+    let filter = listen_to_log(&config.log)?;
+    let reread = move || {
+        let (config, _) = layers.read().map_err(|err| err.to_string())?;
+        let levels = EnvFilter::try_new(&config.log.filter).map_err(|err| format!("log.filter: {err}"))?;
+        filter.reload(levels).map_err(|err| err.to_string())?;
+        Ok(config)
+    };
+    Ok(run_until_signal(config, reread).await?)
 }

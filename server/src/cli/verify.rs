@@ -12,7 +12,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
     /// The data directory
-    #[arg(env = "NIGH_DATA_DIR", value_name = "DIR")]
+    #[arg(env = "NIGH__DATA__DIR", value_name = "DIR")]
     data: PathBuf,
     /// Only this collection
     #[arg(long, short)]

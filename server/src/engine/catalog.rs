@@ -56,11 +56,12 @@ impl Engine {
             State::Opening(opening) => Some((name, opening)),
             _ => None,
         };
-        self.store.list().into_iter().filter_map(opening).collect()
+        self.store.list().into_iter().filter_map(opening).filter(|(name, _)| self.may_see(name)).collect()
     }
 
     /// An open collection.
     pub fn collection(&self, name: &str) -> Result<Arc<Collection>> {
+        self.permit(name)?;
         self.store.collection(name).map_err(|err| match err {
             // Which file it is helps whoever has to mend it; where the data lies stays out.
             Storage::Quarantined { name, why } => Error::Quarantined { name, why: self.without_root(&why) },
@@ -68,13 +69,13 @@ impl Engine {
         })
     }
 
-    /// Every collection by name, and why it is not served, where it is not.
+    /// Every collection by name that the caller may see, and why it is not served, where it is not.
     pub fn list(&self) -> Vec<(String, State)> {
         let told = |(name, state)| match state {
             State::Quarantined(why) => (name, State::Quarantined(self.without_root(&why))),
             other => (name, other),
         };
-        self.store.list().into_iter().map(told).collect()
+        self.store.list().into_iter().filter(|(name, _)| self.may_see(name)).map(told).collect()
     }
 
     /// Creates a collection; false where one of this name and spec was there and that is fine.
@@ -85,6 +86,7 @@ impl Engine {
         if_absent: bool,
         deadline: &Deadline,
     ) -> Result<bool> {
+        self.permit(&name)?;
         let engine = self.clone();
         let work = move || match engine.store.create(&name, spec)? {
             false if !if_absent => Err(Error::Exists(format!("collection `{name}` is there already"))),
@@ -137,12 +139,14 @@ impl Engine {
 
     /// Drops a collection; false where there was none.
     pub async fn drop_collection(self: Arc<Self>, name: String, deadline: &Deadline) -> Result<bool> {
+        self.permit(&name)?;
         let engine = self.clone();
         self.writes.run(deadline, move || Ok(engine.store.drop_collection(&name)?)).await
     }
 
     /// What a collection holds and how it is.
     pub async fn describe(self: Arc<Self>, name: String, deadline: &Deadline) -> Result<(Arc<CollectionSpec>, Status)> {
+        self.permit(&name)?;
         let engine = self.clone();
         let work = move || {
             let collection = engine.store.collection(&name)?;
@@ -155,6 +159,7 @@ impl Engine {
 
     /// Seals what is live and merges all segments into one; then says how it is.
     pub async fn optimize(self: Arc<Self>, name: String, deadline: &Deadline) -> Result<Status> {
+        self.permit(&name)?;
         let engine = self.clone();
         let work = move || {
             let collection = engine.store.collection(&name)?;
@@ -164,19 +169,21 @@ impl Engine {
         self.chores.run(deadline, work).await
     }
 
-    /// Every alias, with the collection that it stands for.
+    /// Every alias, with the collection that it stands for, where the caller may see that.
     pub fn aliases(&self) -> BTreeMap<String, String> {
-        self.store.aliases()
+        self.store.aliases().into_iter().filter(|(_, collection)| self.may_see(collection)).collect()
     }
 
     /// Changes aliases in one step.
     pub async fn change_aliases(self: Arc<Self>, changes: Vec<AliasChange>, deadline: &Deadline) -> Result<()> {
+        self.permit_all()?;
         let engine = self.clone();
         self.writes.run(deadline, move || Ok(engine.store.change_aliases(&changes)?)).await
     }
 
     /// What was noted beside a collection.
     pub fn note(&self, name: &str) -> Option<String> {
+        self.permit(name).ok()?;
         self.store.note(name)
     }
 
@@ -200,7 +207,7 @@ impl Engine {
 
     /// Calls off a merge that runs: whether one did.
     pub fn cancel_merge(&self, name: &str) -> Result<bool> {
-        Ok(self.store.collection(name)?.cancel_merge())
+        Ok(self.collection(name)?.cancel_merge())
     }
 
     /// How every open collection is. Blocks for a moment where a log is being synced.

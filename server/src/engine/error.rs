@@ -37,6 +37,9 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// The caller's key does not allow it: nothing was done.
+    #[error("{0}")]
+    Forbidden(String),
     /// There is something of this name already.
     #[error("{0}")]
     Exists(String),

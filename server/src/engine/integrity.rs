@@ -28,6 +28,7 @@ impl Engine {
         bytes_per_second: Option<u64>,
         deadline: &Deadline,
     ) -> Result<Vec<Scrubbed>> {
+        only.as_deref().map_or_else(|| self.permit_all(), |name| self.permit(name))?;
         let engine = self.clone();
         let work = move || {
             let mut all = engine.store.scrub(only.as_deref(), bytes_per_second)?;
@@ -42,6 +43,7 @@ impl Engine {
 
     /// Deletes points, where some are given, and removes all that was deleted until then from the disk: the receipt.
     pub async fn erase(self: Arc<Self>, name: String, points: Option<Selector>, deadline: &Deadline) -> Result<Value> {
+        self.permit(&name)?;
         let engine = self.clone();
         let work = move || {
             let collection = engine.store.collection(&name)?;

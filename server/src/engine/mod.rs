@@ -9,8 +9,10 @@
 //! sources   how far they were read
 //! retention pieces of an archive that nobody can need
 //! integrity reading everything again; erasing, with a receipt
+//! access    what the caller of a call may                 observed  what queries took, and slow ones
 //! ```
 
+pub mod access;
 pub mod archive;
 pub mod backup;
 pub mod catalog;
@@ -19,6 +21,7 @@ pub mod facet;
 pub mod fetch;
 pub mod integrity;
 pub mod memory;
+pub mod observed;
 pub mod pool;
 pub mod query;
 pub mod ranking;
@@ -63,6 +66,10 @@ pub struct Engine {
     backing: tokio::sync::Mutex<()>,
     /// Whether every collection of the catalog was opened, or quarantined.
     opened: AtomicBool,
+    /// What queries took.
+    observed: observed::Observed,
+    /// Whether there are keys: a call that comes without its caller's rights is refused.
+    guarded: AtomicBool,
 }
 
 impl Engine {
@@ -78,6 +85,8 @@ impl Engine {
             archiver: archive::Archiver::default(),
             backing: tokio::sync::Mutex::new(()),
             opened: AtomicBool::new(false),
+            guarded: AtomicBool::new(false),
+            observed: observed::Observed::default(),
             store,
             root,
             limits,
@@ -87,6 +96,16 @@ impl Engine {
     /// The same, with places for backups.
     pub fn with_targets(self, targets: Vec<Arc<Target>>) -> Self {
         Self { targets, ..self }
+    }
+
+    /// The same, with a time from which on a query is told in the log.
+    pub fn with_slow(self, slow: Option<std::time::Duration>) -> Self {
+        Self { observed: observed::Observed::new(slow), ..self }
+    }
+
+    /// What queries took.
+    pub(crate) fn observed(&self) -> &observed::Observed {
+        &self.observed
     }
 
     /// What live queries came to.

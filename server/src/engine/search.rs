@@ -33,7 +33,7 @@ impl Engine {
         check::check(&query, &collection.spec(), &self.limits)?;
         let lookup = query.grouping.as_ref().and_then(|grouping| grouping.lookup.as_ref());
         let lookup = lookup.map(|lookup| self.collection(&lookup.collection)).transpose()?;
-        let clock = Clock::new();
+        let (clock, named) = (Clock::new(), collection.clone());
         let (until, recalls, reads) = (deadline.clone(), self.recalls.clone(), self.reads.clone());
         let hits_max = self.limits.hits_max as usize;
         let work = move || {
@@ -49,6 +49,7 @@ impl Engine {
             Ok(answered)
         };
         let (answer, shadow) = self.reads.run(deadline, work).await?;
+        self.observed.answered(named.name(), &answer);
         if let Some(shadow) = shadow {
             self.answer_exactly(shadow);
         }

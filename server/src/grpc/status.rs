@@ -42,6 +42,7 @@ pub(super) fn code(err: &Error) -> Code {
     match err {
         Error::Invalid { .. } => Code::InvalidArgument,
         Error::Missing { .. } => Code::NotFound,
+        Error::Forbidden(_) => Code::PermissionDenied,
         Error::Exists(_) => Code::AlreadyExists,
         Error::Full { .. } | Error::DiskFull { .. } => Code::ResourceExhausted,
         Error::Condition { .. } => Code::FailedPrecondition,

@@ -2,6 +2,7 @@
 
 use super::fault::{Fault, Result};
 use crate::engine::Engine;
+use crate::engine::access::carried;
 use crate::engine::pool::Deadline;
 use nigh_storage::collection::Collection;
 use serde::Serialize;
@@ -30,7 +31,7 @@ impl Call {
 
 /// Does work that reads files, or takes long, where it keeps nobody else waiting.
 pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
+    let done = tokio::task::spawn_blocking(carried(work)).await;
     done.unwrap_or_else(|err| {
         tracing::error!(%err, "a request did not come to its end");
         Err(Fault::internal("the request failed within the server; its log says more"))

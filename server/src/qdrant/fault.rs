@@ -27,6 +27,8 @@ pub(super) enum Kind {
     NotSupported,
     NotFound,
     Exists,
+    /// The caller's key does not allow it.
+    Forbidden,
     /// Too many at once.
     Busy,
     DiskFull,
@@ -98,6 +100,7 @@ impl From<Error> for Fault {
             Error::Missing { what: "collection", name } => Self::no_collection(&name),
             Error::Missing { what: "point", name } => Self::not_found(format_args!("No point with id {name} found")),
             Error::Missing { .. } => Self::not_found(text),
+            Error::Forbidden(_) => Self::new(Kind::Forbidden, format!("Forbidden: {text}")),
             Error::Exists(_) => Self::new(Kind::Exists, format!("Wrong input: {text}")),
             Error::Full { retry_ms, .. } => {
                 Self { retry_s: Some(retry_ms.div_ceil(1000).max(1)), ..Self::new(Kind::Busy, text) }

@@ -11,6 +11,7 @@ impl From<Fault> for Status {
             Kind::NotSupported => Code::Unimplemented,
             Kind::NotFound => Code::NotFound,
             Kind::Exists => Code::AlreadyExists,
+            Kind::Forbidden => Code::PermissionDenied,
             Kind::Busy | Kind::DiskFull => Code::ResourceExhausted,
             Kind::Unavailable => Code::Unavailable,
             Kind::Late => Code::DeadlineExceeded,

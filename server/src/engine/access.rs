@@ -1,0 +1,172 @@
+//! Who asks, and what of which collection they may: carried beside a call, asked where a name becomes a collection.
+//!
+//! A door says once, before a call begins, what the caller may and what the call needs ([`Access::within`]). Every way of
+//! the engine from a name to a collection then asks [`Engine::permit`], also for names that stand deep in a request: so a
+//! door that forgets to ask opens nothing. Where the server has keys and a call comes without its access, it is refused.
+
+use crate::engine::Engine;
+use crate::engine::error::{Error, Result};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// What a caller may, and what a call needs. Each is also all before it.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Right {
+    /// Search, read, count.
+    Read,
+    /// Change points.
+    Write,
+    /// Create, change and drop collections; upkeep, backups.
+    Admin,
+}
+
+impl Right {
+    /// The verb of a refusal.
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write to",
+            Self::Admin => "administer",
+        }
+    }
+}
+
+/// What a caller may do to what.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// Nothing: a caller who is not known, at what is open to everybody.
+    Nothing,
+    /// This, to every collection and to the server as a whole.
+    All(Right),
+    /// These, to these collections. A name may be an alias: what it stands for now.
+    Collections(BTreeMap<String, Right>),
+}
+
+impl Scope {
+    /// The most that is allowed anywhere.
+    pub fn most(&self) -> Option<Right> {
+        match self {
+            Self::Nothing => None,
+            Self::All(right) => Some(*right),
+            Self::Collections(rights) => rights.values().max().copied(),
+        }
+    }
+
+    /// Whether it holds for every collection.
+    pub fn is_whole(&self) -> bool {
+        matches!(self, Self::All(_))
+    }
+
+    fn allows(&self, name: &str, right: Right) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::All(most) => *most >= right,
+            Self::Collections(rights) => rights.get(name).is_some_and(|most| *most >= right),
+        }
+    }
+}
+
+/// One call's access.
+#[derive(Debug)]
+pub struct Access {
+    caller: Arc<str>,
+    scope: Scope,
+    needs: Right,
+    /// The collections that it named, for the audit log.
+    named: Mutex<BTreeSet<String>>,
+}
+
+tokio::task_local! {
+    static ACCESS: Arc<Access>;
+}
+
+impl Access {
+    /// Of a caller with this scope, for a call that needs this right.
+    pub fn new(caller: Arc<str>, scope: Scope, needs: Right) -> Arc<Self> {
+        Arc::new(Self { caller, scope, needs, named: Mutex::default() })
+    }
+
+    /// Runs a call with it.
+    pub async fn within<T>(self: Arc<Self>, call: impl Future<Output = T>) -> T {
+        ACCESS.scope(self, call).await
+    }
+
+    /// Whose it is.
+    pub fn caller(&self) -> &str {
+        &self.caller
+    }
+
+    /// The collections that the call has named so far.
+    pub fn named(&self) -> Vec<String> {
+        self.named.lock().iter().cloned().collect()
+    }
+}
+
+/// The work, for another thread, with the access of the call that hands it over.
+pub fn carried<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    let access = ACCESS.try_with(Arc::clone).ok();
+    move || match access {
+        Some(access) => ACCESS.sync_scope(access, work),
+        None => work(),
+    }
+}
+
+/// Collections that one call names and that are remembered, at the most.
+const NAMED_MAX: usize = 64;
+
+impl Engine {
+    /// From now on calls without access are refused (true), or served (false: a server without keys, an embedded one).
+    pub fn guard(&self, guarded: bool) {
+        self.guarded.store(guarded, Ordering::Release);
+    }
+
+    /// Refuses what the caller of this call may not do to the collection of this name.
+    pub(crate) fn permit(&self, name: &str) -> Result<()> {
+        let found = ACCESS.try_with(|access| {
+            let mut named = access.named.lock();
+            if named.len() < NAMED_MAX {
+                named.insert(name.chars().take(255).collect());
+            }
+            drop(named);
+            if self.allows(access, name) {
+                return Ok(());
+            }
+            let (caller, verb) = (access.caller.to_string(), access.needs.verb());
+            Err(Error::Forbidden(format!("`{caller}` may not {verb} collection `{name}`")))
+        });
+        found.unwrap_or_else(|_| self.unaccompanied())
+    }
+
+    /// Refuses who may not do it to every collection: what a call names is not known, or it is all of them.
+    pub(crate) fn permit_all(&self) -> Result<()> {
+        let found = ACCESS.try_with(|access| match &access.scope {
+            Scope::All(right) if *right >= access.needs => Ok(()),
+            _ => {
+                let (caller, verb) = (access.caller.to_string(), access.needs.verb());
+                Err(Error::Forbidden(format!("`{caller}` may not {verb} every collection")))
+            }
+        });
+        found.unwrap_or_else(|_| self.unaccompanied())
+    }
+
+    /// Whether the caller of this call may know of the collection of this name.
+    pub(crate) fn may_see(&self, name: &str) -> bool {
+        ACCESS.try_with(|access| self.allows(access, name)).unwrap_or_else(|_| self.unaccompanied().is_ok())
+    }
+
+    fn allows(&self, access: &Access, name: &str) -> bool {
+        let allows = |name: &str| access.scope.allows(name, access.needs);
+        // An alias is what it stands for, whoever asks by which name.
+        allows(name)
+            || (!access.scope.is_whole() && self.store.aliases().get(name).is_some_and(|collection| allows(collection)))
+    }
+
+    fn unaccompanied(&self) -> Result<()> {
+        match self.guarded.load(Ordering::Acquire) {
+            true => Err(Error::Internal("a call came without its caller's rights")),
+            false => Ok(()),
+        }
+    }
+}

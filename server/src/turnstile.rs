@@ -1,0 +1,404 @@
+//! Where every request of both ports passes, once, before anything of ours sees it.
+//!
+//! ```text
+//! request -> which call -> whose key -> may they -> rate, places -> span, time -> the door's handlers -> counted, audited
+//! ```
+//!
+//! It knows no door: a port tells it how its calls are named and what its refusals look like.
+
+use crate::access::audit::{Audit, Entry};
+use crate::access::keys::{Caller, Keyring};
+use crate::access::rate::{Place, TooMuch};
+use crate::access::table::{Call, GRPC, HTTP, Need, Time, UNKNOWN, find};
+use crate::engine::Engine;
+use crate::engine::access::{Access, Right};
+use crate::latency::Latency;
+use crate::listen::Peer;
+use crate::metrics::head;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use hyper::header::{AUTHORIZATION, HeaderValue};
+use hyper::{HeaderMap, Request, Response};
+use std::fmt::Write;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tower::{Layer, Service};
+use tracing::Instrument;
+use uuid::Uuid;
+
+/// A key in a header of its own, as clients of the Qdrant API send it.
+const API_KEY: &str = "api-key";
+/// A request's name, in and out.
+const REQUEST_ID: &str = "x-request-id";
+/// A name that a caller gives has at most this many characters.
+const REQUEST_ID_MAX: usize = 128;
+
+/// Why a request is not served.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Refusal {
+    /// Nobody knows who it is.
+    Unauthenticated(String),
+    /// They may not.
+    Forbidden(String),
+    /// They ask too much.
+    TooMuch(TooMuch),
+    /// It took too long.
+    Late(Duration),
+}
+
+/// What came of a request.
+pub(crate) struct Outcome {
+    pub(crate) good: bool,
+    pub(crate) denied: bool,
+    pub(crate) code: String,
+}
+
+/// How a port names calls, refuses, and tells what came of them.
+pub(crate) struct Port<B, R> {
+    pub(crate) name: &'static str,
+    pub(crate) tables: &'static [&'static [Call]],
+    pub(crate) call: fn(&Request<B>) -> String,
+    pub(crate) refuse: fn(&Refusal) -> Response<R>,
+    pub(crate) outcome: fn(&Response<R>) -> Outcome,
+}
+
+impl<B, R> Clone for Port<B, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B, R> Copy for Port<B, R> {}
+
+/// What both ports share.
+pub(crate) struct Turnstile {
+    engine: Arc<Engine>,
+    ring: ArcSwap<Keyring>,
+    audit: ArcSwapOption<Audit>,
+    time: Duration,
+    /// Of each port; the last one is of what is in no table.
+    counts: [(&'static str, &'static [&'static [Call]], Vec<Count>); 2],
+}
+
+#[derive(Default)]
+struct Count {
+    good: AtomicU64,
+    refused: AtomicU64,
+    failed: AtomicU64,
+    latency: Latency,
+}
+
+impl Turnstile {
+    pub(crate) fn new(engine: Arc<Engine>, ring: Keyring, audit: Option<Audit>, time: Duration) -> Arc<Self> {
+        engine.guard(ring.is_guarded());
+        let counted = |tables: &[&[Call]]| {
+            let calls: usize = tables.iter().map(|table| table.len()).sum();
+            (0..=calls).map(|_| Count::default()).collect()
+        };
+        let counts = [("grpc", GRPC), ("http", HTTP)].map(|(name, tables)| (name, tables, counted(tables)));
+        let (ring, audit) = (ArcSwap::from_pointee(ring), ArcSwapOption::from_pointee(audit));
+        Arc::new(Self { engine, ring, audit, time, counts })
+    }
+
+    /// From now on these keys hold, for calls that begin.
+    pub(crate) fn rekey(&self, ring: Keyring) {
+        // Guarded before the keys are there, and until they are gone: what lies between is refused.
+        self.engine.guard(true);
+        let guarded = ring.is_guarded();
+        self.ring.store(Arc::new(ring));
+        self.engine.guard(guarded);
+    }
+
+    /// The audit log goes on in the file that has its name now.
+    pub(crate) fn reopen_audit(&self) -> std::io::Result<()> {
+        self.audit.load().as_ref().map_or(Ok(()), |audit| audit.reopen())
+    }
+
+    /// Before the handlers of a port.
+    pub(crate) fn before<B, R>(self: &Arc<Self>, port: Port<B, R>) -> Before<B, R> {
+        Before { turnstile: self.clone(), port }
+    }
+
+    /// What came of all requests, as Prometheus reads it.
+    pub(crate) fn write(&self, out: &mut String) -> std::fmt::Result {
+        head(out, "nigh_requests_total", "counter", "Requests that ended, by port, call and result.")?;
+        for (door, call, count) in self.counted() {
+            for (result, count) in [("ok", &count.good), ("refused", &count.refused), ("failed", &count.failed)] {
+                let count = count.load(Ordering::Relaxed);
+                if count > 0 {
+                    writeln!(
+                        out,
+                        "nigh_requests_total{{door=\"{door}\",call=\"{call}\",result=\"{result}\"}} {count}"
+                    )?;
+                }
+            }
+        }
+        let name = "nigh_request_duration_seconds";
+        head(out, name, "histogram", "Time of requests until their answers begin, by port and call.")?;
+        for (door, call, count) in self.counted() {
+            if count.latency.times() > 0 {
+                count.latency.write(out, name, &format!("door=\"{door}\",call=\"{call}\""))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn counted(&self) -> impl Iterator<Item = (&str, &str, &Count)> {
+        self.counts.iter().flat_map(|(door, tables, counts)| {
+            let names = tables.iter().flat_map(|table| table.iter()).chain([&UNKNOWN]).map(|call| call.name);
+            names.zip(counts).map(move |(call, count)| (*door, call, count))
+        })
+    }
+
+    /// Who asks, where they may ask for this at all.
+    fn let_in(&self, call: &Call, headers: &HeaderMap) -> (Caller, Result<Place, Refusal>) {
+        let ring = self.ring.load();
+        let caller = match (call.need, ring.is_guarded()) {
+            // Whoever asks whether a server lives is not asked who they are, and no key is looked at where there are none.
+            (Need::Open, _) | (_, false) => ring.anonymous(),
+            (_, true) => {
+                let known = match credential(headers) {
+                    None => Err("a key is needed: `authorization: Bearer KEY` or `api-key: KEY`".to_owned()),
+                    Some(text) => ring.caller(text).map_err(|unknown| unknown.0),
+                };
+                match known {
+                    Ok(caller) => caller,
+                    Err(why) => return (ring.anonymous(), Err(Refusal::Unauthenticated(why))),
+                }
+            }
+        };
+        let most = caller.scope.most();
+        let may = match call.need {
+            Need::Open => true,
+            Need::Any => most.is_some() || caller.scope != crate::engine::access::Scope::Nothing,
+            Need::Of(right) => most >= Some(right),
+            Need::Whole(right) => caller.scope.is_whole() && most >= Some(right),
+        };
+        let place = match may {
+            true => caller.rate.enter(Instant::now()).map_err(Refusal::TooMuch),
+            false => Err(Refusal::Forbidden(format!("`{}` may not call {}", caller.name, call.name))),
+        };
+        (caller, place)
+    }
+}
+
+/// The key or token of a request.
+fn credential(headers: &HeaderMap) -> Option<&str> {
+    let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
+        let (scheme, rest) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| rest.trim())
+    });
+    bearer.or_else(|| headers.get(API_KEY)?.to_str().ok()).filter(|text| !text.is_empty())
+}
+
+fn needed(need: Need) -> Right {
+    match need {
+        Need::Open | Need::Any => Right::Read,
+        Need::Of(right) | Need::Whole(right) => right,
+    }
+}
+
+/// The trace that a request belongs to (W3C Trace Context, version 00): 32 digits, not all of them 0.
+fn trace_id(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    let mut parts = text.split('-');
+    let (version, trace, span) = (parts.next()?, parts.next()?, parts.next()?);
+    let hex = |text: &str, digits| {
+        text.len() == digits
+            && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+            && text.bytes().any(|b| b != b'0')
+    };
+    (version.len() == 2 && version != "ff" && hex(trace, 32) && hex(span, 16)).then_some(trace)
+}
+
+fn request_id(headers: &HeaderMap) -> String {
+    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    let given = given.filter(|id| !id.is_empty() && id.len() <= REQUEST_ID_MAX);
+    given.map_or_else(|| Uuid::new_v4().simple().to_string(), str::to_owned)
+}
+
+/// A layer: the turnstile before a port's handlers.
+pub(crate) struct Before<B, R> {
+    turnstile: Arc<Turnstile>,
+    port: Port<B, R>,
+}
+
+impl<B, R> Clone for Before<B, R> {
+    fn clone(&self) -> Self {
+        Self { turnstile: self.turnstile.clone(), port: self.port }
+    }
+}
+
+impl<S, B, R> Layer<S> for Before<B, R> {
+    type Service = Guarded<S, B, R>;
+
+    fn layer(&self, inner: S) -> Guarded<S, B, R> {
+        Guarded { inner, before: self.clone() }
+    }
+}
+
+/// A port's handlers behind the turnstile.
+pub(crate) struct Guarded<S, B, R> {
+    inner: S,
+    before: Before<B, R>,
+}
+
+impl<S: Clone, B, R> Clone for Guarded<S, B, R> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), before: self.before.clone() }
+    }
+}
+
+type Answering<R, E> = Pin<Box<dyn Future<Output = Result<Response<R>, E>> + Send>>;
+
+impl<S, B, R> Service<Request<B>> for Guarded<S, B, R>
+where
+    S: Service<Request<B>, Response = Response<R>> + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+    B: 'static,
+    R: Send + 'static,
+{
+    type Response = Response<R>;
+    type Error = S::Error;
+    type Future = Answering<R, S::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (port, turnstile) = (self.before.port, self.before.turnstile.clone());
+        let name = (port.call)(&request);
+        let (at, call) = find(port.tables, &name);
+        let (caller, place) = turnstile.let_in(&call, request.headers());
+        let passing = Passing {
+            begin: Instant::now(),
+            port,
+            call,
+            at,
+            peer: request.extensions().get::<Peer>().copied(),
+            request_id: request_id(request.headers()),
+            access: Access::new(caller.name, caller.scope, needed(call.need)),
+            turnstile,
+        };
+        let place = match place {
+            Ok(place) => place,
+            Err(refusal) => return Box::pin(std::future::ready(Ok(passing.refused(&refusal)))),
+        };
+        let trace = trace_id(request.headers()).unwrap_or_default();
+        let (id, caller) = (&passing.request_id, passing.access.caller());
+        let span = tracing::info_span!("request", call = call.name, request_id = id, trace_id = trace, caller);
+        let answer = passing.access.clone().within(self.inner.call(request));
+        let work = async move {
+            // Given back when the answer begins, or nobody waits for it any more.
+            let _place = place;
+            let time = passing.turnstile.time;
+            let answer = match call.time {
+                Time::Long => answer.await,
+                Time::Usual => match tokio::time::timeout(time, answer).await {
+                    Ok(answer) => answer,
+                    Err(_) => return Ok(passing.refused(&Refusal::Late(time))),
+                },
+            };
+            answer.map(|response| passing.answered(response))
+        };
+        Box::pin(work.instrument(span))
+    }
+}
+
+/// A request on its way through.
+struct Passing<B, R> {
+    turnstile: Arc<Turnstile>,
+    port: Port<B, R>,
+    call: Call,
+    at: usize,
+    begin: Instant,
+    peer: Option<Peer>,
+    request_id: String,
+    access: Arc<Access>,
+}
+
+impl<B, R> Passing<B, R> {
+    fn refused(self, refusal: &Refusal) -> Response<R> {
+        let response = (self.port.refuse)(refusal);
+        self.told(response, true)
+    }
+
+    fn answered(self, response: Response<R>) -> Response<R> {
+        self.told(response, false)
+    }
+
+    fn told(self, mut response: Response<R>, refused: bool) -> Response<R> {
+        let (took, outcome) = (self.begin.elapsed(), (self.port.outcome)(&response));
+        let counts = self.turnstile.counts.iter().find(|(door, _, _)| *door == self.port.name);
+        if let Some(count) = counts.map(|(_, _, counts)| &counts[self.at]) {
+            let of = match (refused || outcome.denied, outcome.good) {
+                (true, _) => &count.refused,
+                (false, true) => &count.good,
+                (false, false) => &count.failed,
+            };
+            of.fetch_add(1, Ordering::Relaxed);
+            count.latency.count(took);
+        }
+        if let Some(audit) = self.turnstile.audit.load().as_ref() {
+            let reads = matches!(self.call.need, Need::Open | Need::Any) || needed(self.call.need) == Right::Read;
+            if refused || outcome.denied || !reads || (audit.reads && self.call.need != Need::Open) {
+                audit.tell(&Entry {
+                    caller: self.access.caller(),
+                    peer: self.peer.map(|peer| peer.0),
+                    call: self.call.name,
+                    collections: self.access.named(),
+                    result: if outcome.good { "ok" } else { &outcome.code },
+                    took,
+                    request_id: &self.request_id,
+                });
+            }
+        }
+        if let Ok(id) = HeaderValue::from_str(&self.request_id) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (hyper::header::HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect()
+    }
+
+    #[test]
+    fn a_key_comes_in_either_header() {
+        assert_eq!(credential(&headers(&[("authorization", "Bearer k")])), Some("k"));
+        assert_eq!(credential(&headers(&[("authorization", "bearer k")])), Some("k"));
+        assert_eq!(credential(&headers(&[("api-key", "k")])), Some("k"));
+        assert_eq!(credential(&headers(&[("authorization", "Basic x"), ("api-key", "k")])), Some("k"));
+        for none in [headers(&[]), headers(&[("authorization", "k")]), headers(&[("api-key", "")])] {
+            assert_eq!(credential(&none), None, "{none:?}");
+        }
+    }
+
+    #[test]
+    fn a_trace_is_taken_up_where_it_is_one() {
+        let trace = "0af7651916cd43dd8448eb211c80319c";
+        let good = [("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")];
+        assert_eq!(trace_id(&headers(&good)), Some(trace));
+        for wrong in [
+            "00-0af7651916cd43dd8448eb211c80319C-b7ad6b7169203331-01",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c",
+            "",
+        ] {
+            assert_eq!(trace_id(&headers(&[("traceparent", wrong)])), None, "{wrong}");
+        }
+    }
+}
