@@ -6,6 +6,7 @@ Installs the Python ones into virtual environments beside the program and the Ja
 Without node the JavaScript client is left out, and that is said.
 """
 
+import json
 import os
 import pathlib
 import re
@@ -47,6 +48,21 @@ def javascript(home, url):
     subprocess.run(["node", (HERE / "javascript.mjs").resolve(), url], cwd=folder, check=True)
 
 
+def rust(home, grpc):
+    command = ["cargo", "run", "--quiet", "--manifest-path", HERE / "rust" / "Cargo.toml", "--", f"http://127.0.0.1:{grpc}"]
+    subprocess.run(command, check=True, env=os.environ | {"CARGO_TARGET_DIR": str(home.resolve() / "rust")})
+
+
+def copied(program, grpc):
+    """A collection that is copied, and copied again: the second time nothing is left to do."""
+    at = ["--addr", f"127.0.0.1:{grpc}", "--from-qdrant", f"http://127.0.0.1:{grpc}"]
+    command = [program, "import", *at, "--from-collection", "langchain_hybrid", "--collection", "copied", "--output", "json"]
+    for points, there in [(4, 0), (0, 4)]:
+        told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        assert (told["points"], told["there"]) == (points, there), told
+    print("import: a collection is copied, once")
+
+
 def main():
     program = pathlib.Path(sys.argv[1])
     home = program.parent.parent / "qdrant-clients"
@@ -70,7 +86,9 @@ def main():
             for name, requirements in FRAMEWORKS.items():
                 python = python_with(home, name, requirements)
                 subprocess.run([python, HERE / "frameworks.py", name, url, grpc], check=True)
+            copied(program, grpc)
             javascript(home, url)
+            rust(home, grpc)
         finally:
             server.terminate()
             server.wait()

@@ -133,6 +133,76 @@ def query(r):
     return made
 
 
+def payload_of(point):
+    """Over gRPC an empty payload and none are the same."""
+    return point.payload or {}
+
+
+def change(r, ids):
+    """A write of another kind; ids that are not there are an error for a server, so filters choose."""
+    chosen, given = filter_of(r), {"extra": r.randint(0, 9), "deep": {"er": r.randint(0, 3)}}
+    few = m.Filter(must=[m.HasIdCondition(has_id=ids)])
+    points = [point(r, id) for id in ids]
+    operations = [
+        m.UpsertOperation(upsert=m.PointsList(points=points)),
+        m.DeletePayloadOperation(delete_payload=m.DeletePayload(keys=["extra", "deep.on"], filter=few)),
+        m.SetPayloadOperation(set_payload=m.SetPayload(payload=given, filter=few)),
+    ]
+    some = [
+        ("overwrite_payload", lambda c: c.overwrite_payload(C, given, points=few, wait=True) and None),
+        ("clear_payload", lambda c: c.clear_payload(C, few, wait=True) and None),
+        ("set_payload below", lambda c: c.set_payload(C, given, points=few, key="deep", wait=True) and None),
+        ("delete_vectors", lambda c: c.delete_vectors(C, vectors=["words"], points=few, wait=True) and None),
+        ("batch", lambda c: c.batch_update_points(C, operations, wait=True) and None),
+        ("upsert where", lambda c: c.upsert(C, points, update_filter=chosen, wait=True) and None),
+    ]
+    return r.choice(some)
+
+
+def look(r):
+    """A read of another kind."""
+    chosen, using = maybe_filter(r), r.choice(["one", "far"])
+    asked, limit = vector(r), r.randint(1, 8)
+    queries = [query(r) for _ in range(2)]
+    requests = [
+        m.QueryRequest(
+            **{"filter" if key == "query_filter" else key: value for key, value in one.items() if key != "prefetch"},
+            prefetch=one.get("prefetch"),
+        )
+        for one in queries
+    ]
+
+    def hits(found):
+        return [(p.id, p.score, payload_of(p)) for p in found.points]
+
+    def groups(c):
+        found = c.query_points_groups(C, "kind", query=asked, using=using, query_filter=chosen, limit=3, group_size=2)
+        return [(group.id, [round(hit.score, 3) for hit in group.hits]) for group in found.groups]
+
+    def ordered(c):
+        by = m.OrderBy(key="x", direction=m.Direction.DESC)
+        # Of points with equal values the local mode orders the other way round.
+        return [p.payload["x"] for p in c.scroll(C, scroll_filter=chosen, order_by=by, limit=limit)[0]]
+
+    formula = m.FormulaQuery(
+        formula=m.SumExpression(sum=["$score", m.MultExpression(mult=[0.1, "n"])]), defaults={"n": 0}
+    )
+    source = m.Prefetch(query=asked, using=using, limit=15, filter=chosen)
+    mmr = m.NearestQuery(nearest=asked, mmr=m.Mmr(diversity=0.4, candidates_limit=20))
+    pair = m.ContextPair(positive=vector(r), negative=vector(r))
+    some = [
+        ("batch of queries", lambda c: [hits(one) for one in c.query_batch_points(C, requests)]),
+        ("groups", groups),
+        ("facet", lambda c: sorted((h.value, h.count) for h in c.facet(C, "kind", facet_filter=chosen).hits)),
+        ("ordered", ordered),
+        ("query", lambda c: hits(c.query_points(C, prefetch=source, query=formula, limit=limit))),
+        ("query", lambda c: hits(c.query_points(C, query=mmr, using="one", query_filter=chosen, limit=limit))),
+        ("query", lambda c: hits(c.query_points(C, query=m.DiscoverQuery(
+            discover=m.DiscoverInput(target=asked, context=[pair])), using=using, limit=limit))),
+    ]
+    return r.choice(some)
+
+
 def step(r):
     """One call: its name, and what it does with a client."""
     pick = r.random()
@@ -149,24 +219,30 @@ def step(r):
     if pick < 0.17:
         selector = filter_of(r)
         return "delete_payload", lambda c: c.delete_payload(C, ["extra", "x"], points=selector, wait=True) and None
-    if pick < 0.3:
+    if pick < 0.24:
+        return change(r, ids)
+    if pick < 0.32:
+        return look(r)
+    if pick < 0.4:
         chosen = filter_of(r)
         return "count", lambda c: c.count(C, count_filter=chosen).count
-    if pick < 0.45:
+    if pick < 0.5:
         chosen, limit = maybe_filter(r), r.randint(1, 20)
 
         def scroll(c):
             points, following = c.scroll(C, scroll_filter=chosen, limit=limit)
-            return [(p.id, p.payload) for p in points], following
+            return [(p.id, payload_of(p)) for p in points], following
 
         return "scroll", scroll
-    if pick < 0.5:
-        return "retrieve", lambda c: sorted((p.id, json.dumps(p.payload, sort_keys=True)) for p in c.retrieve(C, ids))
+    if pick < 0.55:
+        return "retrieve", lambda c: sorted((p.id, json.dumps(payload_of(p), sort_keys=True)) for p in c.retrieve(C, ids))
     asked = query(r)
-    return "query", lambda c: [(p.id, p.score, p.payload) for p in c.query_points(C, **asked).points]
+    return "query", lambda c: [(p.id, p.score, payload_of(p)) for p in c.query_points(C, **asked).points]
 
 
 def same(name, left, right):
+    if name == "batch of queries":
+        return len(left) == len(right) and all(same("query", *both) for both in zip(left, right))
     if name != "query":
         return left == right
     # Where scores are equal any order is right, and what lies on the edge may be either.
