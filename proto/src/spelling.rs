@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn settings_are_the_same_in_both_forms() {
-        let scalar = ScalarQuantization { r#type: 1, quantile: Some(0.5), always_ram: None, memory: Some(3) };
+        let scalar = ScalarQuantization { r#type: 1, quantile: Some(0.5), memory: Some(3), ..Default::default() };
         let quantization = QuantizationConfig { quantization: Some(Quantization::Scalar(scalar)) };
         let params = VectorParams {
             size: 4,
