@@ -78,8 +78,15 @@ pub(crate) struct Turnstile {
     ring: ArcSwap<Keyring>,
     audit: ArcSwapOption<Audit>,
     time: Duration,
-    /// Of each port; the last one is of what is in no table.
-    counts: [(&'static str, &'static [&'static [Call]], Vec<Count>); 2],
+    ports: [Counted; 2],
+}
+
+/// What came of a port's requests.
+struct Counted {
+    port: &'static str,
+    tables: &'static [&'static [Call]],
+    /// By the place in the tables; the last one is of what is in none.
+    counts: Vec<Count>,
 }
 
 #[derive(Default)]
@@ -97,9 +104,10 @@ impl Turnstile {
             let calls: usize = tables.iter().map(|table| table.len()).sum();
             (0..=calls).map(|_| Count::default()).collect()
         };
-        let counts = [("grpc", GRPC), ("http", HTTP)].map(|(name, tables)| (name, tables, counted(tables)));
+        let ports = [("grpc", GRPC), ("http", HTTP)];
+        let ports = ports.map(|(port, tables)| Counted { port, tables, counts: counted(tables) });
         let (ring, audit) = (ArcSwap::from_pointee(ring), ArcSwapOption::from_pointee(audit));
-        Arc::new(Self { engine, ring, audit, time, counts })
+        Arc::new(Self { engine, ring, audit, time, ports })
     }
 
     /// From now on these keys hold, for calls that begin.
@@ -146,9 +154,9 @@ impl Turnstile {
     }
 
     fn counted(&self) -> impl Iterator<Item = (&str, &str, &Count)> {
-        self.counts.iter().flat_map(|(door, tables, counts)| {
+        self.ports.iter().flat_map(|Counted { port, tables, counts }| {
             let names = tables.iter().flat_map(|table| table.iter()).chain([&UNKNOWN]).map(|call| call.name);
-            names.zip(counts).map(move |(call, count)| (*door, call, count))
+            names.zip(counts).map(move |(call, count)| (*port, call, count))
         })
     }
 
@@ -333,8 +341,8 @@ impl<B, R> Passing<B, R> {
 
     fn told(self, mut response: Response<R>, refused: bool) -> Response<R> {
         let (took, outcome) = (self.begin.elapsed(), (self.port.outcome)(&response));
-        let counts = self.turnstile.counts.iter().find(|(door, _, _)| *door == self.port.name);
-        if let Some(count) = counts.map(|(_, _, counts)| &counts[self.at]) {
+        let counted = self.turnstile.ports.iter().find(|counted| counted.port == self.port.name);
+        if let Some(count) = counted.map(|counted| &counted.counts[self.at]) {
             let of = match (refused || outcome.denied, outcome.good) {
                 (true, _) => &count.refused,
                 (false, true) => &count.good,
