@@ -43,27 +43,28 @@ impl Door {
         Self { engine }
     }
 
-    /// The service of points.
+    /// The service of points. Replies are not compressed: clients of this API say that they could read such by default,
+    /// and vectors gain little by it.
     pub(crate) fn points(&self) -> PointsServer<Self> {
         let most = self.engine.limits().message_bytes_max;
-        let service = PointsServer::new(self.clone()).accept_compressed(Gzip).send_compressed(Gzip);
+        let service = PointsServer::new(self.clone()).accept_compressed(Gzip);
         service.max_decoding_message_size(most).max_encoding_message_size(most)
     }
 
     /// The service of collections.
     pub(crate) fn collections(&self) -> CollectionsServer<Self> {
-        let service = CollectionsServer::new(self.clone()).accept_compressed(Gzip).send_compressed(Gzip);
+        let service = CollectionsServer::new(self.clone()).accept_compressed(Gzip);
         service.max_decoding_message_size(self.engine.limits().message_bytes_max)
     }
 
     /// The service of snapshots.
     pub(crate) fn snapshots(&self) -> SnapshotsServer<Self> {
-        SnapshotsServer::new(self.clone()).accept_compressed(Gzip).send_compressed(Gzip)
+        SnapshotsServer::new(self.clone()).accept_compressed(Gzip)
     }
 
     /// The service that says which API is spoken.
     pub(crate) fn service(&self) -> QdrantServer<Self> {
-        QdrantServer::new(self.clone()).accept_compressed(Gzip).send_compressed(Gzip)
+        QdrantServer::new(self.clone()).accept_compressed(Gzip)
     }
 
     fn call(&self, collection: String, timeout_s: Option<u64>) -> Call {

@@ -17,7 +17,7 @@ impl Qdrant for Door {
 }
 
 fn snapshots() -> Status {
-    Fault::not_supported("a snapshot; `nigh backup` makes and restores copies").into()
+    Fault::not_supported("a snapshot (`nigh backup` makes and restores copies)").into()
 }
 
 #[tonic::async_trait]

@@ -12,7 +12,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::Uri;
-use axum::routing::{delete, get, post, put};
+use axum::routing::{any, delete, get, post, put};
 use reply::{Answer, Reply};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -46,7 +46,13 @@ pub(crate) fn router(engine: Arc<Engine>) -> Router {
         )
         .route(&path("/exists"), get(asks(|call, _| collections::exists(call))))
         .route(&path("/aliases"), get(asks(|call, _| collections::aliases_of(call))))
-        .route(&path("/cluster"), get(asks(|call, _| collections::cluster(call))))
+        .route(&path("/cluster"), get(asks(|call, _| collections::cluster(call))).post(service::standalone))
+        .route(&path("/shards"), any(service::standalone))
+        .route(&path("/shards/{*rest}"), any(service::standalone))
+        .route(&path("/snapshots"), any(service::snapshots))
+        .route(&path("/snapshots/{*rest}"), any(service::snapshots))
+        .route("/snapshots", any(service::snapshots))
+        .route("/snapshots/{*rest}", any(service::snapshots))
         .route(&path("/index"), put(asks(collections::create_index)))
         .route(&path("/index/{field}"), delete(names(|call, field, _| collections::delete_index(call, field))))
         .route(

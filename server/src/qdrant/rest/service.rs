@@ -2,6 +2,7 @@
 
 use super::reply::{Answer, Reply};
 use crate::engine::Engine;
+use crate::qdrant::fault::Fault;
 use crate::qdrant::{API_VERSION, TITLE};
 use axum::Json;
 use axum::extract::State;
@@ -30,4 +31,14 @@ pub(super) async fn clear_issues() -> Answer<bool> {
 
 pub(super) async fn cluster() -> Answer<Value> {
     Ok(Reply::new(Instant::now(), json!({"status": "disabled"})))
+}
+
+/// Copies are made and restored by nigh's own backups.
+pub(super) async fn snapshots() -> Fault {
+    Fault::not_supported("a snapshot (`nigh backup` makes and restores copies)")
+}
+
+/// One node has no cluster to change.
+pub(super) async fn standalone() -> Fault {
+    Fault::not_supported("a change of the cluster (there is one node)")
 }
