@@ -10,9 +10,9 @@ import argparse
 import os
 import pathlib
 import re
+import secrets
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 import venv
@@ -64,9 +64,10 @@ def load(program, address):
         subprocess.run([program, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def start(program, data):
+def start(program, data, **settings):
     command = [program, "serve", "--data", data, "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    environment = {**os.environ, **{f"NIGH__SECURITY__{name.upper()}": key for name, key in settings.items()}}
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
     grpc, http = re.search(r"gRPC ([0-9.:]+), HTTP ([0-9.:]+)", server.stdout.readline()).groups()
     return server, grpc, http
 
@@ -108,10 +109,15 @@ def main():
         try:
             load(asked.program, grpc)
             walk = [python, HERE / "walk.py", chromium, f"http://{http}", asked.pictures or "-", axe(home) or "-"]
-            ended = subprocess.run(walk)
+            subprocess.run(walk, check=True)
         finally:
             stop(server)
-    sys.exit(ended.returncode)
+        keys = {"read_key": secrets.token_hex(16), "admin_key": secrets.token_hex(16)}
+        server, _, http = start(asked.program, data, **keys)
+        try:
+            subprocess.run([python, HERE / "guarded.py", chromium, f"http://{http}", *keys.values()], check=True)
+        finally:
+            stop(server)
 
 
 main()
