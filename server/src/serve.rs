@@ -9,6 +9,7 @@
 //! collection serves as soon as it is open itself.
 
 mod ports;
+mod strangers;
 
 use crate::access::audit::Audit;
 use crate::access::keys::Keyring;
@@ -137,10 +138,12 @@ impl Server {
         };
 
         let door = Door::new(engine.clone(), metrics.clone(), stopping.clone());
+        let gate = strangers::Gate { engine: engine.clone(), loopback: config.http.ip().is_loopback() };
         let pages = http::router(engine.clone(), metrics.clone())
             .merge(qdrant::rest::router(engine.clone()))
             .merge(json::router(services_of(&door), config.limits.message_bytes_max))
             .merge(console::router())
+            .layer(axum::middleware::from_fn_with_state(gate, strangers::turn_away))
             .layer(turnstile.before(ports::HTTP));
         let (until, head_time) = (stopped(stopping.clone()), Duration::from_millis(config.limits.begin_ms));
         let keeping = stopping.clone();

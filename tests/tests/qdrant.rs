@@ -234,6 +234,29 @@ async fn changes_inside_of_one_payload_at_once_are_all_kept() {
     door.server.stop().await;
 }
 
+/// A page that somebody happens to look at reaches a server on the same machine, and may send a form to it.
+#[tokio::test]
+async fn a_page_of_another_origin_changes_nothing() {
+    let door = Door::filled().await;
+    let of = "/collections/c/points";
+    let wipe = |lines: Vec<String>| {
+        let (addr, path) = (door.addr.clone(), format!("{of}/delete"));
+        let body = br#"{"filter": {}}"#;
+        let lines = move || -> u16 {
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            http::request_with(&addr, "POST", &path, &lines, body).0
+        };
+        async move { tokio::task::spawn_blocking(lines).await.unwrap() }
+    };
+    let form = "Content-Type: text/plain".to_owned();
+    assert_eq!(wipe(vec![form.clone(), "Origin: http://evil.example".into()]).await, 403);
+    assert_eq!(wipe(vec![form.clone(), "Origin: null".into()]).await, 403);
+    let count = door.good("POST", &format!("{of}/count"), json!({"exact": true})).await;
+    assert_eq!(count, json!({"count": 4}));
+    assert_eq!(wipe(vec![form, format!("Origin: http://{}", door.addr)]).await, 200);
+    door.server.stop().await;
+}
+
 #[tokio::test]
 async fn what_is_wrong_is_told_by_code_and_text() {
     let door = Door::filled().await;

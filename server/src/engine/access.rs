@@ -122,6 +122,11 @@ impl Engine {
         self.guarded.store(guarded, Ordering::Release);
     }
 
+    /// Whether calls need access.
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.guarded.load(Ordering::Acquire)
+    }
+
     /// Refuses what the caller of this call may not do to the collection of this name.
     pub(crate) fn permit(&self, name: &str) -> Result<()> {
         let found = ACCESS.try_with(|access| {
@@ -164,7 +169,7 @@ impl Engine {
     }
 
     fn unaccompanied(&self) -> Result<()> {
-        match self.guarded.load(Ordering::Acquire) {
+        match self.is_guarded() {
             true => Err(Error::Internal("a call came without its caller's rights")),
             false => Ok(()),
         }

@@ -230,7 +230,10 @@ mod tests {
         let zz = v1::PointId { id: Some(point_id::Id::Uuid("zz".into())) };
         let ids = v1::PointIds { ids: vec![zz] };
         let typed = v1::Condition { condition: Some(condition::Condition::Text("n = ".into())) };
-        check(typed, ".text is `n = `; at column 5, expected a value, found the end");
+        check(
+            typed,
+            ".text is `n = `; at column 5, expected a number of 64 bits, a 'text', TRUE or FALSE, found the end",
+        );
         let has_id = v1::Condition { condition: Some(condition::Condition::HasId(ids)) };
         check(has_id, ".has_id[0].id is `zz`; an id is a number or a UUID");
     }

@@ -76,7 +76,7 @@ fn status(refusal: &Refusal) -> Status {
 }
 
 /// In the words of the Qdrant API and in those of our own JSON: which of them a caller speaks is not known yet.
-fn page(refusal: &Refusal) -> Response<Body> {
+pub(super) fn page(refusal: &Refusal) -> Response<Body> {
     let (code, why) = match refusal {
         Refusal::Unauthenticated(why) => (StatusCode::UNAUTHORIZED, why.clone()),
         Refusal::Forbidden(why) => (StatusCode::FORBIDDEN, format!("Forbidden: {why}")),
