@@ -128,7 +128,7 @@ mod tests {
             "size": 4, "distance": "Cosine", "datatype": "float32",
             "quantization_config": {"scalar": {"type": "int8", "quantile": 0.5, "memory": "pinned"}},
         });
-        assert_eq!(serde_json::to_value(&params).unwrap(), shown);
+        assert_eq!(serde_json::to_value(params).unwrap(), shown);
         assert_eq!(serde_json::from_value::<VectorParams>(shown).unwrap(), params);
     }
 }
