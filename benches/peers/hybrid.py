@@ -1,0 +1,304 @@
+#!/usr/bin/env python3
+"""Hybrid search of the 100,000 passages: nigh's server beside Qdrant's engine in this process, in one run, in turns.
+
+    python3 benches/peers/hybrid.py [--rows 100000] [--rounds 3] [--nigh target/release/nigh]
+
+Both fuse the 100 nearest by vector and the 100 best by BM25 (English stems, stop words left out) with reciprocal ranks
+(k = 60) into ten hits without payload. Qdrant's engine is qdrant-edge from the Python registry: HNSW (m 16, ef_construct
+100), sparse vectors of its own BM25 with its IDF, every filtered field indexed, one merged segment, and **no server in
+between**: its time is that of a call, where nigh's is that of a request over gRPC on loopback, requests serialised before
+the clock starts and replies left unread until it has stopped. Four clients are four threads (the engine gives the
+interpreter's lock back while it searches).
+
+Told are milliseconds of a query (p50, p99) at one and at four clients, without a filter and under each of filters.json,
+how much of the hits the same engine finds when its vectors are compared exactly ("recall"), and nigh's time in its own
+engine, as `explain` tells it: like for like with the other's.
+
+The environment (`target/peers/hybrid-venv`) is made where it is not there; nigh is built in release unless it is given.
+"""
+
+import argparse
+import concurrent.futures
+import gzip
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+from ingest import ROOT, START_SECONDS_MAX, UNLIMITED, Nigh, Passages
+
+NEEDED = ["grpcio", "grpcio-tools", "numpy", "qdrant-edge-py"]
+CANDIDATES, HITS, RRF_K = 100, 10, 60
+ANALYZER = "english+stop"
+INDEXED = {
+    "words": "Integer", "kind": "Keyword", "position": "Float", "tags": "Keyword",
+    "has_code": "Bool", "year": "Integer", "source": "Keyword",
+}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--queries", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=3, help="every query is asked so often, in turns")
+    parser.add_argument("--clients", type=int, nargs="*", default=[1, 4])
+    parser.add_argument("--nigh", help="a `nigh` that is built already")
+    parser.add_argument("--data", default=os.environ.get("NIGH_DATA", ROOT.parent / "shared" / "data"))
+    parser.add_argument("--out", default=ROOT / "target" / "peers" / "hybrid.md")
+    return parser.parse_args()
+
+
+def in_environment():
+    home = ROOT / "target" / "peers" / "hybrid-venv"
+    if pathlib.Path(sys.prefix) == home.resolve() or os.environ.get("NIGH_HYBRID_INSIDE"):
+        return
+    python = home / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", home], check=True)
+    have = subprocess.run([python, "-m", "pip", "freeze"], capture_output=True, text=True).stdout.lower()
+    wanted = [name for name in NEEDED if name + "==" not in have]
+    if wanted:
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted], check=True)
+    os.execve(python, [python, __file__, *sys.argv[1:]], os.environ | {"NIGH_HYBRID_INSIDE": "1"})
+
+
+def clauses(filter_):
+    """The clauses of a filter of filters.json: (part, field, what, value)."""
+    for part in ("must", "should", "must_not"):
+        for clause in filter_.get(part, []):
+            field = clause["field"]
+            if clause.get("missing"):
+                yield part, field, "missing", None
+            elif "eq" in clause or "contains" in clause:
+                yield part, field, "value", clause.get("eq", clause.get("contains"))
+            elif "in" in clause:
+                yield part, field, "any", clause["in"]
+            else:
+                yield part, field, "range", {end: clause[end] for end in ("gt", "gte", "lt", "lte") if end in clause}
+
+
+class OverGrpc(Nigh):
+    def create(self, channel):
+        from nigh.v1 import collections_pb2 as of
+
+        spec = of.CollectionSpec(vectors=[of.VectorField(name="text", size=384, metric=of.METRIC_COSINE)])
+        spec.texts.add(name="text", analyzer=ANALYZER)
+        self.call(channel, "/nigh.v1.Collections/Create", of.CreateCollectionRequest(collection="c", spec=spec),
+                  of.CreateCollectionReply)
+
+    def load(self, passages, folder):
+        import grpc
+
+        self.process = self.start(folder)
+        self.channels = [grpc.insecure_channel(f"127.0.0.1:{self.port}", [*UNLIMITED, ("grpc.use_local_subchannel_pool", 1)])
+                         for _ in range(8)]
+        for channel in self.channels:
+            grpc.channel_ready_future(channel).result(START_SECONDS_MAX)
+        self.create(self.channels[0])
+        write = self.channels[0].unary_unary(self.write, lambda body: body, lambda body: body)
+        for body in self.requests(passages):
+            write(body, timeout=120)
+        quiet = 0
+        while quiet < 5:
+            time.sleep(0.2)
+            quiet = quiet + 1 if self.indexed(self.channels[0]) else 0
+        self.asks = [channel.unary_unary("/nigh.v1.Points/Query", lambda body: body, lambda body: body)
+                     for channel in self.channels]
+
+    def inside(self, requests):
+        """Milliseconds in the engine alone, as the server itself explains them."""
+        from nigh.v1 import points_pb2 as of
+
+        replies = [self.ask(0, request + of.QueryRequest(explain=True).SerializeToString()) for request in requests]
+        return [of.QueryReply.FromString(reply).explanation.total_us / 1000 for reply in replies]
+
+    def request(self, vector, text, filter_, exact):
+        from nigh.v1 import points_pb2 as of
+
+        request = of.QueryRequest(collection="c", limit=HITS)
+        dense = request.retrievers.add(limit=CANDIDATES).dense
+        dense.vector.values.extend(vector.tolist())
+        dense.params.exact = exact
+        request.retrievers.add(limit=CANDIDATES).text.query = text
+        request.fusion.reciprocal_rank.k = RRF_K
+        for part, field, what, value in clauses(filter_ or {}):
+            condition = getattr(request.filter, part).add().field
+            condition.path = field
+            if what == "missing":
+                condition.is_empty.SetInParent()
+            elif what == "range":
+                for end, number in value.items():
+                    setattr(condition.range, end, number)
+            else:
+                for one in value if what == "any" else [value]:
+                    scalar = condition.any_of.scalars.add() if what == "any" else condition.match
+                    kind = {bool: "bool", int: "integer", float: "float", str: "keyword"}[type(one)]
+                    setattr(scalar, kind, one)
+        return request.SerializeToString()
+
+    def ask(self, client, request):
+        return self.asks[client](request, timeout=60)
+
+    @staticmethod
+    def ids(reply):
+        from nigh.v1 import points_pb2 as of
+
+        return [hit.id.num for hit in of.QueryReply.FromString(reply).hits]
+
+    def end(self):
+        self.process.end()
+
+
+class InProcess:
+    """Qdrant's engine."""
+
+    name = "Qdrant's engine, in process"
+
+    def load(self, passages, folder):
+        import qdrant_edge as of
+
+        self.of = of
+        self.bm25 = of.Bm25(of.Bm25Config(language="english", avg_len=self.words(passages)))
+        config = of.EdgeConfig(
+            vectors={"text": of.EdgeVectorParams(384, of.Distance.Cosine)},
+            sparse_vectors={"words": of.EdgeSparseVectorParams(modifier=of.Modifier.Idf)},
+            hnsw_config=of.HnswIndexConfig(16, 100, 10_000),
+            optimizers=of.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1000),
+        )
+        self.shard = of.EdgeShard.create(str(pathlib.Path(folder) / "shard"), config)
+        for field, kind in INDEXED.items():
+            schema = getattr(of.PayloadSchemaType, kind)
+            self.shard.update(of.UpdateOperation.create_field_index(field, schema))
+        for rows in passages.batches():
+            points = []
+            for row in rows:
+                payload = json.loads(passages.payloads[row])
+                vector = {"text": passages.vectors[row].tolist(), "words": self.bm25.embed_document(payload["text"])}
+                points.append(of.Point(row, vector, payload))
+            self.shard.update(of.UpdateOperation.upsert_points(points))
+        self.shard.optimize()
+        print(self.shard.info(), flush=True)
+
+    def words(self, passages):
+        """The mean length after its own analysis, which its weights are relative to: known here, as it is to nigh."""
+        bm25 = self.of.Bm25(self.of.Bm25Config(language="english", avg_len=1.0, b=0.0, k=1e9))
+        sample = passages.payloads[:2000]
+        # With k beyond all counts a weight is the count of its word.
+        return sum(sum(bm25.embed_document(json.loads(line)["text"]).values) for line in sample) / len(sample)
+
+    def request(self, vector, text, filter_, exact):
+        of = self.of
+        parts = {"must": [], "should": [], "must_not": []}
+        for part, field, what, value in clauses(filter_ or {}):
+            if what == "missing":
+                condition = of.IsEmptyCondition(field)
+            elif what == "range":
+                condition = of.FieldCondition(field, range=of.RangeFloat(**value))
+            else:
+                condition = of.FieldCondition(field, of.MatchAny(value) if what == "any" else of.MatchValue(value))
+            parts[part].append(condition)
+        filter_ = of.Filter(**{part: found or None for part, found in parts.items()}) if filter_ else None
+        dense = of.Query.Nearest(vector.tolist(), "text")
+        sparse = of.Query.Nearest(self.bm25.embed_query(text), "words")
+        prefetches = [
+            of.Prefetch(CANDIDATES, dense, filter=filter_, params=of.SearchParams(exact=exact)),
+            of.Prefetch(CANDIDATES, sparse, filter=filter_),
+        ]
+        # Its ranks begin at 0.
+        return of.QueryRequest(HITS, prefetches=prefetches, query=of.Fusion.Rrf(RRF_K + 1), with_payload=False)
+
+    def ask(self, _client, request):
+        return self.shard.query(request)
+
+    @staticmethod
+    def ids(reply):
+        return [point.id for point in reply]
+
+    def end(self):
+        self.shard.close()
+
+
+def milliseconds(engine, requests, clients):
+    def of(client):
+        took = []
+        for request in requests[client::clients]:
+            began = time.perf_counter()
+            engine.ask(client, request)
+            took.append((time.perf_counter() - began) * 1000)
+        return took
+
+    with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+        return [time_ for took in pool.map(of, range(clients)) for time_ in took]
+
+
+def recall(engine, requests, exact):
+    sums = 0.0
+    for request, reference in zip(requests, exact):
+        wanted = set(engine.ids(engine.ask(0, reference)))
+        sums += len(wanted & set(engine.ids(engine.ask(0, request)))) / len(wanted) if wanted else 1.0
+    return sums / len(requests)
+
+
+def measure(engines, passages, texts, filters, args):
+    import numpy
+
+    lines = [f"| filter | clients | {engines[0].name}: p50, p99 ms, recall | in its engine alone | "
+             f"{engines[1].name}: p50, p99 ms, recall | p50, p99: times nigh's |", "|---|---|---|---|---|---|"]
+    for name, filter_ in filters:
+        def requests(engine, exact, count):
+            return [engine.request(vector, text, filter_, exact)
+                    for vector, text in list(zip(passages.queries, texts))[:count]]
+
+        prepared = {engine: requests(engine, False, args.queries) for engine in engines}
+        recalls = {engine: recall(engine, prepared[engine][:100], requests(engine, True, 100)) for engine in engines}
+        for clients in args.clients:
+            took = {engine: [] for engine in engines}
+            for _ in range(args.rounds):
+                for engine in engines:
+                    took[engine] += milliseconds(engine, prepared[engine], clients)
+            ends = {engine: numpy.percentile(took[engine], [50, 99]) for engine in engines}
+            cells = [f"{ends[engine][0]:.2f}, {ends[engine][1]:.2f}, {recalls[engine]:.3f}" for engine in engines]
+            alone = numpy.percentile(engines[0].inside(prepared[engines[0]]), [50, 99]) if clients == 1 else None
+            cells.insert(1, "" if alone is None else f"{alone[0]:.2f}, {alone[1]:.2f}")
+            ratio = ends[engines[1]] / ends[engines[0]]
+            lines.append(f"| {name} | {clients} | " + " | ".join(cells) + f" | {ratio[0]:.1f}, {ratio[1]:.1f} |")
+            print(lines[-1], flush=True)
+    return lines
+
+
+def main():
+    args = arguments()
+    in_environment()
+    out = pathlib.Path(args.out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = pathlib.Path(args.data) / "passages"
+    passages = Passages(args)
+    import numpy
+
+    passages.queries = numpy.load(folder / "queries.npy")[: args.queries].astype("float32")
+    with gzip.open(folder / "queries.jsonl.gz", "rt") as lines:
+        texts = [json.loads(line)["text"] for line, _ in zip(lines, range(args.queries))]
+    filters = [("none", None)] + [(one["name"], one["filter"]) for one in json.loads((folder / "filters.json").read_text())]
+    with tempfile.TemporaryDirectory(prefix="hybrid-", dir=out.parent) as scratch:
+        engines = [OverGrpc(args, scratch), InProcess()]
+        for engine in engines:
+            home = pathlib.Path(scratch) / type(engine).__name__
+            home.mkdir()
+            began = time.time()
+            engine.load(passages, home)
+            print(f"{engine.name}: loaded and indexed after {time.time() - began:.0f} s", flush=True)
+        try:
+            lines = measure(engines, passages, texts, filters, args)
+        finally:
+            for engine in engines:
+                engine.end()
+    head = f"{args.rows} passages, {args.queries} queries, {args.rounds} rounds in turns; recall of 100 queries.\n"
+    out.write_text("\n".join([head, *lines]) + "\n")
+    print(out.read_text())
+
+
+if __name__ == "__main__":
+    main()
