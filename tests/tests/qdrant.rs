@@ -234,6 +234,41 @@ async fn changes_inside_of_one_payload_at_once_are_all_kept() {
     door.server.stop().await;
 }
 
+/// Who writes on a condition does not go by what was true before somebody else wrote.
+#[tokio::test]
+async fn what_is_written_on_a_condition_holds_when_it_is_written() {
+    const COUNT: u64 = 200;
+    let door = Door::filled().await;
+    let of = "/collections/c/points";
+    let payload = async || door.good("GET", &format!("{of}/2"), Value::Null).await["payload"].clone();
+    let counts = async || {
+        for n in 10..10 + COUNT {
+            door.good("PUT", &format!("{of}/payload"), json!({"payload": {"n": n}, "points": [2]})).await;
+        }
+    };
+    // Marks go with the number that they were made for, and a number that is gone does not come back.
+    let marks = async |whole: bool| {
+        let mut last = 0;
+        while last < 9 + COUNT {
+            let seen = payload().await;
+            let n = seen["n"].as_u64().unwrap();
+            assert!(n >= last, "{n} came back behind {last}");
+            assert!(seen["at"].is_null() || seen["at"]["n"] == n, "{seen}");
+            last = n;
+            let now = json!({"must": [{"key": "n", "match": {"value": n}}]});
+            if whole {
+                let point = json!({"id": 2, "vector": [1.0, 0.0], "payload": {"n": n}});
+                door.good("PUT", of, json!({"points": [point], "update_filter": now})).await;
+            } else {
+                let mark = json!({"payload": {"n": n}, "key": "at", "filter": now});
+                door.good("POST", &format!("{of}/payload"), mark).await;
+            }
+        }
+    };
+    tokio::join!(counts(), marks(true), marks(false), marks(true), marks(false));
+    door.server.stop().await;
+}
+
 /// A page that somebody happens to look at reaches a server on the same machine, and may send a form to it.
 #[tokio::test]
 async fn a_page_of_another_origin_changes_nothing() {

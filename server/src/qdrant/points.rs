@@ -9,6 +9,7 @@ use super::fault::{Fault, Result};
 use super::operation::{Incoming, Mode, Operation, list};
 use super::vectors;
 use crate::engine::error::Error;
+use crate::engine::query::answer::{Page, Record};
 use crate::engine::query::{Get, PayloadSelection, Scroll, VectorSelection};
 use nigh_index::filter::condition::Condition;
 use nigh_index::id::PointId;
@@ -36,13 +37,16 @@ pub(super) async fn perform(call: Call, operation: Operation) -> Result<Update> 
 }
 
 /// Several requests, one after the other; those before one that is wrong stand.
-pub(super) async fn batch(call: Call, request: Value) -> Result<Vec<Update>> {
+pub(super) async fn batch(call: Call, mut request: Value) -> Result<Vec<Update>> {
+    list(&request, "operations")?;
+    let Value::Array(operations) = request["operations"].take() else { return Ok(Vec::new()) };
     let mut updates = Vec::new();
-    for operation in list(&request, "operations")? {
-        let Some((kind, request)) = operation.as_object().and_then(|operation| operation.iter().next()) else {
-            return Err(Fault::format("an operation is an object with one name"));
+    for operation in operations {
+        let read = move || match operation.as_object().and_then(|operation| operation.iter().next()) {
+            Some((kind, request)) => Operation::read(kind, request),
+            None => Err(Fault::format("an operation is an object with one name")),
         };
-        updates.push(perform(call.clone(), Operation::read(kind, request)?).await?);
+        updates.push(perform(call.clone(), aside(read).await?).await?);
     }
     Ok(updates)
 }
@@ -188,17 +192,18 @@ impl<'c> Writing<'c> {
         mode: Mode,
     ) -> Result<u64, Error> {
         let ids: Vec<PointId> = piece.iter().map(|(id, _)| *id).collect();
+        // Versions first: what changes before the filter is asked is found out by its version.
+        let (records, mut seq) = self.get(ids.clone(), PayloadSelection::Nothing).await?;
+        let versions: HashMap<PointId, u64> = records.into_iter().map(|record| (record.id, record.version)).collect();
         let held = match filter {
             None => None,
             Some(filter) => {
-                let filter = Condition::all(vec![Condition::HasId(ids.clone()), filter.clone()]);
-                Some(self.select(filter, None).await?.0.into_iter().collect::<HashSet<_>>())
+                let filter = Condition::all(vec![Condition::HasId(ids), filter.clone()]);
+                let page = self.scroll(filter, None, PayloadSelection::Nothing).await?;
+                seq = page.seq;
+                Some(page.records.into_iter().map(|record| record.id).collect::<HashSet<_>>())
             }
         };
-        let (payload, vectors) = (PayloadSelection::Nothing, VectorSelection::default());
-        let get = Get { ids, payload, vectors, version: String::new() };
-        let (records, seq) = self.call.engine.get(self.collection.clone(), get, &self.call.deadline).await?;
-        let versions: HashMap<PointId, u64> = records.into_iter().map(|record| (record.id, record.version)).collect();
         let mut batch = WriteBatch::default();
         for (id, op) in piece {
             let version = versions.get(id).copied();
@@ -214,34 +219,36 @@ impl<'c> Writing<'c> {
         if batch.ops.is_empty() { Ok(seq) } else { self.write(batch).await }
     }
 
-    /// Ids of points that match, a page of them, and where the next one begins.
-    async fn select(&self, filter: Condition, from: Option<PointId>) -> Result<(Vec<PointId>, Option<PointId>), Error> {
-        let (payload, vectors) = (PayloadSelection::Nothing, VectorSelection::default());
-        let scroll =
-            Scroll { filter: Some(filter), from, limit: self.step(), payload, vectors, version: String::new() };
-        let page = self.call.engine.scroll(self.collection.clone(), scroll, &self.call.deadline).await?;
-        Ok((page.records.into_iter().map(|record| record.id).collect(), page.next))
+    async fn get(&self, ids: Vec<PointId>, payload: PayloadSelection) -> Result<(Vec<Record>, u64), Error> {
+        let get = Get { ids, payload, vectors: VectorSelection::default(), version: String::new() };
+        self.call.engine.get(self.collection.clone(), get, &self.call.deadline).await
+    }
+
+    async fn scroll(&self, filter: Condition, from: Option<PointId>, payload: PayloadSelection) -> Result<Page, Error> {
+        let (filter, limit, vectors) = (Some(filter), self.step(), VectorSelection::default());
+        let scroll = Scroll { filter, from, limit, payload, vectors, version: String::new() };
+        self.call.engine.scroll(self.collection.clone(), scroll, &self.call.deadline).await
     }
 
     /// Changes payloads that have to be read first.
     async fn rewrite(&self, points: Selector, change: impl Fn(&mut Value) + Send + Sync) -> Result<u64> {
         let mut seq = self.collection.snapshot().seq;
-        match points {
-            Selector::Ids(ids) => {
-                for ids in ids.chunks(self.step()) {
-                    seq = seq.max(self.rewrite_these(ids, &change).await?);
-                }
-            }
-            Selector::Filter(filter) => {
-                let mut from = None;
-                loop {
-                    let (ids, next) = self.select(filter.clone(), from).await?;
-                    if !ids.is_empty() {
-                        seq = seq.max(self.rewrite_these(&ids, &change).await?);
-                    }
-                    match next {
-                        Some(_) => from = next,
-                        None => break,
+        let mut from = None;
+        let pieces: Vec<Selector> = match points {
+            Selector::Ids(ids) => ids.chunks(self.step()).map(|ids| Selector::Ids(ids.to_vec())).collect(),
+            filter @ Selector::Filter(_) => vec![filter],
+        };
+        for piece in pieces {
+            let mut tries = TRIES_MAX;
+            loop {
+                match self.rewrite_once(&piece, from, &change).await {
+                    Err(Error::Condition { .. }) if tries > 1 => tries -= 1,
+                    done => {
+                        let (written, next) = done?;
+                        (seq, from, tries) = (seq.max(written), next, TRIES_MAX);
+                        if next.is_none() {
+                            break;
+                        }
                     }
                 }
             }
@@ -249,20 +256,24 @@ impl<'c> Writing<'c> {
         Ok(seq)
     }
 
-    async fn rewrite_these(&self, ids: &[PointId], change: &(impl Fn(&mut Value) + Send + Sync)) -> Result<u64> {
-        let mut tries = TRIES_MAX;
-        loop {
-            match self.rewrite_once(ids, change).await {
-                Err(Error::Condition { .. }) if tries > 1 => tries -= 1,
-                done => return Ok(done?),
+    /// Changes the points of a selector, or a page of them; says where the next one begins. What is read at one moment,
+    /// matching and payload and version, is written as long as the version is that.
+    async fn rewrite_once(
+        &self,
+        points: &Selector,
+        from: Option<PointId>,
+        change: &(impl Fn(&mut Value) + Send + Sync),
+    ) -> Result<(u64, Option<PointId>), Error> {
+        let (records, seq, next) = match points {
+            Selector::Ids(ids) => {
+                let (records, seq) = self.get(ids.clone(), PayloadSelection::All).await?;
+                (records, seq, None)
             }
-        }
-    }
-
-    async fn rewrite_once(&self, ids: &[PointId], change: &(impl Fn(&mut Value) + Send + Sync)) -> Result<u64, Error> {
-        let (payload, vectors, version) = (PayloadSelection::All, VectorSelection::default(), String::new());
-        let get = Get { ids: ids.to_vec(), payload, vectors, version };
-        let (records, seq) = self.call.engine.get(self.collection.clone(), get, &self.call.deadline).await?;
+            Selector::Filter(filter) => {
+                let page = self.scroll(filter.clone(), from, PayloadSelection::All).await?;
+                (page.records, page.seq, page.next)
+            }
+        };
         let mut batch = WriteBatch::default();
         for record in records {
             let mut payload = serde_json::from_slice(&record.payload).unwrap_or_else(|_| Value::Object(Map::new()));
@@ -270,7 +281,8 @@ impl<'c> Writing<'c> {
             batch.conditions.push(IfVersion { op: batch.ops.len(), version: record.version });
             batch.ops.push(Write::OverwritePayload(Selector::Ids(vec![record.id]), payload.to_string().into()));
         }
-        if batch.ops.is_empty() { Ok(seq) } else { self.write(batch).await }
+        let seq = if batch.ops.is_empty() { seq } else { self.write(batch).await? };
+        Ok((seq, next))
     }
 }
 
