@@ -23,7 +23,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("roaring", &["index/src/bitmap.rs"]),
     ("tantivy", &["index/src/text/"]),
     ("memmap2", &["storage/src/disk"]),
-    ("object_store", &["server/src/engine/target.rs", "server/Cargo.toml"]),
+    ("object_store", &["server/src/engine/target", "server/Cargo.toml"]),
     ("prost", &["proto/", "server/src/grpc/", "server/src/json/", "client/"]),
     ("tonic", &["proto/", "server/", "client/"]),
     ("tokio", &["server/", "client/"]),

@@ -1,4 +1,4 @@
-//! Where backups and archives go: a directory, spoken to as an object store.
+//! Where backups and archives go: a directory or a bucket, spoken to as an object store.
 //!
 //! ```text
 //! files/<hash>-<bytes>      what segments hold; a file is named by what is in it, so it is there once
@@ -8,8 +8,11 @@
 //! archive/<collection>/<first>-<last>.log
 //! ```
 //!
-//! All that is asked of a store is to create an object if it is absent, to read, list and remove, so that a bucket
-//! may take its place.
+//! All that is asked of a store is to create an object if it is absent, to read, list and remove: a bucket does it as well
+//! as a directory.
+
+#[cfg(feature = "s3")]
+mod bucket;
 
 use crate::engine::error::{Error, Result};
 use bytes::Bytes;
@@ -32,6 +35,14 @@ pub struct Target {
     prefix: Path,
 }
 
+/// A directory, created where it is not there.
+fn directory(place: &str) -> std::result::Result<LocalFileSystem, String> {
+    std::fs::create_dir_all(place).map_err(|err| format!("the directory cannot be created: {err}"))?;
+    let local = LocalFileSystem::new_with_prefix(place).map_err(|err| err.to_string())?;
+    // An object that was told of is there after a power cut.
+    Ok(local.with_fsync(true))
+}
+
 /// Hears how many bytes more were sent; an error calls it off.
 pub(crate) type Sent<'s> = &'s mut (dyn FnMut(u64) -> Result<()> + Send);
 
@@ -44,7 +55,8 @@ pub(crate) struct Listed {
 }
 
 impl Target {
-    /// Opens a directory, created where it is not there.
+    /// Opens a directory, created where it is not there, or a bucket (`s3://bucket/folder`), whose credentials come from
+    /// the environment. A bucket is first spoken to when it is needed.
     ///
     /// # Errors
     ///
@@ -52,14 +64,19 @@ impl Target {
     /// names places.
     pub fn open(name: &str, place: &str) -> Result<Self> {
         let wrong = |why: String| Error::invalid(format!("backup target `{name}`"), format!("`{place}`"), why);
-        if place.contains("://") {
-            return Err(wrong("it is a directory; URLs are not known yet".to_owned()));
-        }
-        std::fs::create_dir_all(place).map_err(|err| wrong(format!("the directory cannot be created: {err}")))?;
-        let local = LocalFileSystem::new_with_prefix(place).map_err(|err| wrong(err.to_string()))?;
-        // An object that was told of is there after a power cut.
-        let store = Arc::new(local.with_fsync(true));
-        Ok(Self { name: name.to_owned(), store, prefix: Path::default() })
+        let (store, prefix): (Arc<dyn ObjectStore>, Path) = match place.split_once("://") {
+            None => (Arc::new(directory(place).map_err(wrong)?), Path::default()),
+            #[cfg(feature = "s3")]
+            Some(("s3", place)) => {
+                let (store, prefix) = bucket::open(place).map_err(wrong)?;
+                (Arc::new(store), prefix)
+            }
+            Some((scheme, _)) => {
+                let known = if cfg!(feature = "s3") { "a directory, or s3://BUCKET/FOLDER" } else { "a directory" };
+                return Err(wrong(format!("`{scheme}` is not known: a target is {known}")));
+            }
+        };
+        Ok(Self { name: name.to_owned(), store, prefix })
     }
 
     /// Its name.
