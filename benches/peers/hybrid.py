@@ -12,7 +12,7 @@ interpreter's lock back while it searches).
 
 Told are milliseconds of a query (p50, p99) at one and at four clients, without a filter and under each of filters.json,
 how much of the hits the same engine finds when its vectors are compared exactly ("recall"), and nigh's time in its own
-engine, as `explain` tells it: like for like with the other's.
+engine under the same number of clients, as `explain` tells it: like for like with the other's.
 
 The environment (`target/peers/hybrid-venv`) is made where it is not there; nigh is built in release unless it is given.
 """
@@ -108,12 +108,24 @@ class OverGrpc(Nigh):
         self.asks = [channel.unary_unary("/nigh.v1.Points/Query", lambda body: body, lambda body: body)
                      for channel in self.channels]
 
-    def inside(self, requests):
-        """Milliseconds in the engine alone, as the server itself explains them."""
+    def inside(self, requests, clients):
+        """Milliseconds in the engine alone, as the server itself explains them, while so many clients ask."""
         from nigh.v1 import points_pb2 as of
 
-        replies = [self.ask(0, request + of.QueryRequest(explain=True).SerializeToString()) for request in requests]
+        explained = [request + of.QueryRequest(explain=True).SerializeToString() for request in requests]
+        replies = []
+        in_turns(explained, clients, lambda client, request: replies.append(self.ask(client, request)))
         return [of.QueryReply.FromString(reply).explanation.total_us / 1000 for reply in replies]
+
+    def nothing(self, count):
+        """Milliseconds of this client's calls that ask for nothing: what a request over gRPC costs by itself."""
+        check = self.channels[0].unary_unary("/grpc.health.v1.Health/Check", lambda body: body, lambda body: body)
+        took = []
+        for _ in range(count):
+            began = time.perf_counter()
+            check(b"", timeout=60)
+            took.append((time.perf_counter() - began) * 1000)
+        return took
 
     def request(self, vector, text, filter_, exact):
         from nigh.v1 import points_pb2 as of
@@ -221,12 +233,13 @@ class InProcess:
         self.shard.close()
 
 
-def milliseconds(engine, requests, clients):
+def in_turns(requests, clients, ask):
+    """Every client asks its share of the requests, one after the other; milliseconds of each."""
     def of(client):
         took = []
         for request in requests[client::clients]:
             began = time.perf_counter()
-            engine.ask(client, request)
+            ask(client, request)
             took.append((time.perf_counter() - began) * 1000)
         return took
 
@@ -245,8 +258,10 @@ def recall(engine, requests, exact):
 def measure(engines, passages, texts, filters, args):
     import numpy
 
-    lines = [f"| filter | clients | {engines[0].name}: p50, p99 ms, recall | in its engine alone | "
-             f"{engines[1].name}: p50, p99 ms, recall | p50, p99: times nigh's |", "|---|---|---|---|---|---|"]
+    nothing = numpy.percentile(engines[0].nothing(2000), [50, 99])
+    lines = [f"A request that asks for nothing takes this client {nothing[0]:.2f} ms (p50), {nothing[1]:.2f} (p99).\n",
+             f"| filter | clients | {engines[0].name}: p50, p99 ms, recall | in its engine alone | {engines[1].name}: p50, "
+             "p99 ms, recall | p50, p99: times nigh's | times its engine's |", "|---|---|---|---|---|---|---|"]
     for name, filter_ in filters:
         def requests(engine, exact, count):
             return [engine.request(vector, text, filter_, exact)
@@ -256,15 +271,19 @@ def measure(engines, passages, texts, filters, args):
         recalls = {engine: recall(engine, prepared[engine][:100], requests(engine, True, 100)) for engine in engines}
         for clients in args.clients:
             took = {engine: [] for engine in engines}
+            inside = []
             for _ in range(args.rounds):
                 for engine in engines:
-                    took[engine] += milliseconds(engine, prepared[engine], clients)
+                    took[engine] += in_turns(prepared[engine], clients, engine.ask)
+                inside += engines[0].inside(prepared[engines[0]], clients)
             ends = {engine: numpy.percentile(took[engine], [50, 99]) for engine in engines}
             cells = [f"{ends[engine][0]:.2f}, {ends[engine][1]:.2f}, {recalls[engine]:.3f}" for engine in engines]
-            alone = numpy.percentile(engines[0].inside(prepared[engines[0]]), [50, 99]) if clients == 1 else None
-            cells.insert(1, "" if alone is None else f"{alone[0]:.2f}, {alone[1]:.2f}")
-            ratio = ends[engines[1]] / ends[engines[0]]
-            lines.append(f"| {name} | {clients} | " + " | ".join(cells) + f" | {ratio[0]:.1f}, {ratio[1]:.1f} |")
+            alone = numpy.percentile(inside, [50, 99])
+            cells.insert(1, f"{alone[0]:.2f}, {alone[1]:.2f}")
+            for base in (ends[engines[0]], alone):
+                ratio = ends[engines[1]] / base
+                cells.append(f"{ratio[0]:.1f}, {ratio[1]:.1f}")
+            lines.append(f"| {name} | {clients} | " + " | ".join(cells) + " |")
             print(lines[-1], flush=True)
     return lines
 
