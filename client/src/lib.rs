@@ -42,6 +42,7 @@ mod credentials;
 pub mod error;
 pub mod filter;
 pub mod formula;
+pub mod health;
 pub mod id;
 pub mod ingest;
 pub mod integrity;

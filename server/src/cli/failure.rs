@@ -45,6 +45,9 @@ pub(crate) enum Failure {
     /// Files that are being served are not as they were written.
     #[error("{damaged} collections are damaged, and quarantined: restore them from a backup")]
     Quarantined { damaged: u64 },
+    /// The server answers, and is not so far.
+    #[error("the server does not serve yet: it opens its collections, or it stops")]
+    NotServing,
     /// An import stopped before its end.
     #[error("{why}; {rows_in} rows are in and on disk")]
     Stopped { why: String, rows_in: u64 },

@@ -12,6 +12,7 @@ mod export;
 mod facet;
 mod failure;
 mod filter;
+mod health;
 mod import;
 mod integrity;
 mod key;
@@ -55,6 +56,7 @@ enum Command {
     Serve(serve::Args),
     Config(config::Args),
     Key(key::Args),
+    Health(health::Args),
     Import(import::Args),
     Export(export::Args),
     Query(query::Args),
@@ -87,6 +89,8 @@ enum Command {
 const TIMEOUT_SECONDS: u32 = 30;
 /// The same for calls that read or write all of a collection.
 const LONG_SECONDS: u32 = 24 * 3600;
+/// To establish a connection.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
 
 /// Where the server is.
 #[derive(Clone, Debug, clap::Args)]
@@ -119,13 +123,17 @@ impl Server {
     }
 
     async fn connect(&self) -> Result<Client> {
-        let timeout = Duration::from_secs(self.timeout.into());
-        let read = |path: &PathBuf| fs::read_to_string(path).map_err(doing("read", path));
-        let mut builder = Client::builder(&self.addr).timeout(timeout);
         let key = match &self.api_key_file {
-            Some(path) => Some(read(path)?.trim().to_owned()),
+            Some(path) => Some(self::read(path)?.trim().to_owned()),
             None => std::env::var("NIGH_API_KEY").ok().filter(|key| !key.is_empty()),
         };
+        self.connect_as(key).await
+    }
+
+    /// As whoever has this key.
+    async fn connect_as(&self, key: Option<String>) -> Result<Client> {
+        let timeout = Duration::from_secs(self.timeout.into());
+        let mut builder = Client::builder(&self.addr).timeout(timeout).connect_timeout(timeout.min(CONNECT_MAX));
         if let Some(key) = key {
             builder = builder.api_key(key);
         }
@@ -137,6 +145,10 @@ impl Server {
         }
         Ok(builder.connect().await?)
     }
+}
+
+fn read(path: &PathBuf) -> Result<String> {
+    fs::read_to_string(path).map_err(doing("read", path))
 }
 
 /// Runs a command; 0 where it went well, 1 where it did not, 2 where the command line makes no sense.
@@ -170,6 +182,7 @@ async fn command(cli: Cli) -> Result<()> {
         Command::Key(args) => key::run(&args, out),
         Command::Import(args) => import::run(args, out).await,
         Command::Export(args) => export::run(args, out).await,
+        Command::Health(args) => health::run(args, out).await,
         Command::Query(args) => query::run(args, out).await,
         Command::Facet(args) => facet::run(args, out).await,
         Command::Eval(args) => eval::run(args, out).await,
@@ -217,6 +230,8 @@ mod tests {
             ("nigh config show -o json", true),
             ("nigh config", false),
             ("nigh key new", true),
+            ("nigh health --live --addr localhost:1 -o json", true),
+            ("nigh health -c c", false),
             ("nigh key hash", true),
             ("nigh count -c c --api-key-file k --ca ca.pem --cert c.pem --cert-key k.pem", true),
             ("nigh count -c c --cert c.pem", false),
