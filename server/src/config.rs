@@ -188,6 +188,10 @@ pub struct Limits {
     pub connections_max: usize,
     /// Milliseconds from a connection to its first byte, and for the head of an HTTP request.
     pub begin_ms: u64,
+    /// Milliseconds for which a client may take nothing of an answer.
+    pub stall_ms: u64,
+    /// Bytes of requests that are arriving, of one port.
+    pub arriving_bytes: u64,
     /// Milliseconds of a request from its head to the beginning of its answer, work on all of a collection left out.
     pub request_ms: u64,
     /// Calls a second of one key; 0: as many as come.
@@ -217,6 +221,8 @@ impl Default for Limits {
             drain_ms: 10_000,
             connections_max: 4096,
             begin_ms: 30_000,
+            stall_ms: 60_000,
+            arriving_bytes: 1 << 30,
             request_ms: 300_000,
             calls_per_second: 0,
             calls_running: 0,

@@ -4,9 +4,15 @@
 //! accept -> a place (none left: closed) -> TLS, within a time -> the first byte, within a time -> whoever serves the port
 //! ```
 //!
-//! Whoever opens connections and says nothing holds a place for that time and no longer, and no thread.
+//! Whoever opens connections and says nothing holds a place for that time and no longer, and no thread. No address holds all
+//! places (`places`), and nobody keeps us waiting for ever (`patience`).
+
+mod patience;
+mod places;
 
 use crate::tls::Certified;
+use patience::{HTTP2_BEGINS, Patience};
+use places::{Place, Places};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -16,7 +22,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
@@ -31,8 +38,12 @@ const REST: Duration = Duration::from_millis(100);
 pub(crate) struct Terms {
     /// Connections at once.
     pub(crate) connections: usize,
-    /// From the connection to the first byte of a request.
+    /// From the connection to the first byte of a request, and of HTTP/2 to the end of its preface.
     pub(crate) begin: Duration,
+    /// How long the other end may take nothing of an answer.
+    pub(crate) stall: Duration,
+    /// Whether HTTP/2 is spoken, whose server waits for a preface without looking at the clock.
+    pub(crate) http2: bool,
     /// How connections are encrypted, where they are.
     pub(crate) tls: Option<Arc<Certified>>,
     /// Connections that were closed because there were too many, or were not begun in time.
@@ -46,8 +57,9 @@ pub(crate) struct Peer(pub(crate) SocketAddr);
 /// A connection.
 pub(crate) struct Connection {
     stream: Stream,
+    patience: Patience,
     peer: Peer,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 enum Stream {
@@ -63,7 +75,7 @@ pub(crate) fn accept(listener: TcpListener, terms: Terms) -> mpsc::Receiver<Conn
 }
 
 async fn run(listener: TcpListener, terms: Terms, sender: mpsc::Sender<Connection>) {
-    let places = Arc::new(Semaphore::new(terms.connections.min(Semaphore::MAX_PERMITS)));
+    let places = Places::new(terms.connections);
     loop {
         let accepted = tokio::select! {
             // Nobody serves the port any more: it is given back.
@@ -79,7 +91,7 @@ async fn run(listener: TcpListener, terms: Terms, sender: mpsc::Sender<Connectio
                 continue;
             }
         };
-        let Ok(place) = places.clone().try_acquire_owned() else {
+        let Some(place) = places.take(peer.ip()) else {
             terms.refused.fetch_add(1, Ordering::Relaxed);
             continue;
         };
@@ -94,13 +106,8 @@ fn is_of_one(err: &io::Error) -> bool {
     matches!(err.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-async fn begin(
-    stream: TcpStream,
-    peer: Peer,
-    place: OwnedSemaphorePermit,
-    terms: Terms,
-    sender: mpsc::Sender<Connection>,
-) {
+async fn begin(stream: TcpStream, peer: Peer, place: Place, terms: Terms, sender: mpsc::Sender<Connection>) {
+    let by = Instant::now() + terms.begin;
     let begun = async {
         // Also before a handshake: one time for both. What the system takes for readable may have nothing in it.
         if stream.peek(&mut [0]).await? == 0 {
@@ -111,8 +118,12 @@ async fn begin(
             Some(certified) => Stream::Tls(Box::new(TlsAcceptor::from(certified.current()).accept(stream).await?)),
         })
     };
-    match tokio::time::timeout(terms.begin, begun).await {
-        Ok(Ok(stream)) => drop(sender.send(Connection { stream, peer, _place: place }).await),
+    match tokio::time::timeout_at(by, begun).await {
+        Ok(Ok(stream)) => {
+            let patience = Patience::new(if terms.http2 { HTTP2_BEGINS } else { 0 }, by, terms.stall);
+            // Nobody serves the port any more: it is closed.
+            let _ = sender.send(Connection { stream, patience, peer, _place: place }).await;
+        }
         Ok(Err(err)) => tracing::debug!(%err, peer = %peer.0, "a connection was not begun"),
         Err(_) => {
             terms.refused.fetch_add(1, Ordering::Relaxed);
@@ -137,19 +148,26 @@ impl Connected for Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
+        let before = buf.filled().len();
+        let read = match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        };
+        let got = read.is_ready().then(|| buf.filled().len() - before);
+        match self.patience.read(cx, got) {
+            Ok(()) => read,
+            Err(err) => Poll::Ready(Err(err)),
         }
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.stream {
+        let sent = match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
             Stream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
+        };
+        self.patience.write(cx, sent)
     }
 
     fn poll_write_vectored(
@@ -157,10 +175,11 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.stream {
+        let sent = match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
             Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
-        }
+        };
+        self.patience.write(cx, sent)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -171,16 +190,18 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
+        let sent = match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
+        };
+        self.patience.write(cx, sent)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
+        let sent = match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
+        };
+        self.patience.write(cx, sent)
     }
 }

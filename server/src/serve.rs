@@ -8,6 +8,7 @@
 //! HTTP answers from the first moment, so that whoever waits can see how far the opening is; a
 //! collection serves as soon as it is open itself.
 
+mod arriving;
 mod ports;
 mod strangers;
 
@@ -25,6 +26,7 @@ use crate::metrics::Metrics;
 use crate::qdrant;
 use crate::tls::{self, Certified};
 use crate::turnstile::Turnstile;
+use arriving::Bodies;
 use nigh_proto::v1;
 use nigh_storage::disk::{FsDisk, place};
 use nigh_storage::reading::Reading;
@@ -42,7 +44,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
-use tower::util::MapResponseLayer;
+use tower::util::{MapRequestLayer, MapResponseLayer};
 
 /// Bytes of one call, and of all calls of one connection, that a sender may have on its way.
 const STREAM_WINDOW_BYTES: u32 = 2 << 20;
@@ -131,10 +133,12 @@ impl Server {
         let (is_ready, ready) = watch::channel(false);
         let certified = |alpn| config.tls.as_ref().map(|files| Certified::read(files, alpn).map(Arc::new)).transpose();
         let (http_tls, grpc_tls) = (certified(b"http/1.1")?, certified(b"h2")?);
-        let accept = |listener, tls: &Option<Arc<Certified>>| {
-            let (connections, begin) = (config.limits.connections_max, Duration::from_millis(config.limits.begin_ms));
+        let time = Duration::from_millis;
+        let accept = |listener, tls: &Option<Arc<Certified>>, http2| {
+            let (connections, begin) = (config.limits.connections_max, time(config.limits.begin_ms));
+            let stall = time(config.limits.stall_ms);
             let refused = metrics.connections_refused.clone();
-            listen::accept(listener, Terms { connections, begin, tls: tls.clone(), refused })
+            listen::accept(listener, Terms { connections, begin, stall, http2, tls: tls.clone(), refused })
         };
 
         let door = Door::new(engine.clone(), metrics.clone(), stopping.clone());
@@ -145,12 +149,15 @@ impl Server {
             .merge(console::router())
             .layer(axum::middleware::from_fn_with_state(gate, strangers::turn_away))
             .layer(turnstile.before(ports::HTTP));
-        let (until, head_time) = (stopped(stopping.clone()), Duration::from_millis(config.limits.begin_ms));
+        let (until, head_time) = (stopped(stopping.clone()), time(config.limits.begin_ms));
+        let bodies = || Bodies::new(config.limits.arriving_bytes, time(config.limits.request_ms));
+        let serving = ports::Http { pages, head_time, bodies: bodies() };
         let keeping = stopping.clone();
-        let http_door = tokio::spawn(ports::serve_http(accept(http_listener, &http_tls), pages, head_time, until));
-        let (connections, others) = (accept(grpc_listener, &grpc_tls), qdrant::grpc::Door::new(engine.clone()));
+        let http_door = tokio::spawn(ports::serve_http(accept(http_listener, &http_tls, false), serving, until));
+        let (connections, others) = (accept(grpc_listener, &grpc_tls, true), qdrant::grpc::Door::new(engine.clone()));
         let services = all_services_of(&door, &others);
-        let (health, grpc_door) = grpc_door(services, connections, &turnstile, &config, stopped(stopping)).await?;
+        let (health, grpc_door) =
+            grpc_door(services, connections, &turnstile, &config, bodies(), stopped(stopping)).await?;
         let archiving = match &config.archive {
             Some(archive) => {
                 let target = engine.configured_target(&archive.target)?;
@@ -271,6 +278,7 @@ async fn grpc_door(
     connections: mpsc::Receiver<Connection>,
     turnstile: &Arc<Turnstile>,
     config: &Config,
+    bodies: Arc<Bodies>,
     until: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(HealthReporter, JoinHandle<()>)> {
     let (reporter, health) = tonic_health::server::health_reporter();
@@ -289,6 +297,7 @@ async fn grpc_door(
         .max_concurrent_streams(config.limits.streams_max)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .layer(turnstile.before(ports::GRPC))
+        .layer(MapRequestLayer::new(move |request| ports::arriving(&bodies, request)))
         .add_routes(own)
         .add_service(health)
         .add_service(reflection);

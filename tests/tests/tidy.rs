@@ -297,3 +297,64 @@ fn what_is_allowed_passes() {
         assert_eq!(broken(path, text), Vec::<String>::new(), "{path}: {text}");
     }
 }
+
+/// The method and path of every route in a source: `.route(path, get(..).post(..))`, where `path(..)` stands for what follows a
+/// collection's name. `any(..)` and what only says that there is no such thing here are left to the administrator.
+fn routes(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices(".route(") {
+        let inner = balanced(&text[at + ".route(".len()..]);
+        let (path, handlers) = inner.split_once(',').unwrap();
+        let literal = path.split('"').nth(1);
+        let path = match (path.trim().starts_with("&path("), literal) {
+            (true, Some(rest)) if rest.starts_with('/') => format!("/collections/{{collection}}{rest}"),
+            (true, Some(rest)) => format!("/collections/{{collection}}/points/{rest}"),
+            (false, Some(literal)) => literal.to_owned(),
+            (_, None) if path.trim() == "of" => "/collections/{collection}".to_owned(),
+            // By the descriptor of a call.
+            (_, None) => continue,
+        };
+        let mut rest = handlers;
+        while let Some(open) = rest.find('(') {
+            let method = rest[..open].trim().trim_start_matches('.').trim();
+            let handler = balanced(&rest[open + 1..]);
+            if method != "any" && handler != "service::standalone" && handler != "service::snapshots" {
+                found.push(format!("{} {path}", method.to_uppercase()));
+            }
+            rest = &rest[(open + handler.len() + 2).min(rest.len())..];
+        }
+    }
+    found
+}
+
+/// What stands before the bracket that closes.
+fn balanced(text: &str) -> &str {
+    let mut depth = 0;
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' if depth == 0 => return &text[..at],
+            ')' => depth -= 1,
+            _ => {}
+        }
+    }
+    text
+}
+
+#[test]
+fn every_route_is_in_the_table_of_rights() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let (mut paths, mut served) = (Vec::new(), Vec::new());
+    files(root, &root.join("server/src"), &mut paths);
+    for path in paths {
+        served.extend(routes(&fs::read_to_string(root.join(path)).unwrap()));
+    }
+    assert!(served.len() > 45 && served.contains(&"PATCH /collections/{collection}".to_owned()), "{served:?}");
+    let table = fs::read_to_string(root.join("server/src/access/table.rs")).unwrap();
+    let missing: Vec<_> = served.iter().filter(|route| !table.contains(&format!("(\"{route}\""))).collect();
+    assert!(missing.is_empty(), "closed to all but administrators, since no right is said for them: {missing:?}");
+    assert_eq!(
+        routes(r#".route(&path("/x"), get(f(|a, b| g(a))).delete(h))"#),
+        ["GET", "DELETE"].map(|m| format!("{m} /collections/{{collection}}/x"))
+    );
+}

@@ -361,7 +361,9 @@ pub(super) const KEYS: &[Key] = &[
     limit!("limits.streams_max", streams_max, U32, "Calls of one gRPC connection that are served at once."),
     limit!("limits.connections_max", connections_max, 1 << 20, "Connections of one port at once; more are closed."),
     limit!("limits.begin_ms", begin_ms, 3_600_000, "Milliseconds from a connection to its first byte, and for the head of an HTTP request."),
-    limit!("limits.request_ms", request_ms, 86_400_000, "Milliseconds of a request from its head to the beginning of its answer; work on all of a collection is left out."),
+    limit!("limits.stall_ms", stall_ms, 3_600_000, "Milliseconds for which a client may take nothing of an answer; then its connection is closed."),
+    limit!("limits.arriving_bytes", arriving_bytes, 1 << 40, "Bytes of requests that are arriving, all of one port together, streams left out; more are refused."),
+    limit!("limits.request_ms", request_ms, 86_400_000, "Milliseconds of a request from its head to the beginning of its answer; of work on all of a collection only until it has arrived."),
     key(
         "limits.calls_per_second",
         "Calls a second of one key, and of all tokens together; 0: as many as come.",

@@ -41,6 +41,14 @@ impl Fault {
             let why = format!("it has more than {bytes_max} bytes; send it in pieces, or over gRPC");
             return Self { http: StatusCode::PAYLOAD_TOO_LARGE, ..Self::of_field("body", &why) };
         }
+        // Where it took too long, or there was no room for it, the port says so.
+        let mut why = std::error::Error::source(err);
+        while let Some(one) = why {
+            if let Some(status) = one.downcast_ref::<Status>() {
+                return Self::from(Status::new(status.code(), status.message()));
+            }
+            why = one.source();
+        }
         Self::of_field("body", "it broke off")
     }
 }

@@ -1,5 +1,6 @@
 //! The two ports: how each names its calls and refuses them, and how HTTP connections are served.
 
+use super::arriving::Bodies;
 use crate::access::table;
 use crate::listen::Connection;
 use crate::turnstile::{Outcome, Port, Refusal};
@@ -14,12 +15,21 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use serde_json::json;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tonic::body::Body as GrpcBody;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use tower::ServiceExt;
+
+/// Calls whose caller sends for as long as it likes.
+const STREAMS: [&str; 4] = [
+    "/nigh.v1.Points/Ingest",
+    "/grpc.health.v1.Health/Watch",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
 
 /// A call of gRPC is its path, and its code stands in a header where it failed before its answer began.
 pub(super) const GRPC: Port<GrpcBody, GrpcBody> = Port {
@@ -104,17 +114,33 @@ pub(super) fn page(refusal: &Refusal) -> Response<Body> {
     response
 }
 
+/// What the port of HTTP serves, and how long it waits.
+pub(super) struct Http {
+    pub(super) pages: Router,
+    /// For the head of a request.
+    pub(super) head_time: Duration,
+    /// For their bodies.
+    pub(super) bodies: Arc<Bodies>,
+}
+
+/// A call of gRPC whose message arrives within the limits; a stream has credits.
+pub(super) fn arriving(bodies: &Arc<Bodies>, request: Request<GrpcBody>) -> Request<GrpcBody> {
+    match STREAMS.contains(&request.uri().path()) {
+        true => request,
+        false => request.map(|body| GrpcBody::new(bodies.arriving(body))),
+    }
+}
+
 /// Serves connections until it is told to end; those that are there come to theirs.
 pub(super) async fn serve_http(
     mut connections: mpsc::Receiver<Connection>,
-    pages: Router,
-    head_time: Duration,
+    serving: Http,
     until: impl Future<Output = ()>,
 ) {
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();
     // The head of a request has to come within a time, also that of the next one on the same connection.
-    http.timer(TokioTimer::new()).header_read_timeout(head_time);
+    http.timer(TokioTimer::new()).header_read_timeout(serving.head_time);
     tokio::pin!(until);
     loop {
         let connection = tokio::select! {
@@ -124,14 +150,14 @@ pub(super) async fn serve_http(
                 None => break,
             },
         };
-        let (peer, pages) = (connection.peer(), pages.clone());
+        let (peer, pages, bodies) = (connection.peer(), serving.pages.clone(), serving.bodies.clone());
         let answer = move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
-            pages.clone().oneshot(request)
+            pages.clone().oneshot(request.map(|body| Body::new(bodies.arriving(body))))
         };
-        let serving = graceful.watch(http.serve_connection(TokioIo::new(connection), service_fn(answer)));
+        let served = graceful.watch(http.serve_connection(TokioIo::new(connection), service_fn(answer)));
         tokio::spawn(async move {
-            if let Err(err) = serving.await {
+            if let Err(err) = served.await {
                 tracing::debug!(%err, peer = %peer.0, "an HTTP connection ended");
             }
         });
