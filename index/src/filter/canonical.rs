@@ -18,6 +18,10 @@ use crate::id::PointId;
 /// A longer form is not worth keeping.
 const BYTES_MAX: usize = 4096;
 
+/// A longer list has no form: not even counted are those that stand in it twice. Of a list's beginning there
+/// must be no form either, it would be that of a shorter list.
+const LIST_MAX: usize = BYTES_MAX;
+
 /// The form; `None` where it is too long.
 pub fn form(condition: &Condition) -> Option<Vec<u8>> {
     let mut out = Vec::new();
@@ -35,13 +39,13 @@ fn put(condition: &Condition, out: &mut Vec<u8>) -> Option<()> {
             }
             for conditions in [must, should, must_not] {
                 let forms = conditions.iter().map(form).collect::<Option<Vec<_>>>()?;
-                put_sorted(forms, out);
+                put_sorted(forms.into_iter(), out)?;
             }
         }
         Condition::Field { path, test } => {
             out.push(b'F');
             put_part(path.as_str().as_bytes(), out);
-            put_test(test, out);
+            put_test(test, out)?;
         }
         Condition::AtLeast { count, of } => {
             out.push(b'A');
@@ -63,7 +67,7 @@ fn put(condition: &Condition, out: &mut Vec<u8>) -> Option<()> {
         }
         Condition::HasId(ids) => {
             out.push(b'I');
-            put_sorted(ids.iter().take(BYTES_MAX).map(id).collect(), out);
+            put_sorted(ids.iter().map(id), out)?;
         }
     }
     (out.len() <= BYTES_MAX).then_some(())
@@ -74,37 +78,50 @@ fn put_part(part: &[u8], out: &mut Vec<u8>) {
     out.extend(part);
 }
 
-fn put_sorted(mut parts: Vec<Vec<u8>>, out: &mut Vec<u8>) {
+fn put_sorted(parts: impl ExactSizeIterator<Item = Vec<u8>>, out: &mut Vec<u8>) -> Option<()> {
+    if parts.len() > LIST_MAX {
+        return None;
+    }
+    let mut parts: Vec<Vec<u8>> = parts.collect();
     parts.sort_unstable();
     parts.dedup();
     out.extend((parts.len() as u32).to_le_bytes());
     parts.iter().for_each(|part| put_part(part, out));
+    Some(())
 }
 
-fn put_test(test: &Test, out: &mut Vec<u8>) {
-    let mut tagged = |tag: u8, parts: Vec<Vec<u8>>| {
-        out.push(tag);
-        put_sorted(parts, out);
+fn put_test(test: &Test, out: &mut Vec<u8>) -> Option<()> {
+    let one = |bytes: Vec<u8>| [bytes].into_iter();
+    let tag = match test {
+        Test::AnyOf(_) => b'a',
+        Test::NoneOf(_) => b'n',
+        Test::Range(Range::Number(_)) => b'r',
+        Test::Range(Range::Datetime(_)) => b'd',
+        Test::Count(_) => b'c',
+        Test::Prefix(_) => b'p',
+        Test::Words(_) => b'w',
+        Test::Geo(_) => b'g',
+        Test::Empty => b'e',
+        Test::Null => b'0',
     };
+    out.push(tag);
     match test {
-        Test::AnyOf(scalars) => tagged(b'a', scalars.iter().map(scalar).collect()),
-        Test::NoneOf(scalars) => tagged(b'n', scalars.iter().map(scalar).collect()),
-        Test::Range(Range::Number(bounds)) => tagged(b'r', ends(bounds, |end| end.to_bits())),
-        Test::Range(Range::Datetime(bounds)) => tagged(b'd', ends(bounds, |end| end as u64)),
-        Test::Count(bounds) => tagged(b'c', ends(bounds, |end| end)),
-        Test::Prefix(prefix) => tagged(b'p', vec![prefix.as_bytes().to_vec()]),
+        Test::AnyOf(scalars) | Test::NoneOf(scalars) => put_sorted(scalars.iter().map(scalar), out),
+        Test::Range(Range::Number(bounds)) => put_sorted(ends(bounds, |end| end.to_bits()), out),
+        Test::Range(Range::Datetime(bounds)) => put_sorted(ends(bounds, |end| end as u64), out),
+        Test::Count(bounds) => put_sorted(ends(bounds, |end| end), out),
+        Test::Prefix(prefix) => put_sorted(one(prefix.as_bytes().to_vec()), out),
         // The order of the words of a phrase, and of the places of a ring, is part of what is asked.
-        Test::Words(words) => tagged(b'w', vec![format!("{words:?}").into_bytes()]),
-        Test::Geo(shape) => tagged(b'g', vec![format!("{shape:?}").into_bytes()]),
-        Test::Empty => out.push(b'e'),
-        Test::Null => out.push(b'0'),
+        Test::Words(words) => put_sorted(one(format!("{words:?}").into_bytes()), out),
+        Test::Geo(shape) => put_sorted(one(format!("{shape:?}").into_bytes()), out),
+        Test::Empty | Test::Null => Some(()),
     }
 }
 
-fn ends<T: Copy>(bounds: &Bounds<T>, bits: impl Fn(T) -> u64) -> Vec<Vec<u8>> {
+fn ends<T: Copy>(bounds: &Bounds<T>, bits: impl Fn(T) -> u64) -> std::vec::IntoIter<Vec<u8>> {
     let ends = [(b'>', bounds.gt), (b'g', bounds.gte), (b'<', bounds.lt), (b'l', bounds.lte)];
     let end = |(tag, end): (u8, Option<T>)| end.map(|end| tagged(tag, &bits(end).to_le_bytes()));
-    ends.into_iter().filter_map(end).collect()
+    ends.into_iter().filter_map(end).collect::<Vec<_>>().into_iter()
 }
 
 fn scalar(scalar: &Scalar) -> Vec<u8> {
@@ -131,6 +148,7 @@ fn tagged(tag: u8, bytes: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::filter::parse::parse;
+    use crate::value::Path;
 
     fn of(text: &str) -> Vec<u8> {
         form(&parse(text).unwrap()).unwrap()
@@ -175,5 +193,24 @@ mod tests {
         let ids = |count| Condition::HasId((0..count).map(PointId::Num).collect());
         assert!(form(&ids(10)).is_some() && form(&ids(100_000)).is_none());
         assert!(form(&Condition::all(vec![ids(10), ids(100_000)])).is_none());
+        let words = |count: u32| {
+            let words = (0..count).map(|word| Scalar::Keyword(word.to_string())).collect();
+            Condition::Field { path: Path::parse("a").unwrap(), test: Test::AnyOf(words) }
+        };
+        assert!(form(&words(10)).is_some() && form(&words(100_000)).is_none());
+    }
+
+    /// The end of a long list counts: it must not have the form of the list's beginning.
+    #[test]
+    fn a_list_that_repeats_itself_has_no_form_of_a_shorter_one() {
+        let repeated = vec![PointId::Num(1); LIST_MAX];
+        let ids = |more: &[u64]| {
+            let more = more.iter().map(|number| PointId::Num(*number));
+            form(&Condition::HasId(repeated.iter().copied().chain(more).collect()))
+        };
+        let one = form(&Condition::HasId(vec![PointId::Num(1)])).unwrap();
+        assert_eq!(ids(&[]).as_ref(), Some(&one));
+        assert_ne!(ids(&[2, 3]).as_ref(), Some(&one));
+        assert_ne!(ids(&[2]), Some(form(&Condition::HasId(vec![PointId::Num(2)])).unwrap()));
     }
 }
