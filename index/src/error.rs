@@ -24,6 +24,9 @@ pub enum Error {
         /// What does not hold.
         why: String,
     },
+    /// Nobody waits for it any more: whoever called it off knows why.
+    #[error("it was called off")]
+    CalledOff,
 }
 
 impl Error {

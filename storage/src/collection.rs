@@ -267,11 +267,24 @@ impl Collection {
 
     /// As [`Self::submit`], with what goes beside the operations.
     pub fn submit_batch(&self, batch: WriteBatch, durability: Durability, done: Done) -> Result<()> {
+        self.submit_while(batch, durability, done, &|| true)
+    }
+
+    /// As [`Self::submit_batch`]. What filters match is found in this thread, and `go_on` asked meanwhile: where it says
+    /// no, that is an error, and nothing is written.
+    pub fn submit_while(
+        &self,
+        batch: WriteBatch,
+        durability: Durability,
+        done: Done,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<()> {
         let gives_back = batch.ops.iter().all(|op| matches!(op, Write::Delete(_)));
         if !gives_back {
             self.leave_room()?;
         }
-        let batch = self.inner.schema.load_full().batch(batch)?;
+        let mut batch = self.inner.schema.load_full().batch(batch)?;
+        batch.foresee(&self.inner.snapshot(), go_on)?;
         if let LogForm::Encoded(payload) = &batch.log {
             committer::check_record(payload.len(), self.inner.options.record_bytes_max)?;
         }

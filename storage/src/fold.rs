@@ -8,6 +8,7 @@
 //! that is how the sweep gives its space back.
 
 use crate::error::{Error, Result};
+use crate::foreseen::Foreseen;
 use crate::kinds;
 use crate::op::Op;
 use crate::point::Point;
@@ -100,9 +101,9 @@ impl<'s> Fold<'s> {
                     affected += self.op(&op)?;
                     continue;
                 }
-                Step::Filtered(write) => {
+                Step::Filtered(write, foreseen) => {
                     let ids = match filter_of(&write) {
-                        Some(filter) => self.resolve(filter)?,
+                        Some(filter) => self.resolve(filter, &foreseen)?,
                         None => Vec::new(),
                     };
                     with_ids(&write, ids)
@@ -127,7 +128,7 @@ impl<'s> Fold<'s> {
         let ids = match step {
             Step::Upsert(row) => of_row(row),
             Step::Op(op) => op.ids().to_vec(),
-            Step::Filtered(_) | Step::Sweep { .. } => Vec::new(),
+            Step::Filtered(..) | Step::Sweep { .. } => Vec::new(),
         };
         for id in ids {
             let version = self.version(&id);
@@ -256,11 +257,14 @@ impl<'s> Fold<'s> {
     }
 
     /// The ids of all points that match, rising; the batch's own earlier operations count.
-    fn resolve(&self, filter: &Condition) -> Result<Vec<PointId>> {
+    fn resolve(&self, filter: &Condition, foreseen: &Foreseen) -> Result<Vec<PointId>> {
         let mut ids = Vec::new();
         for view in &self.base.parts {
             let view = view.at(self.time_ms);
-            let mut matched = eval::eval(filter, view.part.fields(), &view)?.rows;
+            let mut matched = match foreseen.rows(&view) {
+                Some(rows) => rows.clone(),
+                None => eval::eval(filter, view.part.fields(), &view)?.rows,
+            };
             matched.minus(&view.dead);
             ids.extend(matched.iter().map(|row| view.part.id(row)).filter(|id| !self.places.contains_key(id)));
         }

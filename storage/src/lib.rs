@@ -43,6 +43,7 @@ pub mod write;
 
 mod committer;
 mod fold;
+mod foreseen;
 mod heal;
 #[cfg(all(test, feature = "shuttle"))]
 mod interleavings;

@@ -4,9 +4,11 @@
 //! finished pieces together. A replay of the log walks the same way.
 
 use crate::error::{Error, Result};
+use crate::foreseen::{self, Foreseen};
 use crate::op::{self, Heading, Op};
 use crate::point::Point;
 use crate::schema::{CollectionSpec, VectorPlace};
+use crate::snapshot::Snapshot;
 use crate::write::{IfVersion, POSITIONS_MAX, Position, SOURCE_BYTES_MAX, Selector, Write, WriteBatch};
 use bytes::Bytes;
 use nigh_index::filter::live::Extracted;
@@ -71,8 +73,8 @@ pub(crate) enum Step {
     Upsert(NewRow),
     /// An operation on ids.
     Op(Op),
-    /// An operation on what a filter finds.
-    Filtered(Write),
+    /// An operation on what a filter finds, and what is known of that.
+    Filtered(Write, Foreseen),
     /// Deletes points that are expired, at most so many.
     Sweep { points_max: usize },
 }
@@ -93,6 +95,21 @@ pub(crate) enum LogForm {
     Encoded(Bytes),
     /// The operations by step; `None` where a filter has to be resolved first.
     Unresolved(Vec<Option<Op>>),
+}
+
+impl Batch {
+    /// Finds what its filters match, so that the writer need not; `go_on` is asked now and then.
+    pub(crate) fn foresee(&mut self, snapshot: &Snapshot, go_on: &dyn Fn() -> bool) -> Result<()> {
+        let mut left = foreseen::BYTES_MAX;
+        for step in &mut self.steps {
+            let Step::Filtered(write, known) = step else { continue };
+            if let Some(filter) = filter_of(write) {
+                *known = Foreseen::of(filter, snapshot, &mut left, go_on)?;
+            }
+        }
+        self.bytes += (foreseen::BYTES_MAX - left) as u64;
+        Ok(())
+    }
 }
 
 impl Schema {
@@ -173,7 +190,7 @@ impl Schema {
 
     fn step(&self, at: usize, write: Write) -> Result<Step> {
         if filter_of(&write).is_some() {
-            return Ok(Step::Filtered(write));
+            return Ok(Step::Filtered(write, Foreseen::default()));
         }
         match write {
             Write::Upsert(point) => {

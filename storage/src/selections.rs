@@ -10,9 +10,13 @@ use nigh_index::bitmap::Bitmap;
 use nigh_index::filter::canonical;
 use nigh_index::filter::condition::Condition;
 use nigh_index::filter::eval;
+use nigh_index::filter::field::Rows;
+use nigh_index::id::PointId;
+use nigh_index::row::Row;
 use nigh_index::selection::Selection;
 use nigh_index::text::bm25::Statistics;
 use parking_lot::Mutex;
+use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
@@ -111,6 +115,34 @@ impl Selections {
     }
 }
 
+/// A part whose rows are looked at as long as somebody waits.
+pub(crate) struct Awaited<'v> {
+    pub(crate) view: &'v PartView,
+    pub(crate) go_on: &'v dyn Fn() -> bool,
+}
+
+impl Rows for Awaited<'_> {
+    fn rows(&self) -> u32 {
+        self.view.rows()
+    }
+
+    fn find(&self, id: &PointId) -> Option<Row> {
+        self.view.find(id)
+    }
+
+    fn with_vector(&self, name: &str) -> Bitmap {
+        self.view.with_vector(name)
+    }
+
+    fn payload(&self, row: Row) -> nigh_index::error::Result<Value> {
+        Rows::payload(self.view, row)
+    }
+
+    fn go_on(&self) -> bool {
+        (self.go_on)()
+    }
+}
+
 impl PartView {
     /// The rows alive; `None` where all of them are.
     pub fn selected_alive(&self) -> Option<Arc<Selection>> {
@@ -122,13 +154,14 @@ impl PartView {
         (!self.dead.is_empty()).then(|| self.selections.alive.get_or_init(alive).clone())
     }
 
-    /// The rows alive that match.
-    pub fn matching(&self, condition: &Condition) -> Result<Matching> {
+    /// The rows alive that match. `go_on` is asked now and then; where it says no, that is an error, and nothing is
+    /// remembered.
+    pub fn matching(&self, condition: &Condition, go_on: &dyn Fn() -> bool) -> Result<Matching> {
         let key = canonical::form(condition);
         if let Some(found) = key.as_ref().and_then(|key| self.selections.filters.lock().find(key)) {
             return Ok(found);
         }
-        let matched = eval::eval(condition, self.part.fields(), self)?;
+        let matched = eval::eval(condition, self.part.fields(), &Awaited { view: self, go_on })?;
         let mut rows = matched.rows;
         rows.minus(&self.dead);
         let rows = Arc::new(Selection::new(rows, self.part.rows()));

@@ -23,6 +23,9 @@ pub const CONDITIONS_MAX: usize = 4096;
 /// One condition names at most this many values or ids.
 pub const VALUES_MAX: usize = 65_536;
 
+/// Payloads that are read between two questions whether to go on.
+const ROWS_A_QUESTION: usize = 256;
+
 const SHAPES: &str = "latitudes are -90 to 90, longitudes -180 to 180, a radius is finite and not negative, a box goes from \
     south to north, a ring has at least 3 places";
 
@@ -190,6 +193,7 @@ fn matches(condition: &Condition, payload: &Value) -> bool {
 impl Walk<'_> {
     /// The rows of `among` (of all rows where it is `None`) that match.
     fn within(&mut self, condition: &Condition, among: Option<&Bitmap>) -> Result<Bitmap> {
+        self.go_on()?;
         match condition {
             Condition::Tree { must, should, must_not } => self.tree(must, should, must_not, among),
             Condition::AtLeast { count, of } => self.at_least(*count, of, among),
@@ -370,12 +374,19 @@ impl Walk<'_> {
             }
         }
         let mut kept = Vec::new();
-        for row in among.iter() {
+        for (at, row) in among.iter().enumerate() {
+            if at % ROWS_A_QUESTION == 0 {
+                self.go_on()?;
+            }
             if keep(&self.rows.payload(row)?) {
                 kept.push(row.0);
             }
         }
         Ok(Bitmap::from_rows(kept))
+    }
+
+    fn go_on(&self) -> Result<()> {
+        if self.rows.go_on() { Ok(()) } else { Err(Error::CalledOff) }
     }
 
     fn find(&self, ids: &[PointId]) -> Bitmap {
@@ -417,6 +428,8 @@ mod tests {
     struct Part {
         payloads: Vec<Value>,
         read: RefCell<Vec<u32>>,
+        /// So many payloads are read at the most.
+        wanted: usize,
     }
 
     impl Rows for Part {
@@ -432,13 +445,17 @@ mod tests {
             self.read.borrow_mut().push(row.0);
             Ok(self.payloads[row.at()].clone())
         }
+
+        fn go_on(&self) -> bool {
+            self.read.borrow().len() < self.wanted
+        }
     }
 
     /// The rows that match, the rows that were read for it, and the paths.
     fn check(text: &str, expected: &[u32], read: &[u32], scanned: &[&str]) {
         let text = text.replace("LONG", &"z".repeat(300));
         let row = |row: u32| json!({"n": row, "even": row.is_multiple_of(2), "text": if row < 6 { "z".repeat(300) } else { "w".repeat(400) }});
-        let part = Part { payloads: (0..10).map(row).collect(), read: RefCell::default() };
+        let part = Part { payloads: (0..10).map(row).collect(), read: RefCell::default(), wanted: usize::MAX };
         let rules = FieldRules::default();
         let fields = LiveFields::build(part.payloads.iter().map(|payload| Extracted::of(payload, &rules)), &rules);
         let matched = eval(&parse(&text).unwrap(), &fields, &part).unwrap();
@@ -458,6 +475,21 @@ mod tests {
         check("text = 'LONG' AND NOT text != 'LONG' AND HAS_ID(2, 7, 70)", &[2], &[2, 7], &["text"]);
         check("text = 'LONG' AND n > 90", &[], &[], &[]);
         check("(text = 'LONG' OR n = 9) AND even = FALSE", &[1, 3, 5, 9], &[1, 3, 5, 7], &["text"]);
+    }
+
+    #[test]
+    fn who_waits_no_more_is_heard_within_a_part() {
+        let payloads = vec![json!({"n": 1}); 40 * ROWS_A_QUESTION];
+        let wanted = 3 * ROWS_A_QUESTION;
+        let part = Part { payloads, read: RefCell::default(), wanted };
+        let rules = FieldRules { auto: false };
+        let fields = LiveFields::build(part.payloads.iter().map(|payload| Extracted::of(payload, &rules)), &rules);
+        for text in ["n = 1", "n = 1 OR n = 2", "NOT (n = 2 AND n = 3)"] {
+            part.read.borrow_mut().clear();
+            let outcome = eval(&parse(text).unwrap(), &fields, &part);
+            assert!(matches!(outcome, Err(Error::CalledOff)), "{text}: {outcome:?}");
+            assert_eq!(part.read.borrow().len(), wanted, "{text}");
+        }
     }
 
     #[test]

@@ -38,4 +38,10 @@ pub trait Rows {
 
     /// A row's payload, for fields without an index.
     fn payload(&self, row: Row) -> Result<Value>;
+
+    /// Whether somebody still waits: asked for every condition, and every few hundred payloads. Where nobody does the
+    /// evaluation ends with [`Error::CalledOff`](crate::error::Error::CalledOff).
+    fn go_on(&self) -> bool {
+        true
+    }
 }

@@ -60,7 +60,7 @@ pub(crate) fn filter(snapshot: &Snapshot, condition: Option<&Condition>, deadlin
             None => view.selected_alive(),
             Some(condition) => {
                 deadline.check()?;
-                Some(matching(view, condition, &mut filtered.scanned)?)
+                Some(matching(view, condition, &mut filtered.scanned, deadline)?)
             }
         };
         let matching = rows.as_ref().map_or(u64::from(view.part.rows()), |rows| rows.count());
@@ -70,8 +70,15 @@ pub(crate) fn filter(snapshot: &Snapshot, condition: Option<&Condition>, deadlin
 }
 
 /// The rows alive in one part that match; notes the fields that were scanned.
-pub(crate) fn matching(view: &PartView, condition: &Condition, scanned: &mut Vec<String>) -> Result<Arc<Selection>> {
-    let matching = view.matching(condition)?;
+pub(crate) fn matching(
+    view: &PartView,
+    condition: &Condition,
+    scanned: &mut Vec<String>,
+    deadline: &Deadline,
+) -> Result<Arc<Selection>> {
+    // What was called off was so by the deadline, which says why.
+    let matching = view.matching(condition, &|| deadline.check().is_ok());
+    let matching = matching.or_else(|err| deadline.check().and(Err(err.into())))?;
     for field in matching.scanned.iter() {
         if !scanned.contains(field) {
             scanned.push(field.clone());

@@ -127,7 +127,7 @@ fn page(snapshot: &Snapshot, scroll: &Scroll, deadline: &Deadline) -> Result<Pag
     for view in &snapshot.parts {
         deadline.check()?;
         let matching = match &scroll.filter {
-            Some(filter) => Some(fetch::matching(view, filter, &mut scanned)?),
+            Some(filter) => Some(fetch::matching(view, filter, &mut scanned, deadline)?),
             None => None,
         };
         if matching.as_ref().is_none_or(|rows| rows.count() > 0) {

@@ -38,10 +38,13 @@ impl Engine {
             return Err(Error::invalid("ops", format!("{} operations", batch.ops.len()), limit));
         }
         let (sender, written) = oneshot::channel();
+        let until = deadline.clone();
         let work = move || {
             // Nobody may wait for the answer any more; the write stands all the same.
             let done = Box::new(move |written| drop(sender.send(written)));
-            Ok(collection.submit_batch(batch, durability, done)?)
+            let submitted = collection.submit_while(batch, durability, done, &|| until.check().is_ok());
+            // What was called off was so by the deadline, which says why.
+            submitted.or_else(|err| until.check().and(Err(err.into())))
         };
         self.writes.run(deadline, work).await?;
         Ok(Submitted { written })

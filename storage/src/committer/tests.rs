@@ -74,7 +74,8 @@ impl Home {
             found.extend(rows.map(|(id, _)| number(id)));
         }
         let matching = parse("n >= 0").unwrap();
-        let filtered: u64 = snapshot.parts.iter().map(|view| view.matching(&matching).unwrap().rows.count()).sum();
+        let filtered: u64 =
+            snapshot.parts.iter().map(|view| view.matching(&matching, &|| true).unwrap().rows.count()).sum();
         assert_eq!((snapshot.points(), filtered), (found.len() as u64, found.len() as u64));
         assert_eq!(self.collection.status().points, snapshot.points());
         (0..20).for_each(|id| assert_eq!(snapshot.find(&id.into()).is_some(), found.contains(&id), "{id}"));

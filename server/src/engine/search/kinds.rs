@@ -237,7 +237,7 @@ impl Walk<'_> {
                 trail.scanned.push(order.path.as_str().to_owned());
             }
             for (at, row) in rows_of(view, allowed).into_iter().enumerate() {
-                if !known && at % POINTS_A_CHECK == 0 {
+                if at % if known { ROWS_A_CHECK } else { POINTS_A_CHECK } == 0 {
                     self.deadline.check()?;
                 }
                 let first = if known { firsts[row.at()] } else { order.of(&view.payload(row)?) };
@@ -265,6 +265,7 @@ impl Walk<'_> {
                 let id = view.part.id(row);
                 all.push(Placed { id, score: chance(seed, &id), part, row });
                 if at % ROWS_A_CHECK == 0 {
+                    self.deadline.check()?;
                     prune(&mut all, k, by_score);
                 }
             }
