@@ -4,6 +4,7 @@
 //! catalog   which collections there are, how they are        search   walks a query's tree of retrievers
 //! pool      async ends here: permits, queue, deadline        fetch    one retriever over all parts; facet counts
 //! write     batches                                          read     payloads and vectors of winners, pages, counts
+//! reply     how much one reply may hold
 //! recall    how good live queries were                     versions kept under a name, read, compared
 //! vectors   sparse ones, and several a point                  words    in one or several text fields
 //! sources   how far they were read
@@ -27,6 +28,7 @@ pub mod query;
 pub mod ranking;
 pub mod read;
 pub mod recall;
+pub(crate) mod reply;
 pub mod restore;
 pub mod retention;
 pub mod search;

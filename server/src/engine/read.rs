@@ -6,6 +6,7 @@ use crate::engine::fetch;
 use crate::engine::pool::Deadline;
 use crate::engine::query::answer::{Page, Record};
 use crate::engine::query::{Get, PayloadSelection, Scroll, VectorSelection};
+use crate::engine::reply::Room;
 use crate::engine::versions;
 use bytes::Bytes;
 use nigh_index::filter::condition::Condition;
@@ -28,16 +29,18 @@ impl Engine {
     /// The points of these ids that are there, in this order, and the state they are of.
     pub async fn get(&self, collection: Arc<Collection>, get: Get, deadline: &Deadline) -> Result<(Vec<Record>, u64)> {
         self.check_count("ids", get.ids.len())?;
-        let until = deadline.clone();
+        let (until, room) = (deadline.clone(), Room::new(self.limits.message_bytes_max));
         let work = move || {
             let snapshot = versions::snapshot(&collection, &get.version)?;
-            let mut records = Vec::with_capacity(get.ids.len());
+            let mut records = Vec::with_capacity(get.ids.len().min(RECORDS_A_CHECK));
             for (at, id) in get.ids.iter().enumerate() {
                 if at % RECORDS_A_CHECK == 0 {
                     until.check()?;
                 }
                 if let Some((part, row)) = snapshot.find(id) {
-                    records.push(record(&snapshot.parts[part], row, *id, &get.payload, &get.vectors)?);
+                    let record = record(&snapshot.parts[part], row, *id, &get.payload, &get.vectors)?;
+                    room.take(record.bytes(), &until)?;
+                    records.push(record);
                 }
             }
             Ok((records, snapshot.seq))
@@ -45,14 +48,14 @@ impl Engine {
         self.reads.run(deadline, work).await
     }
 
-    /// A page of points in rising order of id.
+    /// A page of points in rising order of id; it ends before the limit where more would not fit into a reply.
     pub async fn scroll(&self, collection: Arc<Collection>, scroll: Scroll, deadline: &Deadline) -> Result<Page> {
         self.check_count("limit", scroll.limit)?;
         if let Some(filter) = &scroll.filter {
             eval::check(filter)?;
         }
-        let until = deadline.clone();
-        let work = move || page(&*versions::snapshot(&collection, &scroll.version)?, &scroll, &until);
+        let (until, room) = (deadline.clone(), Room::new(self.limits.message_bytes_max));
+        let work = move || page(&*versions::snapshot(&collection, &scroll.version)?, &scroll, &room, &until);
         self.reads.run(deadline, work).await
     }
 
@@ -120,7 +123,7 @@ pub(crate) fn record(
     Ok(record)
 }
 
-fn page(snapshot: &Snapshot, scroll: &Scroll, deadline: &Deadline) -> Result<Page> {
+fn page(snapshot: &Snapshot, scroll: &Scroll, room: &Room, deadline: &Deadline) -> Result<Page> {
     let mut scanned = Vec::new();
     let from = scroll.from.unwrap_or(PointId::Num(0));
     let mut parts = Vec::with_capacity(snapshot.parts.len());
@@ -148,7 +151,12 @@ fn page(snapshot: &Snapshot, scroll: &Scroll, deadline: &Deadline) -> Result<Pag
             deadline.check()?;
         }
         let (view, rows) = &mut parts[at];
-        records.push(record(view, row, id, &scroll.payload, &scroll.vectors)?);
+        let record = record(view, row, id, &scroll.payload, &scroll.vectors)?;
+        // One point comes in any case: a page without any would never end.
+        if !room.fits(record.bytes(), deadline)? && !records.is_empty() {
+            return Ok(Page { records, next: Some(id), seq: snapshot.seq });
+        }
+        records.push(record);
         heap.extend(rows.next().map(|(id, row)| Reverse((id, at, row))));
     }
     Ok(Page { records, next: None, seq: snapshot.seq })

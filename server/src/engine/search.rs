@@ -21,6 +21,7 @@ use crate::engine::error::Result;
 use crate::engine::pool::Deadline;
 use crate::engine::query::Query;
 use crate::engine::query::answer::{Answer, Stage};
+use crate::engine::reply::Room;
 use crate::engine::versions;
 use nigh_storage::collection::Collection;
 use std::sync::Arc;
@@ -35,14 +36,14 @@ impl Engine {
         let lookup = lookup.map(|lookup| self.collection(&lookup.collection)).transpose()?;
         let (clock, named) = (Clock::new(), collection.clone());
         let (until, recalls, reads) = (deadline.clone(), self.recalls.clone(), self.reads.clone());
-        let hits_max = self.limits.hits_max as usize;
+        let (hits_max, room) = (self.limits.hits_max as usize, Room::new(self.limits.message_bytes_max));
         let work = move || {
             let mut clock = clock;
             clock.end("queue");
             let (snapshot, name) = (versions::snapshot(&collection, &query.version)?, collection.name());
             let looked_up = lookup.map(|other| versions::snapshot(&other, "")).transpose()?;
             let (recalls, reads, deadline) = (&*recalls, &reads, &until);
-            let walk = Walk { snapshot: &snapshot, name, query: &query, recalls, reads, deadline, hits_max };
+            let walk = Walk { snapshot: &snapshot, name, query: &query, recalls, reads, deadline, hits_max, room };
             let answered = walk.answer(looked_up.as_deref(), clock)?;
             snapshot.sound()?;
             looked_up.map_or(Ok(()), |other| other.sound())?;

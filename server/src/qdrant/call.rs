@@ -4,6 +4,7 @@ use super::fault::{Fault, Result};
 use crate::engine::Engine;
 use crate::engine::access::carried;
 use crate::engine::pool::Deadline;
+use crate::engine::reply::Room;
 use nigh_storage::collection::Collection;
 use serde::Serialize;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub(super) struct Call {
     /// Whether the write should be visible before it is answered.
     pub(super) wait: bool,
     pub(super) deadline: Deadline,
+    /// Of the answer, however many queries it answers.
+    pub(super) room: Arc<Room>,
 }
 
 impl Call {

@@ -156,12 +156,17 @@ impl Searching {
         let limit = limit.saturating_add(offset);
         let scroll = Scroll { filter, from: None, limit, payload, vectors, version };
         let page = self.call.engine.scroll(self.collection.clone(), scroll, &self.call.deadline).await?;
+        if page.next.is_some() && page.records.len() < limit {
+            let most = self.call.engine.limits().message_bytes_max;
+            return Err(Fault::wrong_input(format_args!("so many points have more than {most} bytes; ask for fewer")));
+        }
         let hit = |record| Hit { record, score: 1.0, placings: Vec::new(), value: None, shown: Vec::new() };
         self.all_scored(page.records.into_iter().skip(offset).map(hit).collect(), true).await
     }
 
     /// Many hits, or such with vectors, are made ready where that keeps nobody else waiting.
     async fn all_scored(self, hits: Vec<Hit>, flat: bool) -> Result<Vec<Scored>> {
+        self.call.room.take(hits.iter().map(Hit::bytes).sum(), &self.call.deadline)?;
         if hits.len() <= HITS_ASIDE {
             return Ok(hits.into_iter().map(|hit| self.scored(hit, flat)).collect());
         }

@@ -103,6 +103,7 @@ impl Walk<'_> {
             (Some(lookup), Some(other)) => looked_up(lookup, other, &open.key)?,
             _ => None,
         };
+        self.room.take(lookup.as_ref().map_or(0, Record::bytes), self.deadline)?;
         let key = match open.key {
             Key::Keyword(text) => Scalar::Keyword(text),
             Key::Integer(integer) => Scalar::Integer(integer),

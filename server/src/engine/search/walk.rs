@@ -11,6 +11,7 @@ use crate::engine::query::{Paging, Place, Query};
 use crate::engine::ranking::{Placed, Ranking, Sight, Spot, by_score};
 use crate::engine::read;
 use crate::engine::recall::{self, Recalls};
+use crate::engine::reply::Room;
 use crate::engine::words::{self, Piece};
 use nigh_index::bitmap::Bitmap;
 use nigh_index::filter::condition::Condition;
@@ -31,6 +32,8 @@ pub(super) struct Walk<'w> {
     pub(super) reads: &'w Pool,
     pub(super) deadline: &'w Deadline,
     pub(super) hits_max: usize,
+    /// What was read of points so far.
+    pub(super) room: Room,
 }
 
 /// How far down a ranking is wanted.
@@ -211,7 +214,9 @@ impl Walk<'_> {
         let mut shown = Vec::new();
         self.show(&self.query.root, placed, &mut shown)?;
         let (score, value) = (ranking.sight.outward(placed.score), ranking.values.get(at).copied());
-        Ok(Hit { record, score, placings, value, shown })
+        let hit = Hit { record, score, placings, value, shown };
+        self.room.take(hit.bytes(), self.deadline)?;
+        Ok(hit)
     }
 
     /// What every retriever by words shows of a point.

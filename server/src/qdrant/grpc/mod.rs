@@ -24,6 +24,7 @@ mod write;
 use super::call::Call;
 use crate::engine::Engine;
 use crate::engine::pool::Deadline;
+use crate::engine::reply::Room;
 use nigh_proto::qdrant::collections_server::CollectionsServer;
 use nigh_proto::qdrant::points_server::PointsServer;
 use nigh_proto::qdrant::qdrant_server::QdrantServer;
@@ -69,7 +70,8 @@ impl Door {
 
     fn call(&self, collection: String, timeout_s: Option<u64>) -> Call {
         let deadline = Deadline::after(timeout_s.map(Duration::from_secs));
-        Call { engine: self.engine.clone(), collection, wait: false, deadline }
+        let room = Arc::new(Room::new(self.engine.limits().message_bytes_max));
+        Call { engine: self.engine.clone(), collection, wait: false, deadline, room }
     }
 
     fn write(&self, collection: String, wait: Option<bool>, timeout_s: Option<u64>) -> Call {

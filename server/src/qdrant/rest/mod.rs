@@ -8,6 +8,7 @@ use super::fault::{Fault, Result};
 use super::{collections, ids, matrix, older, points, query, read};
 use crate::engine::Engine;
 use crate::engine::pool::Deadline;
+use crate::engine::reply::Room;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
@@ -183,7 +184,8 @@ async fn body(bytes: Bytes) -> Result<Value> {
 
 /// What may stand behind the question mark.
 fn call(engine: Arc<Engine>, collection: String, uri: &Uri) -> Result<Call> {
-    let mut call = Call { engine, collection, wait: false, deadline: Deadline::default() };
+    let room = Arc::new(Room::new(engine.limits().message_bytes_max));
+    let mut call = Call { engine, collection, wait: false, deadline: Deadline::default(), room };
     for pair in uri.query().unwrap_or_default().split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         match name {
