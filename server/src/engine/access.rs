@@ -93,6 +93,11 @@ impl Access {
         ACCESS.scope(self, call).await
     }
 
+    /// An alias is what it stands for, whoever asks by which name.
+    fn allows(&self, name: &str, found: &str) -> bool {
+        [name, found].into_iter().any(|name| self.scope.allows(name, self.needs))
+    }
+
     /// Whose it is.
     pub fn caller(&self) -> &str {
         &self.caller
@@ -127,21 +132,28 @@ impl Engine {
         self.guarded.load(Ordering::Acquire)
     }
 
-    /// Refuses what the caller of this call may not do to the collection of this name.
-    pub(crate) fn permit(&self, name: &str) -> Result<()> {
-        let found = ACCESS.try_with(|access| {
+    /// Refuses what the caller of this call may not do to the collection that was found by this name, or that of the
+    /// name itself. What an alias stands for is asked once, where the collection is found: it may stand for another one
+    /// a moment later, and the rights to the one must not become work on the other.
+    pub(crate) fn permit(&self, name: &str, found: &str) -> Result<()> {
+        let asked = ACCESS.try_with(|access| {
             let mut named = access.named.lock();
             if named.len() < NAMED_MAX {
                 named.insert(name.chars().take(255).collect());
             }
             drop(named);
-            if self.allows(access, name) {
+            if access.allows(name, found) {
                 return Ok(());
             }
             let (caller, verb) = (access.caller.to_string(), access.needs.verb());
             Err(Error::Forbidden(format!("`{caller}` may not {verb} collection `{name}`")))
         });
-        found.unwrap_or_else(|_| self.unaccompanied())
+        asked.unwrap_or_else(|_| self.unaccompanied())
+    }
+
+    /// What a name stands for now.
+    pub(crate) fn resolved(&self, name: &str) -> String {
+        self.store.aliases().remove(name).unwrap_or_else(|| name.to_owned())
     }
 
     /// Refuses who may not do it to every collection: what a call names is not known, or it is all of them.
@@ -158,14 +170,7 @@ impl Engine {
 
     /// Whether the caller of this call may know of the collection of this name.
     pub(crate) fn may_see(&self, name: &str) -> bool {
-        ACCESS.try_with(|access| self.allows(access, name)).unwrap_or_else(|_| self.unaccompanied().is_ok())
-    }
-
-    fn allows(&self, access: &Access, name: &str) -> bool {
-        let allows = |name: &str| access.scope.allows(name, access.needs);
-        // An alias is what it stands for, whoever asks by which name.
-        allows(name)
-            || (!access.scope.is_whole() && self.store.aliases().get(name).is_some_and(|collection| allows(collection)))
+        ACCESS.try_with(|access| access.allows(name, name)).unwrap_or_else(|_| self.unaccompanied().is_ok())
     }
 
     fn unaccompanied(&self) -> Result<()> {
@@ -173,5 +178,53 @@ impl Engine {
             true => Err(Error::Internal("a call came without its caller's rights")),
             false => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Limits;
+    use crate::engine::pool::Deadline;
+    use nigh_storage::disk::FsDisk;
+    use nigh_storage::schema::CollectionSpec;
+    use nigh_storage::store::names::AliasChange;
+    use nigh_storage::store::{Options, Store};
+
+    fn point(name: &str, to: &str) -> [AliasChange; 1] {
+        [AliasChange::Set { alias: name.to_owned(), collection: to.to_owned() }]
+    }
+
+    /// An alias that is turned while a call waits for its turn: the rights were to the collection that it stood for.
+    #[tokio::test]
+    async fn what_was_permitted_is_what_is_worked_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options { background: false, ..Options::default() };
+        let store = Store::attach(Arc::new(FsDisk), folder.path(), options).unwrap();
+        store.open_all();
+        let limits = Limits { reads_running: 1, ..Limits::default() };
+        let engine = Arc::new(Engine::new(store.clone(), folder.path().to_owned(), limits));
+        engine.guard(true);
+        for (name, no_auto_index) in [("mine", false), ("theirs", true)] {
+            store.create(name, CollectionSpec { no_auto_index, ..CollectionSpec::default() }).unwrap();
+        }
+        store.change_aliases(&point("it", "mine")).unwrap();
+        let rights = BTreeMap::from([("mine".to_owned(), Right::Read)]);
+        let access = Access::new("somebody".into(), Scope::Collections(rights), Right::Read);
+        let busy = engine.reads.spare();
+        let deadline = Deadline::default();
+        let mut call = std::pin::pin!(access.clone().within(engine.clone().describe("it".into(), &deadline)));
+        tokio::select! {
+            biased;
+            _ = &mut call => panic!("it was answered without a permit"),
+            () = std::future::ready(()) => {}
+        }
+        store.change_aliases(&point("it", "theirs")).unwrap();
+        drop(busy);
+        let (spec, _) = call.await.unwrap();
+        assert!(!spec.no_auto_index, "the other collection was described");
+        let again = access.within(engine.clone().describe("it".into(), &deadline)).await;
+        assert!(matches!(again, Err(Error::Forbidden(_))), "{again:?}");
+        engine.close();
     }
 }

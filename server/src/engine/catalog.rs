@@ -61,12 +61,18 @@ impl Engine {
 
     /// An open collection.
     pub fn collection(&self, name: &str) -> Result<Arc<Collection>> {
-        self.permit(name)?;
-        self.store.collection(name).map_err(|err| match err {
-            // Which file it is helps whoever has to mend it; where the data lies stays out.
-            Storage::Quarantined { name, why } => Error::Quarantined { name, why: self.without_root(&why) },
-            other => other.into(),
-        })
+        match self.store.collection(name) {
+            Ok(collection) => self.permit(name, collection.name()).map(|()| collection),
+            Err(err) => {
+                // Who may not see it does not hear either whether it is there.
+                self.permit(name, &self.resolved(name))?;
+                Err(match err {
+                    // Which file it is helps whoever has to mend it; where the data lies stays out.
+                    Storage::Quarantined { name, why } => Error::Quarantined { name, why: self.without_root(&why) },
+                    other => other.into(),
+                })
+            }
+        }
     }
 
     /// Every collection by name that the caller may see, and why it is not served, where it is not.
@@ -86,7 +92,7 @@ impl Engine {
         if_absent: bool,
         deadline: &Deadline,
     ) -> Result<bool> {
-        self.permit(&name)?;
+        self.permit(&name, &name)?;
         let engine = self.clone();
         let work = move || match engine.store.create(&name, spec)? {
             false if !if_absent => Err(Error::Exists(format!("collection `{name}` is there already"))),
@@ -139,17 +145,16 @@ impl Engine {
 
     /// Drops a collection; false where there was none.
     pub async fn drop_collection(self: Arc<Self>, name: String, deadline: &Deadline) -> Result<bool> {
-        self.permit(&name)?;
+        // A collection is dropped by its own name, never by an alias.
+        self.permit(&name, &name)?;
         let engine = self.clone();
         self.writes.run(deadline, move || Ok(engine.store.drop_collection(&name)?)).await
     }
 
     /// What a collection holds and how it is.
     pub async fn describe(self: Arc<Self>, name: String, deadline: &Deadline) -> Result<(Arc<CollectionSpec>, Status)> {
-        self.permit(&name)?;
-        let engine = self.clone();
+        let (engine, collection) = (self.clone(), self.collection(&name)?);
         let work = move || {
-            let collection = engine.store.collection(&name)?;
             let mut status = collection.status();
             status.refuses_writes = status.refuses_writes.map(|why| engine.without_root(&why));
             Ok((collection.spec(), status))
@@ -159,10 +164,8 @@ impl Engine {
 
     /// Seals what is live and merges all segments into one; then says how it is.
     pub async fn optimize(self: Arc<Self>, name: String, deadline: &Deadline) -> Result<Status> {
-        self.permit(&name)?;
-        let engine = self.clone();
+        let collection = self.collection(&name)?;
         let work = move || {
-            let collection = engine.store.collection(&name)?;
             collection.settle()?;
             Ok(collection.status())
         };
@@ -183,8 +186,9 @@ impl Engine {
 
     /// What was noted beside a collection.
     pub fn note(&self, name: &str) -> Option<String> {
-        self.permit(name).ok()?;
-        self.store.note(name)
+        let found = self.resolved(name);
+        self.permit(name, &found).ok()?;
+        self.store.note(&found)
     }
 
     /// Notes something beside a collection, made of what was noted before.
@@ -194,8 +198,9 @@ impl Engine {
         change: impl FnOnce(Option<&str>) -> String + Send + 'static,
         deadline: &Deadline,
     ) -> Result<()> {
-        let engine = self.clone();
-        self.writes.run(deadline, move || Ok(engine.store.change_note(&name, change)?)).await
+        let (engine, found) = (self.clone(), self.resolved(&name));
+        self.permit(&name, &found)?;
+        self.writes.run(deadline, move || Ok(engine.store.change_note(&found, change)?)).await
     }
 
     /// What a collection of a given size would take here.

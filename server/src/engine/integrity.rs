@@ -28,7 +28,10 @@ impl Engine {
         bytes_per_second: Option<u64>,
         deadline: &Deadline,
     ) -> Result<Vec<Scrubbed>> {
-        only.as_deref().map_or_else(|| self.permit_all(), |name| self.permit(name))?;
+        let only = match only {
+            Some(name) => Some(self.collection(&name)?.name().to_owned()),
+            None => self.permit_all().map(|()| None)?,
+        };
         let engine = self.clone();
         let work = move || {
             let mut all = engine.store.scrub(only.as_deref(), bytes_per_second)?;
@@ -43,10 +46,9 @@ impl Engine {
 
     /// Deletes points, where some are given, and removes all that was deleted until then from the disk: the receipt.
     pub async fn erase(self: Arc<Self>, name: String, points: Option<Selector>, deadline: &Deadline) -> Result<Value> {
-        self.permit(&name)?;
-        let engine = self.clone();
+        let collection = self.collection(&name)?;
         let work = move || {
-            let collection = engine.store.collection(&name)?;
+            let name = collection.name();
             let asked = points.as_ref().map(selected);
             let deleted = match points {
                 Some(points) => Some(collection.write(vec![Write::Delete(points)], Durability::Durable)?.affected),
@@ -57,7 +59,7 @@ impl Engine {
             if !erased.removed.is_empty() {
                 tracing::info!(collection = name, files = erased.removed.len(), rows = erased.rows, "erased");
             }
-            Ok(receipt(&name, asked, deleted, &erased, now))
+            Ok(receipt(name, asked, deleted, &erased, now))
         };
         self.chores.run(deadline, work).await
     }
