@@ -140,7 +140,13 @@ impl Engine {
         name: String,
         deadline: &Deadline,
     ) -> Result<bool> {
-        self.writes.run(deadline, move || Ok(collection.drop_vectors(&name)?)).await
+        let recalls = self.recalls.clone();
+        let work = move || {
+            let dropped = collection.drop_vectors(&name)?;
+            recalls.forget(collection.id(), Some(&name));
+            Ok(dropped)
+        };
+        self.writes.run(deadline, work).await
     }
 
     /// Drops a collection; false where there was none.
@@ -148,7 +154,15 @@ impl Engine {
         // A collection is dropped by its own name, never by an alias.
         self.permit(&name, &name)?;
         let engine = self.clone();
-        self.writes.run(deadline, move || Ok(engine.store.drop_collection(&name)?)).await
+        let work = move || {
+            let dropped = engine.store.collection(&name).ok().filter(|collection| collection.name() == name);
+            let was_there = engine.store.drop_collection(&name)?;
+            if let Some(collection) = dropped {
+                engine.recalls.forget(collection.id(), None);
+            }
+            Ok(was_there)
+        };
+        self.writes.run(deadline, work).await
     }
 
     /// What a collection holds and how it is.

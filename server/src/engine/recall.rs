@@ -6,13 +6,14 @@
 //! ```
 //!
 //! Nobody waits for it: without a permit to spare the sample is left out, and all samples together take a
-//! small share of one core. Tallies are kept by collection, vector field and share of points that match.
-//! Neither they nor the corrections outlive the process: a restart begins with what was measured when the
+//! small share of one core. Tallies are kept by collection, vector field and share of points that match, and
+//! forgotten with the collection or the field. Neither they nor the corrections outlive the process: a restart begins with what was measured when the
 //! segments were built.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 /// One query in so many is a candidate.
 const EVERY: u64 = 32;
@@ -45,6 +46,8 @@ const KINDS_MAX: usize = 4096;
 pub struct Kind {
     /// The collection's name.
     pub collection: String,
+    /// What tells it from every other one, of this name or another.
+    id: Uuid,
     /// The vector field's name.
     pub field: String,
     /// The place of the class of shares that match.
@@ -53,9 +56,14 @@ pub struct Kind {
 
 impl Kind {
     /// Queries of a vector field where this share of the points matches.
-    pub fn new(collection: &str, field: &str, share: f64) -> Self {
+    pub fn new((collection, id): (&str, Uuid), field: &str, share: f64) -> Self {
         let class = CLASSES.iter().position(|class| share >= class.0).unwrap_or(CLASSES.len() - 1);
-        Self { collection: collection.to_owned(), field: field.to_owned(), class }
+        Self { collection: collection.to_owned(), id, field: field.to_owned(), class }
+    }
+
+    /// Of which collection.
+    pub(crate) fn id(&self) -> Uuid {
+        self.id
     }
 
     /// About how many of a hundred points match.
@@ -248,6 +256,12 @@ impl Recalls {
         }
     }
 
+    /// Forgets a collection that was dropped, or one field of it.
+    pub(crate) fn forget(&self, collection: Uuid, field: Option<&str>) {
+        let is_gone = |kind: &Kind| kind.id == collection && field.is_none_or(|field| kind.field == field);
+        self.kinds.lock().retain(|kind, _| !is_gone(kind));
+    }
+
     /// What is known of queries of this kind.
     pub fn of(&self, kind: &Kind) -> Option<Measured> {
         self.kinds.lock().get(kind)?.measured()
@@ -273,7 +287,7 @@ mod tests {
     use super::*;
 
     fn kind() -> Kind {
-        Kind::new("c", "v", 0.09)
+        Kind::new(("c", Uuid::from_u128(7)), "v", 0.09)
     }
 
     fn after(samples: impl IntoIterator<Item = (u32, f32)>) -> Recalls {
@@ -286,7 +300,7 @@ mod tests {
 
     #[test]
     fn shares_fall_into_classes() {
-        let share = |share| Kind::new("c", "v", share).share();
+        let share = |share| Kind::new(("c", Uuid::nil()), "v", share).share();
         assert_eq!([1.0, 0.97, 0.5, 0.2267, 0.0762, 0.01, 0.001].map(share), ["100", "50", "50", "20", "10", "1", "0"]);
     }
 
@@ -312,6 +326,26 @@ mod tests {
         assert!(correction(|at| if at % 2 == 0 { 8 } else { 9 }) < 0.9);
         assert!(correction(|_| 10) > 1.1);
         assert!(CORRECTION.contains(&correction(|_| 0)));
+    }
+
+    /// Names come again: what was measured of the collection before says nothing of the next one, and no room is left
+    /// where what is gone keeps its own.
+    #[test]
+    fn a_collection_that_is_gone_is_forgotten() {
+        let recalls = Recalls::default();
+        let of = |id: u128, field: &str| Kind::new(("c", Uuid::from_u128(id)), field, 0.09);
+        for id in 0..2 * KINDS_MAX as u128 {
+            for field in ["v", "w"] {
+                let sample = Sample { found: 9, wanted: 10, asked: None };
+                recalls.add(of(id, field), &sample);
+                assert!(recalls.of(&of(id, field)).is_some(), "number {id} has no room");
+            }
+            assert_eq!(recalls.of(&of(id + 1, "v")), None, "it has the name of the one before, and nothing else");
+            recalls.forget(Uuid::from_u128(id), Some("w"));
+            assert!(recalls.of(&of(id, "w")).is_none() && recalls.of(&of(id, "v")).is_some());
+            recalls.forget(Uuid::from_u128(id), None);
+        }
+        assert!(recalls.all().is_empty());
     }
 
     #[test]

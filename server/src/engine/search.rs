@@ -40,10 +40,11 @@ impl Engine {
         let work = move || {
             let mut clock = clock;
             clock.end("queue");
-            let (snapshot, name) = (versions::snapshot(&collection, &query.version)?, collection.name());
+            let snapshot = versions::snapshot(&collection, &query.version)?;
+            let of = (collection.name(), collection.id());
             let looked_up = lookup.map(|other| versions::snapshot(&other, "")).transpose()?;
             let (recalls, reads, deadline) = (&*recalls, &reads, &until);
-            let walk = Walk { snapshot: &snapshot, name, query: &query, recalls, reads, deadline, hits_max, room };
+            let walk = Walk { snapshot: &snapshot, of, query: &query, recalls, reads, deadline, hits_max, room };
             let answered = walk.answer(looked_up.as_deref(), clock)?;
             snapshot.sound()?;
             looked_up.map_or(Ok(()), |other| other.sound())?;

@@ -32,12 +32,20 @@ impl Engine {
     pub(super) fn answer_exactly(&self, shadow: Shadow) {
         // Two to spare: one for this, one for whoever comes while it runs.
         let (Some(spare), Some(_)) = (self.reads.spare(), self.reads.spare()) else { return };
-        let recalls = self.recalls.clone();
+        let (recalls, store) = (self.recalls.clone(), self.store.clone());
         let answer = move || {
             let _spare = spare;
             let Some(_turn) = recalls.begin() else { return Ok(()) };
             match shadow.sample() {
-                Ok(sample) => recalls.add(shadow.kind, &sample),
+                Ok(sample) => {
+                    let (name, id) = (shadow.kind.collection.clone(), shadow.kind.id());
+                    recalls.add(shadow.kind, &sample);
+                    // It may have been dropped meanwhile, and forgotten before this was added.
+                    if store.collection(&name).is_ok_and(|other| other.id() == id) {
+                        return Ok(());
+                    }
+                    recalls.forget(id, None);
+                }
                 Err(err) => tracing::debug!(%err, "a query could not be answered exactly as well"),
             }
             Ok(())

@@ -22,11 +22,13 @@ use nigh_storage::snapshot::Snapshot;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// A query on its way over one snapshot.
 pub(super) struct Walk<'w> {
     pub(super) snapshot: &'w Arc<Snapshot>,
-    pub(super) name: &'w str,
+    /// Name and id of the collection.
+    pub(super) of: (&'w str, Uuid),
     pub(super) query: &'w Query,
     pub(super) recalls: &'w Recalls,
     pub(super) reads: &'w Pool,
@@ -230,7 +232,7 @@ impl Walk<'_> {
     /// What queries like this one are tallied under.
     pub(super) fn tally(&self, field: usize, allowed: &Filtered) -> recall::Kind {
         let share = allowed.matching() as f64 / self.snapshot.points().max(1) as f64;
-        recall::Kind::new(self.name, &self.snapshot.spec.vectors[field].name, share)
+        recall::Kind::new(self.of, &self.snapshot.spec.vectors[field].name, share)
     }
 
     /// What it takes to answer a retriever exactly as well, where it is its turn.
