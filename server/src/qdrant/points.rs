@@ -12,6 +12,7 @@ use crate::engine::error::Error;
 use crate::engine::query::answer::{Page, Record};
 use crate::engine::query::{Get, PayloadSelection, Scroll, VectorSelection};
 use nigh_index::filter::condition::Condition;
+use nigh_index::filter::eval::VALUES_MAX;
 use nigh_index::id::PointId;
 use nigh_storage::collection::Collection;
 use nigh_storage::point::Point;
@@ -88,7 +89,7 @@ impl<'c> Writing<'c> {
             Operation::ClearPayload(points) => self.apply(vec![Write::ClearPayload(points)]).await,
             Operation::SetPayload { points, payload, below: None } => {
                 self.there(&points).await?;
-                self.apply(set(points, payload)).await
+                self.set(points, payload).await
             }
             Operation::SetPayload { points, payload, below: Some(path) } => {
                 self.there(&points).await?;
@@ -156,7 +157,7 @@ impl<'c> Writing<'c> {
     /// How many points are read and written at once.
     fn step(&self) -> usize {
         let limits = self.call.engine.limits();
-        limits.batch_ops_max.min(limits.hits_max as usize).max(1)
+        limits.batch_ops_max.min(limits.hits_max as usize).clamp(1, VALUES_MAX)
     }
 
     /// Writes those points that the mode and the filter let through.
@@ -230,13 +231,39 @@ impl<'c> Writing<'c> {
         self.call.engine.scroll(self.collection.clone(), scroll, &self.call.deadline).await
     }
 
-    /// Changes payloads that have to be read first.
+    /// A null takes its key out. What a filter finds is found once: after the one change it may find other points for
+    /// the other.
+    async fn set(&self, points: Selector, payload: Map<String, Value>) -> Result<u64> {
+        let (gone, kept): (Map<_, _>, Map<_, _>) = payload.into_iter().partition(|(_, value)| value.is_null());
+        if let Selector::Filter(_) = points
+            && !gone.is_empty()
+            && !kept.is_empty()
+        {
+            let change = |whole: &mut Value| {
+                let Value::Object(object) = whole else { return };
+                object.retain(|key, _| !gone.contains_key(key));
+                object.extend(kept.clone());
+            };
+            return self.rewrite(points, change).await;
+        }
+        let mut ops = Vec::new();
+        if !gone.is_empty() {
+            ops.push(Write::DeletePayloadKeys(points.clone(), gone.into_iter().map(|(key, _)| key).collect()));
+        }
+        if !kept.is_empty() {
+            ops.push(Write::SetPayload(points, Value::Object(kept).to_string().into()));
+        }
+        self.apply(ops).await
+    }
+
+    /// Changes payloads that have to be read first. Ids are read as what has one of them: each once, however often it
+    /// is named, and page by page, however large the points are.
     async fn rewrite(&self, points: Selector, change: impl Fn(&mut Value) + Send + Sync) -> Result<u64> {
         let mut seq = self.collection.snapshot().seq;
         let mut from = None;
-        let pieces: Vec<Selector> = match points {
-            Selector::Ids(ids) => ids.chunks(self.step()).map(|ids| Selector::Ids(ids.to_vec())).collect(),
-            filter @ Selector::Filter(_) => vec![filter],
+        let pieces: Vec<Condition> = match points {
+            Selector::Ids(ids) => ids.chunks(self.step()).map(|ids| Condition::HasId(ids.to_vec())).collect(),
+            Selector::Filter(filter) => vec![filter],
         };
         for piece in pieces {
             let mut tries = TRIES_MAX;
@@ -256,24 +283,15 @@ impl<'c> Writing<'c> {
         Ok(seq)
     }
 
-    /// Changes the points of a selector, or a page of them; says where the next one begins. What is read at one moment,
+    /// Changes a page of the points that match; says where the next one begins. What is read at one moment,
     /// matching and payload and version, is written as long as the version is that.
     async fn rewrite_once(
         &self,
-        points: &Selector,
+        points: &Condition,
         from: Option<PointId>,
         change: &(impl Fn(&mut Value) + Send + Sync),
     ) -> Result<(u64, Option<PointId>), Error> {
-        let (records, seq, next) = match points {
-            Selector::Ids(ids) => {
-                let (records, seq) = self.get(ids.clone(), PayloadSelection::All).await?;
-                (records, seq, None)
-            }
-            Selector::Filter(filter) => {
-                let page = self.scroll(filter.clone(), from, PayloadSelection::All).await?;
-                (page.records, page.seq, page.next)
-            }
-        };
+        let Page { records, seq, next } = self.scroll(points.clone(), from, PayloadSelection::All).await?;
         let mut batch = WriteBatch::default();
         for record in records {
             let mut payload = serde_json::from_slice(&record.payload).unwrap_or_else(|_| Value::Object(Map::new()));
@@ -284,19 +302,6 @@ impl<'c> Writing<'c> {
         let seq = if batch.ops.is_empty() { seq } else { self.write(batch).await? };
         Ok((seq, next))
     }
-}
-
-/// A null takes its key out.
-fn set(points: Selector, payload: Map<String, Value>) -> Vec<Write> {
-    let (gone, kept): (Map<_, _>, Map<_, _>) = payload.into_iter().partition(|(_, value)| value.is_null());
-    let mut ops = Vec::new();
-    if !gone.is_empty() {
-        ops.push(Write::DeletePayloadKeys(points.clone(), gone.into_iter().map(|(key, _)| key).collect()));
-    }
-    if !kept.is_empty() {
-        ops.push(Write::SetPayload(points, Value::Object(kept).to_string().into()));
-    }
-    ops
 }
 
 fn merge(value: &mut Value, path: &[String], given: &Map<String, Value>) {
@@ -320,5 +325,61 @@ fn take_out(value: &mut Value, path: &[String]) {
             }
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Limits;
+    use crate::engine::Engine;
+    use crate::engine::pool::Deadline;
+    use crate::engine::reply::Room;
+    use nigh_storage::disk::FsDisk;
+    use nigh_storage::store::{Options, Store};
+    use serde_json::json;
+
+    /// What points 1 and 2, of `{"a": 1}` and `{"a": 2}`, are after a request of this kind.
+    async fn check(kind: &'static str, request: Value, expected: [Value; 2]) {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options { background: false, ..Options::default() };
+        let store = Store::attach(Arc::new(FsDisk), folder.path(), options).unwrap();
+        store.open_all();
+        store.create("c", CollectionSpec::default()).unwrap();
+        let collection = store.collection("c").unwrap();
+        let upsert = |id: u64| Write::Upsert(Point { payload: format!("{{\"a\":{id}}}").into(), ..Point::new(id) });
+        collection.write((1..3).map(upsert).collect(), Durability::Durable).unwrap();
+        let engine = Arc::new(Engine::new(store, folder.path().to_owned(), Limits::default()));
+        let (deadline, room) = (Deadline::default(), Arc::new(Room::new(usize::MAX)));
+        let call = Call { engine: engine.clone(), collection: "c".into(), wait: true, deadline, room };
+        let written = write(call, kind, request.clone()).await;
+        assert!(written.is_ok(), "{request}");
+        let snapshot = collection.snapshot();
+        let payload = |id: u64| {
+            let (part, row) = snapshot.find(&id.into()).unwrap();
+            snapshot.parts[part].payload(row).unwrap()
+        };
+        assert_eq!([payload(1), payload(2)], expected, "{request}");
+        engine.close();
+    }
+
+    #[tokio::test]
+    async fn what_a_filter_finds_is_found_once() {
+        let filter = json!({"must": [{"key": "a", "match": {"value": 1}}]});
+        let request = json!({"payload": {"a": null, "b": 1}, "filter": filter});
+        check("set_payload", request, [json!({"b": 1}), json!({"a": 2})]).await;
+        // Whichever of the two the filter is about.
+        let filter = json!({"must_not": [{"key": "b", "match": {"value": 1}}, {"key": "a", "match": {"value": 2}}]});
+        let request = json!({"payload": {"a": null, "b": 1}, "filter": filter});
+        check("set_payload", request, [json!({"b": 1}), json!({"a": 2})]).await;
+        let request = json!({"payload": {"a": null, "b": 1}, "points": [2, 2]});
+        check("set_payload", request, [json!({"a": 1}), json!({"b": 1})]).await;
+    }
+
+    #[tokio::test]
+    async fn a_point_that_is_named_twice_is_changed_once() {
+        let request = json!({"payload": {"x": 1}, "key": "deep", "points": [1, 1, 2, 1]});
+        let expected = [json!({"a": 1, "deep": {"x": 1}}), json!({"a": 2, "deep": {"x": 1}})];
+        check("set_payload", request, expected).await;
     }
 }
