@@ -8,7 +8,7 @@ use crate::engine::query::retriever::{Kind, Retriever, Target};
 use crate::engine::ranking::{Placed, Ranking, Sight, Spot, by_score};
 use crate::engine::{vectors, words};
 use nigh_index::bitmap::Bitmap;
-use nigh_index::filter::field::Rows;
+use nigh_index::filter::field::{Fields, Rows};
 use nigh_index::id::PointId;
 use nigh_index::params::{Plan, Route, SearchParams, Work};
 use nigh_index::query::diverse::diverse;
@@ -21,10 +21,13 @@ use nigh_index::vector::metric::Metric;
 use nigh_storage::snapshot::PartView;
 use serde_json::Value;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::time::Instant;
 
 /// Rows that are compared between two looks at the deadline.
 const ROWS_A_CHECK: usize = 4_096;
+/// So many rows are ordered by an index at a time, which is read once for each: 96 MiB of values.
+const ROWS_A_WINDOW: u32 = 4 << 20;
 /// Points whose score is computed between two looks at the deadline.
 const POINTS_A_CHECK: usize = 256;
 
@@ -224,15 +227,11 @@ impl Walk<'_> {
             let begin = Instant::now();
             // Of few rows the payloads are read sooner than a whole index.
             let few = allowed.matching <= POINTS_A_CHECK as u64;
-            let mut firsts: Vec<Option<Real>> = vec![None; if few { 0 } else { view.part.rows() as usize }];
-            let known = !few
-                && order.each(view.part.fields(), &mut |value, row| {
-                    if let Some(first) = firsts.get_mut(row.at())
-                        && first.is_none_or(|first| order.direction.turn(value.cmp(&first)).is_lt())
-                    {
-                        *first = Some(value);
-                    }
-                })?;
+            let window = |from: u32| {
+                firsts(order, view.part.fields(), from..view.part.rows().min(from.saturating_add(ROWS_A_WINDOW)))
+            };
+            let (mut from, mut values) = (0, if few { None } else { window(0)? });
+            let known = values.is_some();
             if !known && !few {
                 trail.scanned.push(order.path.as_str().to_owned());
             }
@@ -240,7 +239,16 @@ impl Walk<'_> {
                 if at % if known { ROWS_A_CHECK } else { POINTS_A_CHECK } == 0 {
                     self.deadline.check()?;
                 }
-                let first = if known { firsts[row.at()] } else { order.of(&view.payload(row)?) };
+                while known && row.0 - from >= ROWS_A_WINDOW {
+                    from += ROWS_A_WINDOW;
+                    if row.0 - from < ROWS_A_WINDOW {
+                        values = window(from)?;
+                    }
+                }
+                let first = match &values {
+                    Some(values) => values[(row.0 - from) as usize],
+                    None => order.of(&view.payload(row)?),
+                };
                 if let Some(value) = first {
                     all.push((value, Placed { id: view.part.id(row), score: 1.0, part, row }));
                 }
@@ -319,6 +327,20 @@ fn rows_of(view: &PartView, allowed: &Allowed) -> Vec<Row> {
     }
 }
 
+/// What each of these rows is ordered by; `None` where no index can tell.
+fn firsts(order: &OrderBy, fields: &dyn Fields, rows: Range<u32>) -> Result<Option<Vec<Option<Real>>>> {
+    let mut firsts: Vec<Option<Real>> = vec![None; rows.len()];
+    let known = order.each(fields, &mut |value, row| {
+        let first = row.0.checked_sub(rows.start).and_then(|at| firsts.get_mut(at as usize));
+        if let Some(first) = first
+            && first.is_none_or(|first| order.direction.turn(value.cmp(&first)).is_lt())
+        {
+            *first = Some(value);
+        }
+    })?;
+    Ok(known.then_some(firsts))
+}
+
 /// How similar each of these rows is to every vector, row by row; negative infinity for a row without one.
 fn similarities(view: &PartView, field: usize, rows: &[Row], vectors: &[Vec<f32>], work: &mut Work) -> Vec<f32> {
     let mut similar = vec![f32::NEG_INFINITY; rows.len() * vectors.len()];
@@ -378,6 +400,12 @@ fn chance(seed: u64, id: &PointId) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nigh_index::filter::extract::Extracted;
+    use nigh_index::filter::live::LiveFields;
+    use nigh_index::filter::rules::FieldRules;
+    use nigh_index::query::order::Direction;
+    use nigh_index::value::Path;
+    use serde_json::json;
 
     #[test]
     fn chance_is_even_and_of_its_seed() {
@@ -385,6 +413,23 @@ mod tests {
         assert!((4_800..5_200).contains(&above(1)) && (4_800..5_200).contains(&above(2)));
         assert!(chance(1, &PointId::Num(7)) != chance(2, &PointId::Num(7)));
         assert_eq!(chance(1, &PointId::Num(7)), chance(1, &PointId::Num(7)));
+    }
+
+    #[test]
+    fn windows_of_rows_are_ordered_as_all_at_once() {
+        let payloads: Vec<Value> =
+            (0..100).map(|row| json!({"n": [row * 7 % 13, row % 5], "m": "no number"})).collect();
+        let rules = FieldRules::default();
+        let fields = LiveFields::build(payloads.iter().map(|payload| Extracted::of(payload, &rules)), &rules);
+        for direction in [Direction::Rising, Direction::Falling] {
+            let order = OrderBy { path: Path::parse("n").unwrap(), direction, from: None };
+            let expected: Vec<Option<Real>> = payloads.iter().map(|payload| order.of(payload)).collect();
+            for step in [1, 7, 33, 100, 200] {
+                let window = |from: u32| firsts(&order, &fields, from..100.min(from + step)).unwrap().unwrap();
+                let windows: Vec<Option<Real>> = (0..100).step_by(step as usize).flat_map(window).collect();
+                assert_eq!(windows, expected, "{step} rows at a time");
+            }
+        }
     }
 
     #[test]

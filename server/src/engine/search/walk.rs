@@ -2,7 +2,7 @@
 
 use super::shadow::{SHADOW_HITS_MAX, Shadow};
 use super::{Clock, micros};
-use crate::engine::error::Result;
+use crate::engine::error::{Error, Result};
 use crate::engine::fetch::{self, Allowed, Filtered, Retrieved};
 use crate::engine::pool::{Deadline, Pool};
 use crate::engine::query::answer::{Answer, Hit, PartRun, Run};
@@ -37,6 +37,9 @@ pub(super) struct Walk<'w> {
     /// What was read of points so far.
     pub(super) room: Room,
 }
+
+/// A ranking that is paged through is made whole, for every page: of at most so many points, 192 MB.
+const PAGED_POINTS_MAX: u64 = 4_000_000;
 
 /// How far down a ranking is wanted.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -131,7 +134,7 @@ impl Walk<'_> {
                 let exact = !sources.is_empty() || reach == Reach::All;
                 let k = match reach {
                     Reach::Best(k) => k,
-                    Reach::All => allowed.matching() as usize,
+                    Reach::All => paged(allowed.matching())?,
                 };
                 let worked = self.search(retriever, &allowed, k, exact, trail)?;
                 if !exact {
@@ -301,6 +304,15 @@ impl Trail {
         self.runs.clear();
         self.ranks.clear();
     }
+}
+
+fn paged(points: u64) -> Result<usize> {
+    if points <= PAGED_POINTS_MAX {
+        return Ok(points as usize);
+    }
+    let limit =
+        format!("at most {PAGED_POINTS_MAX} points are paged through by their rank: narrow the filter, or scroll");
+    Err(Error::invalid("the points that match", points, limit))
 }
 
 fn alone(ranking: Ranking) -> Worked {
