@@ -38,6 +38,9 @@ struct Args {
     /// Only the latency while points are written.
     #[arg(long)]
     latency: bool,
+    /// Points a second that are written meanwhile; without it as many as the clients can.
+    #[arg(long)]
+    pace: Option<u64>,
 }
 
 struct Set {
@@ -64,7 +67,7 @@ async fn main() {
     let client = Client::connect(&server.url).await.unwrap();
     for name in ["fresh", "churned"] {
         client.create_collection(name, passages::spec(set.vectors.columns)).await.unwrap();
-        write(&server, &set, name, args.clients, 0..ROWS, |at| at).await;
+        write(&server, &set, name, (args.clients, None), 0..ROWS, |at| at).await;
     }
     if !args.latency {
         settled(&client, "fresh").await;
@@ -83,12 +86,13 @@ fn point(set: &Set, id: u64) -> Point {
     Point::new(id).vector(passages::VECTOR, set.vectors.row(row)).payload(set.payloads[row].clone())
 }
 
-/// Writes by some clients, batch by batch; `id` tells whom an operation writes.
+/// Writes by some clients, batch by batch, so many points a second or as many as they can; `id` tells whom an operation
+/// writes.
 async fn write(
     server: &Child,
     set: &Arc<Set>,
     name: &'static str,
-    clients: u64,
+    (clients, pace): (u64, Option<u64>),
     ops: std::ops::Range<u64>,
     id: impl Fn(u64) -> u64 + Copy + Send + 'static,
 ) -> Duration {
@@ -96,13 +100,17 @@ async fn write(
     let start = Instant::now();
     let mut writers = Vec::new();
     for _ in 0..clients {
-        let (set, next, end) = (set.clone(), next.clone(), ops.end);
+        let (set, next, from, end) = (set.clone(), next.clone(), ops.start, ops.end);
         let client = Client::connect(&server.url).await.unwrap();
         writers.push(tokio::spawn(async move {
             loop {
                 let first = next.fetch_add(BATCH, SeqCst);
                 if first >= end {
                     return;
+                }
+                if let Some(pace) = pace {
+                    let due = start + Duration::from_secs_f64((first - from) as f64 / pace as f64);
+                    tokio::time::sleep_until(due.into()).await;
                 }
                 let points: Vec<Point> = (first..end.min(first + BATCH)).map(|op| point(&set, id(op))).collect();
                 client.upsert(name, points).await.unwrap();
@@ -159,9 +167,12 @@ async fn while_writing(server: &Child, client: &Client, set: &Arc<Set>, args: &A
     );
     row("idle", &idle, &idle);
     let over = Arc::new(AtomicBool::new(false));
+    // On a thread of its own, so that a query does not wait for what the writers do in this process.
     let asking = {
-        let (over, set, client) = (over.clone(), set.clone(), Client::connect(&server.url).await.unwrap());
-        tokio::spawn(async move {
+        let (over, set, url) = (over.clone(), set.clone(), server.url.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let ask_all = async move {
+            let client = Client::connect(&url).await.unwrap();
             let (mut writing, mut merging) = (Histogram::<u64>::new(3).unwrap(), Histogram::<u64>::new(3).unwrap());
             for at in 0.. {
                 let status = client.describe_collection("churned").await.unwrap().status;
@@ -174,9 +185,10 @@ async fn while_writing(server: &Child, client: &Client, set: &Arc<Set>, args: &A
                 }
             }
             (writing, merging)
-        })
+        };
+        tokio::task::spawn_blocking(move || runtime.block_on(ask_all))
     };
-    let wrote = write(server, set, "churned", args.clients, 0..ROWS, |at| ROWS + at).await;
+    let wrote = write(server, set, "churned", (args.clients, args.pace), 0..ROWS, |at| ROWS + at).await;
     over.store(true, SeqCst);
     let (writing, merging) = asking.await.unwrap();
     row(
@@ -202,7 +214,7 @@ async fn updates(server: &Child, client: &Client, set: &Arc<Set>, args: &Args) {
     }
     // Every point once before any is written twice.
     let whom = |op: u64| (op % ROWS) * 7_919 % ROWS;
-    let wrote = write(server, set, "churned", args.clients, 0..args.updates, whom).await;
+    let wrote = write(server, set, "churned", (args.clients, None), 0..args.updates, whom).await;
     let most = process::folder_bytes(server.folder());
     settled(client, "churned").await;
     println!("{} updates, {:.0} a second.\n", args.updates, args.updates as f64 / wrote.as_secs_f64());
