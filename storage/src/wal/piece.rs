@@ -41,7 +41,10 @@ pub(crate) fn read_some(disk: &dyn Disk, dir: &Path, from: u64, last: u64, bytes
     let starts = file_starts(disk, dir)?;
     let first = starts.iter().rposition(|start| *start <= from).unwrap_or(0);
     let (mut records, mut bytes, mut next): (Vec<Record>, usize, u64) = (Vec::new(), 0, from);
-    for start in &starts[first..] {
+    for (at, start) in starts.iter().enumerate().skip(first) {
+        // A file that was broken off may hold operations that were abandoned: from where the next file begins, that one
+        // alone counts.
+        let next_start = starts.get(at + 1).copied().unwrap_or(u64::MAX);
         if *start > last || bytes >= bytes_max {
             break;
         }
@@ -53,7 +56,8 @@ pub(crate) fn read_some(disk: &dyn Disk, dir: &Path, from: u64, last: u64, bytes
         };
         LogFile::of(path, file, Some(*start))?.records(&mut |framed| {
             let record = framed.record;
-            let wanted = record.ops > 0 && record.first_seq >= next && record.end_seq() <= last.saturating_add(1);
+            let there = next <= record.first_seq && record.first_seq < next_start;
+            let wanted = record.ops > 0 && there && record.end_seq() <= last.saturating_add(1);
             if wanted && bytes < bytes_max {
                 bytes += record.payload.len();
                 next = record.end_seq();

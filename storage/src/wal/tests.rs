@@ -1,7 +1,7 @@
 //! The log on the cruel disk: what was synced is read back, in order, whole, and nothing else is.
 
 use super::reader::{file_path, file_starts};
-use super::{Log, Record, replay};
+use super::{Log, Record, read_some, replay};
 use crate::disk::Disk;
 use crate::disk::cruel::{CruelDisk, Fault, Lie, every_power_cut};
 use crate::error::{Error, Result};
@@ -256,7 +256,11 @@ fn a_log_goes_on_in_a_new_file_after_any_failed_calls() {
                 let context = |why: String| format!("{faults} {fault:?} at call {call} of {script:?}: {why}");
                 failed += endure(&disk, &mut notes, script).map_err(context).unwrap();
                 disk.heal();
-                check(&disk, &notes).map_err(context).unwrap();
+                let found = check(&disk, &notes).map_err(context).unwrap();
+                // What an archive takes of it is the same, and nothing that was abandoned.
+                let taken = read_some(&*disk, Path::new(DIR), 1, notes.synced, usize::MAX).unwrap();
+                let synced = found.iter().filter(|record| record.end_seq() <= notes.synced + 1);
+                assert!(taken.iter().eq(synced), "{}", context(format!("{taken:?} of {notes:?}")));
                 for seed in 0..10 {
                     check(&disk.crash(seed), &notes).map_err(context).unwrap();
                 }
