@@ -144,6 +144,9 @@ struct Slot {
     opened: Opened,
 }
 
+/// A collection that is to be opened: the bytes of its log, its name and folder, and how far that is.
+type Waiting = (u64, String, Uuid, Arc<Progress>);
+
 enum Opened {
     Open(Arc<Collection>),
     Opening(Arc<Progress>),
@@ -205,14 +208,23 @@ impl Store {
     /// Opens every collection that is not open yet, several at once, those with the least log first; each
     /// serves as soon as it is.
     pub fn open_all(&self) {
-        let mut waiting: Vec<(u64, String, Uuid, Arc<Progress>)> = Vec::new();
+        self.open_those(&self.waiting());
+    }
+
+    /// The collections that are not open yet, those with the least log first.
+    fn waiting(&self) -> Vec<Waiting> {
+        let mut waiting = Vec::new();
         for (name, slot) in &*self.collections.read() {
             if let Opened::Opening(progress) = &slot.opened {
                 let log_bytes = recover::log_bytes(&*self.disk, &self.folder(slot.folder));
                 waiting.push((log_bytes, name.clone(), slot.folder, progress.clone()));
             }
         }
-        waiting.sort_unstable_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        waiting.sort_unstable_by(|a: &Waiting, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        waiting
+    }
+
+    fn open_those(&self, waiting: &[Waiting]) {
         // A test that says when things happen is told the same every time.
         let threads = if self.options.background { OPENED_AT_ONCE.min(waiting.len()) } else { 1 };
         let next = AtomicUsize::new(0);
@@ -225,7 +237,11 @@ impl Store {
                         Opened::Quarantined(err.to_string())
                     }
                 };
-                self.replace(name, opened);
+                let here = |slot: &Slot| slot.folder == *folder && matches!(slot.opened, Opened::Opening(_));
+                if !self.replace(here, opened) {
+                    // It was dropped meanwhile: what opening it laid down goes, too.
+                    let _ = self.disk.remove_dir(&self.folder(*folder));
+                }
             }
         };
         std::thread::scope(|scope| {
@@ -286,7 +302,7 @@ impl Store {
         if let Err(err) = frame::put_in_place(&*self.disk, &path) {
             // The next open may find it or not: until then it takes no writes that could be lost so.
             let why = format!("it was to be dropped, and whether it was is not known: {err}");
-            self.replace(name, Opened::Quarantined(why));
+            self.replace(|slot| slot.folder == folder, Opened::Quarantined(why));
             return Err(err);
         }
         let removed = self.collections.write().remove(name);
@@ -359,13 +375,10 @@ impl Store {
 
     /// Serves a collection no more: one of its files is damaged. What is open of it is closed.
     pub(crate) fn quarantine(&self, collection: &Arc<Collection>, err: &Error) {
-        let name = collection.name();
         // One of the same name may stand there by now.
-        let same = matches!(self.collections.read().get(name).map(|slot| &slot.opened),
-            Some(Opened::Open(open)) if Arc::ptr_eq(open, collection));
-        if same {
-            tracing::error!(collection = name, %err, "quarantined");
-            self.replace(name, Opened::Quarantined(err.to_string()));
+        let here = |slot: &Slot| matches!(&slot.opened, Opened::Open(open) if Arc::ptr_eq(open, collection));
+        if self.replace(here, Opened::Quarantined(err.to_string())) {
+            tracing::error!(collection = collection.name(), %err, "quarantined");
         }
     }
 
@@ -391,12 +404,17 @@ impl Store {
         }
     }
 
-    /// Puts what a collection has become in its slot, and closes what it was.
-    fn replace(&self, name: &str, opened: Opened) {
-        let before = self.collections.write().get_mut(name).map(|slot| std::mem::replace(&mut slot.opened, opened));
-        if let Some(Opened::Open(collection)) = before {
+    /// Puts what a collection has become in its slot, and closes what it was; false where no slot is the one that is meant,
+    /// because it was dropped meanwhile: then what it has become is closed.
+    fn replace(&self, here: impl Fn(&Slot) -> bool, opened: Opened) -> bool {
+        let (left, found) = match self.collections.write().values_mut().find(|slot| here(slot)) {
+            Some(slot) => (std::mem::replace(&mut slot.opened, opened), true),
+            None => (opened, false),
+        };
+        if let Opened::Open(collection) = left {
             collection.close();
         }
+        found
     }
 
     fn open_one(&self, name: &str, folder: Uuid, progress: &Progress) -> Result<Arc<Collection>> {
@@ -461,6 +479,34 @@ mod tests {
     use crate::disk::cruel::{CruelDisk, Fault};
     use crate::point::Point;
     use crate::write::{Durability, Write};
+
+    /// What opens a collection that was dropped meanwhile has no say over the one that has its name now.
+    #[test]
+    fn a_collection_dropped_while_it_opens_does_not_take_the_place_of_the_next() {
+        for damaged in [false, true] {
+            let disk = Arc::new(CruelDisk::new());
+            let options = || Options { background: false, ..Options::default() };
+            let store = Store::open(disk.clone(), Path::new("/data"), options()).unwrap();
+            store.create("c", CollectionSpec::default()).unwrap();
+            let first = store.folder(store.collections.read()["c"].folder);
+            store.close();
+            drop(store);
+            let store = Store::attach(disk.clone(), Path::new("/data"), options()).unwrap();
+            let waiting = store.waiting();
+            assert!(store.drop_collection("c").unwrap());
+            store.create("c", CollectionSpec::default()).unwrap();
+            if !damaged {
+                // Opening the one that was dropped comes out well: its files stand as they did.
+                recover::create(&*disk, &first, waiting[0].2, CollectionSpec::default()).unwrap();
+            }
+            let collection = store.collection("c").unwrap();
+            collection.write(vec![Write::Upsert(Point::new(1))], Durability::Durable).unwrap();
+            store.open_those(&waiting);
+            assert!(Arc::ptr_eq(&store.collection("c").unwrap(), &collection));
+            collection.write(vec![Write::Upsert(Point::new(2))], Durability::Durable).unwrap();
+            assert!(disk.list(&first).is_err(), "nothing is left of the first");
+        }
+    }
 
     /// A drop that failed changed nothing; or it may stand or not after a power cut, and then no write
     /// is taken that could go with it.
