@@ -185,6 +185,24 @@ impl Error {
         Self::Corrupt { path: path.into(), at, why: why.into() }
     }
 
+    /// Whether it says nothing against the files: the same deed may come out well later.
+    pub(crate) fn passes(&self) -> bool {
+        use io::ErrorKind as Kind;
+        match self {
+            Self::Full { .. } | Self::NoSpace { .. } | Self::Unknown { .. } | Self::Poisoned { .. } => true,
+            Self::Closed { .. } | Self::Opening { .. } => true,
+            Self::Io { source, .. } => {
+                let kind = matches!(
+                    source.kind(),
+                    Kind::StorageFull | Kind::QuotaExceeded | Kind::OutOfMemory | Kind::Interrupted | Kind::WouldBlock
+                );
+                // Too many open files, of the process or of the system, have no kind of their own.
+                kind || source.raw_os_error().is_some_and(|code| [23, 24].contains(&code))
+            }
+            _ => false,
+        }
+    }
+
     /// An error of the index over the bytes of this file; a caller's mistake stays one.
     pub fn of_index(path: &Path, err: nigh_index::error::Error) -> Self {
         match err {

@@ -12,7 +12,7 @@ use crate::foreseen::Foreseen;
 use crate::kinds;
 use crate::op::Op;
 use crate::point::Point;
-use crate::prepare::{NewRow, Schema, Step, filter_of, parse_payload, with_ids};
+use crate::prepare::{NewRow, Schema, Step, check_changed_payload, filter_of, parse_payload, with_ids};
 use crate::snapshot::Snapshot;
 use crate::write::IfVersion;
 use bytes::Bytes;
@@ -38,6 +38,8 @@ pub(crate) struct Fold<'s> {
     seq: u64,
     /// The time of its batch, in Unix milliseconds.
     time_ms: u64,
+    /// Whether the batches were taken before: limits are for new ones.
+    taken: bool,
 }
 
 /// A batch on its way into the fold.
@@ -62,7 +64,13 @@ impl<'s> Fold<'s> {
             undo_len: 0,
             seq: 0,
             time_ms: 0,
+            taken: false,
         }
+    }
+
+    /// A fold of batches that were taken before, and stand in the log.
+    pub(crate) fn replaying(schema: &'s Schema, base: &'s Snapshot) -> Self {
+        Self { taken: true, ..Self::new(schema, base) }
     }
 
     /// Folds a batch, all of it or nothing. Gives the number of points it affected, and the resolved
@@ -197,7 +205,11 @@ impl<'s> Fold<'s> {
             if let Value::Object(map) = &mut payload {
                 change(map);
             }
-            point.payload = Bytes::from(payload.to_string());
+            let text = payload.to_string();
+            if !self.taken {
+                check_changed_payload(id, &text)?;
+            }
+            point.payload = Bytes::from(text);
             let row = self.schema.row_of(point, &payload);
             self.put(*id, Some(row));
             affected += 1;

@@ -205,6 +205,23 @@ impl Inner {
         Ok(())
     }
 
+    /// Gives back a segment that was built and not installed, unless a manifest may name it whose place on the disk is not
+    /// known: then healing decides.
+    pub(crate) fn discard(&self, number: u64) {
+        let manifest = self.manifest.lock();
+        let unsure = self.health.illness.lock().as_ref().is_some_and(|illness| illness.orphans.contains(&number));
+        let folder = segment::folder(&self.folder, number);
+        if unsure || manifest.segments.iter().any(|entry| entry.number == number) {
+            return;
+        }
+        match self.disk.remove_dir(&folder) {
+            Err(err) if err.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(collection = self.name, %err, "what was built in vain could not be removed");
+            }
+            _ => {}
+        }
+    }
+
     /// Gives back what was built for a manifest that does not stand.
     fn remove_orphans(&self, orphans: &[u64]) {
         for number in orphans {

@@ -9,7 +9,7 @@ use crate::seal::{rows_without, save_dead, translate};
 use crate::segment::build::Rows;
 use crate::segment::{Segment, folder};
 use crate::state::{Entry, Held, State};
-use crate::upkeep::{Due, Lane};
+use crate::upkeep::{Due, Lane, Task};
 use nigh_index::bitmap::Bitmap;
 use nigh_index::row::{Kept, Row};
 use std::sync::Arc;
@@ -76,6 +76,9 @@ pub(crate) fn merge(inner: &Inner, idle: Duration, reason: &str) -> Result<bool>
 /// no segment has any that a checkpoint knows.
 pub(crate) fn rewrite(inner: &Inner, reason: &str) -> Result<Option<(u64, u64)>> {
     let _one = inner.merging.lock();
+    if inner.stop.load(Ordering::Relaxed) {
+        return Err(Error::Closed { name: inner.name.clone() });
+    }
     let input = inner.state.lock().entries.iter().filter_map(sealed).find(|(_, dead)| !dead.is_empty());
     let Some((segment, dead)) = input else { return Ok(None) };
     let (number, rows) = (segment.segment(), dead.len());
@@ -106,14 +109,11 @@ fn merge_these(inner: &Inner, inputs: &[Input], room: &Building, reason: &str) -
             return Ok(false);
         }
     }
-    let mut built = None;
-    if rows_of.len() > 0 {
-        let entry = inner.builder(&running.task, room).build(number, &rows_of).map_err(|err| inner.explained(err))?;
-        let Some(entry) = entry else { return Ok(false) };
-        let segment = Segment::open(&*inner.disk, &inner.folder, &inner.schema.load().spec, &entry, Reading::First)?;
-        built = Some((entry, Arc::new(segment)));
+    let installed = install_built(inner, inputs, (&rows, &rows_of), number, (&running.task, room));
+    if !matches!(installed, Ok(true)) {
+        inner.discard(number);
+        return installed;
     }
-    install(inner, inputs, &rows, built)?;
     for (segment, _) in inputs.iter().filter(|(segment, _)| !inner.pins.name_segment(segment.segment())) {
         // Snapshots that still read the files hold their maps: the space comes back with the last one.
         if let Err(err) = inner.disk.remove_dir(&folder(&inner.folder, segment.segment()))
@@ -123,6 +123,24 @@ fn merge_these(inner: &Inner, inputs: &[Input], room: &Building, reason: &str) -
             tracing::warn!(collection = inner.name, %err, "a merged segment could not be removed");
         }
     }
+    Ok(true)
+}
+
+fn install_built(
+    inner: &Inner,
+    inputs: &[Input],
+    (rows, rows_of): (&[Vec<Row>], &Rows<'_>),
+    number: u64,
+    (task, room): (&Task, &Building),
+) -> Result<bool> {
+    let mut built = None;
+    if rows_of.len() > 0 {
+        let entry = inner.builder(task, room).build(number, rows_of).map_err(|err| inner.explained(err))?;
+        let Some(entry) = entry else { return Ok(false) };
+        let segment = Segment::open(&*inner.disk, &inner.folder, &inner.schema.load().spec, &entry, Reading::First)?;
+        built = Some((entry, Arc::new(segment)));
+    }
+    install(inner, inputs, rows, built)?;
     Ok(true)
 }
 

@@ -24,6 +24,8 @@ use std::sync::Arc;
 pub const OPS_MAX: usize = 100_000;
 /// A payload has at most this many bytes of text.
 pub const PAYLOAD_BYTES_MAX: usize = 16 << 20;
+/// A filter that waits is taken to hold so many bytes.
+const FILTER_BYTES: u64 = 64;
 
 /// A collection's spec with what is needed to read a point by it.
 pub(crate) struct Schema {
@@ -148,7 +150,7 @@ impl Schema {
         };
         let bytes = match &log {
             LogForm::Encoded(encoded) => encoded.len() as u64,
-            LogForm::Unresolved(ops) => ops.len() as u64 * 64,
+            LogForm::Unresolved(ops) => writes.iter().zip(ops).map(|(write, op)| bytes_of(write, op.as_ref())).sum(),
         };
         let mut steps = Vec::with_capacity(writes.len());
         for (at, write) in writes.into_iter().enumerate() {
@@ -167,7 +169,11 @@ impl Schema {
     /// Prepares a logged operation.
     pub(crate) fn replayed(&self, op: Op) -> Result<Step> {
         Ok(match op {
-            Op::Upsert(point) => Step::Upsert(self.row(point)?),
+            Op::Upsert(mut point) => {
+                // A copy: the log is mapped, and what the medium does to it later must not reach memory, which mends it.
+                point.payload = Bytes::copy_from_slice(&point.payload);
+                Step::Upsert(self.row(point)?)
+            }
             other => Step::Op(other),
         })
     }
@@ -274,6 +280,29 @@ pub(crate) fn parse_payload(field: &str, text: &Bytes) -> Result<Value> {
     }
 }
 
+/// What an operation of a batch weighs whose record is laid down only when its filters are resolved.
+fn bytes_of(write: &Write, op: Option<&Op>) -> u64 {
+    let mut laid_down = Vec::new();
+    match (op, write) {
+        (Some(op), _) => op::encode(&Heading::default(), std::slice::from_ref(op), &mut laid_down),
+        (None, Write::SetPayload(_, text) | Write::OverwritePayload(_, text)) => {
+            return text.len() as u64 + FILTER_BYTES;
+        }
+        (None, _) => return FILTER_BYTES,
+    }
+    laid_down.len() as u64
+}
+
+/// The payload that a change made, which may be longer than what was given for it.
+pub(crate) fn check_changed_payload(id: &PointId, payload: &str) -> Result<()> {
+    if payload.len() <= PAYLOAD_BYTES_MAX {
+        return Ok(());
+    }
+    let (value, limit) =
+        (format!("{} bytes", payload.len()), format!("a payload has at most {PAYLOAD_BYTES_MAX} bytes"));
+    Err(Error::invalid(format!("the payload of point {id} after the change"), value, limit))
+}
+
 fn check_payload_size(at: usize, payload: &Bytes) -> Result<()> {
     if payload.len() <= PAYLOAD_BYTES_MAX {
         return Ok(());
@@ -367,5 +396,26 @@ pub(crate) fn with_ids(write: &Write, ids: Vec<PointId>) -> Op {
         Write::DeleteVectors(_, fields) => Op::DeleteVectors(ids, fields.clone()),
         Write::SetExpiry(_, expires_at_ms) => Op::SetExpiry(ids, *expires_at_ms),
         Write::DropSource(source) => Op::DropSource(source.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nigh_index::filter::parse::parse;
+
+    /// A filter among the operations hides nothing of what the others weigh.
+    #[test]
+    fn a_batch_weighs_what_its_operations_hold() {
+        let schema = Schema::new(Arc::new(CollectionSpec::default())).unwrap();
+        let text = format!("{{\"text\":\"{}\"}}", "x".repeat(10_000));
+        let upsert = |id: u64| Write::Upsert(Point { payload: Bytes::from(text.clone()), ..Point::new(id) });
+        let all = || Selector::Filter(parse("n >= 0").unwrap());
+        let weight = |writes: Vec<Write>| schema.batch(writes.into()).unwrap().bytes;
+        let plain = weight((0..10).map(upsert).collect());
+        assert!(plain > 100_000);
+        let filtered = weight((0..10).map(upsert).chain([Write::Delete(all())]).collect());
+        assert!(filtered > plain - plain / 10, "{filtered} beside {plain}");
+        assert!(weight(vec![Write::SetPayload(all(), text.clone().into())]) > 10_000);
     }
 }

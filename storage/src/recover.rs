@@ -177,7 +177,7 @@ fn apply(schema: &Schema, state: &mut State, ledger: &mut Ledger, log: &Path, gr
     let Some(last) = group.last() else { return Ok(()) };
     let (seq, time_ms) = (last.first_seq + u64::from(last.ops) - 1, last.time_ms);
     let base: Snapshot = state.snapshot();
-    let mut fold = Fold::new(schema, &base);
+    let mut fold = Fold::replaying(schema, &base);
     for record in group {
         let (first_seq, time_ms) = (record.first_seq, record.time_ms);
         let last = record.end_seq() - 1;

@@ -115,7 +115,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Full`] while another one runs; [`Error::Missing`] and the like where the one collection is not open.
+    /// [`Error::Full`] while another one runs; [`Error::Missing`] and the like where the one collection is not open; what
+    /// kept a collection from being read that says nothing against its files (no room, too many open files): the others
+    /// were read all the same.
     pub fn scrub(&self, only: Option<&str>, bytes_per_second: Option<u64>) -> Result<Vec<Scrubbed>> {
         let names = match only {
             Some(name) => {
@@ -130,13 +132,20 @@ impl Store {
         }
         let _running = Running(&scrubs.running);
         let pace = bytes_per_second.map(Pace::new);
-        let mut all = Vec::new();
+        let (mut all, mut kept_from) = (Vec::new(), None);
         for name in names {
             // One that was dropped meanwhile needs no look.
             let Ok(collection) = self.collection(&name) else { continue };
-            if let Some(scrubbed) = self.scrub_one(&collection, pace.as_ref()) {
-                all.push(scrubbed);
+            match self.scrub_one(&collection, pace.as_ref()) {
+                Ok(scrubbed) => all.extend(scrubbed),
+                Err(err) => {
+                    tracing::warn!(collection = name, %err, "not all of it could be read; it serves on");
+                    kept_from = kept_from.or(Some(err));
+                }
             }
+        }
+        if let Some(err) = kept_from {
+            return Err(err);
         }
         if only.is_none() && !self.is_closing() {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -146,8 +155,8 @@ impl Store {
         Ok(all)
     }
 
-    /// `None` where the collection was closed meanwhile.
-    fn scrub_one(&self, collection: &Arc<Collection>, pace: Option<&Pace>) -> Option<Scrubbed> {
+    /// `None` where the collection was closed meanwhile; an error that [passes](Error::passes).
+    fn scrub_one(&self, collection: &Arc<Collection>, pace: Option<&Pace>) -> Result<Option<Scrubbed>> {
         let (inner, scrubs, begin) = (&collection.inner, self.scrubs(), Instant::now());
         let mut scrubbed = Scrubbed { collection: inner.name.clone(), ..Scrubbed::default() };
         let mut paced = |bytes| {
@@ -170,15 +179,19 @@ impl Store {
         scrubs.files.fetch_add(scrubbed.files, Ordering::Relaxed);
         scrubs.errors.fetch_add(scrubbed.mended.len() as u64, Ordering::Relaxed);
         if inner.stop.load(Ordering::Relaxed) || self.is_closing() {
-            return None;
+            return Ok(None);
         }
         scrubbed.took = begin.elapsed();
-        if let Err(err) = found {
-            scrubs.errors.fetch_add(1, Ordering::Relaxed);
-            self.quarantine(collection, &err);
-            scrubbed.damage = Some(err.to_string());
+        match found {
+            Err(err) if err.passes() => return Err(err),
+            Err(err) => {
+                scrubs.errors.fetch_add(1, Ordering::Relaxed);
+                self.quarantine(collection, &err);
+                scrubbed.damage = Some(err.to_string());
+            }
+            Ok(()) => {}
         }
-        Some(scrubbed)
+        Ok(Some(scrubbed))
     }
 }
 

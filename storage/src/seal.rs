@@ -95,9 +95,23 @@ fn build_and_install(inner: &Inner, frozen: &Frozen, task: &Task) -> Result<bool
     let needed = Budget::build_bytes(&inner.schema.load().spec, rows_of.len().into());
     let room = inner.options.memory.build(needed);
     let number = inner.new_segment_number();
+    let sealed = install_built(inner, frozen, (&rows, &rows_of), number, (task, &room));
+    if !matches!(sealed, Ok(true)) {
+        inner.discard(number);
+    }
+    sealed
+}
+
+fn install_built(
+    inner: &Inner,
+    frozen: &Frozen,
+    (rows, rows_of): (&[Vec<Row>], &Rows<'_>),
+    number: u64,
+    (task, room): (&Task, &Building),
+) -> Result<bool> {
     let mut built = None;
     if rows_of.len() > 0 {
-        let entry = inner.builder(task, &room).build(number, &rows_of).map_err(|err| inner.explained(err))?;
+        let entry = inner.builder(task, room).build(number, rows_of).map_err(|err| inner.explained(err))?;
         let Some(entry) = entry else { return Ok(false) };
         let segment = Segment::open(&*inner.disk, &inner.folder, &inner.schema.load().spec, &entry, Reading::First)?;
         built = Some((entry, Arc::new(segment)));
@@ -121,7 +135,7 @@ fn build_and_install(inner: &Inner, frozen: &Frozen, task: &Task) -> Result<bool
     next.positions.clone_from(&frozen.positions);
     stale.extend(save_outcomes(inner, frozen, &mut next)?);
     inner.save_manifest(&mut manifest, next)?;
-    install(inner, frozen, &rows, built.map(|(_, segment)| segment));
+    install(inner, frozen, rows, built.map(|(_, segment)| segment));
     drop(manifest);
 
     // From here on nothing can be lost: what fails now leaves rubbish that the next open removes.
