@@ -47,15 +47,15 @@ pub struct IngestOptions {
     pub source: Option<IngestSource>,
 }
 
-/// What a stream is read from. The position is the number of operations sent, counted on from `offset`; it
-/// lands with every batch, and behind a batch that was refused no other is taken.
+/// What a stream is read from. The position is the number of operations sent, counted on from `offset`, or what
+/// [`Ingest::send_at`] says; it lands with every batch, and behind a batch that was refused no other is taken.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct IngestSource {
     /// The source.
     pub source: String,
     /// Its partition; may be empty.
     pub partition: String,
-    /// Where the first operation of the stream stands.
+    /// Where the source stands before the first operation of the stream.
     pub offset: u64,
 }
 
@@ -83,6 +83,8 @@ pub struct IngestProgress {
     pub first_refused: Option<u64>,
     /// The sequence number that the last acknowledgement spoke of.
     pub seq: u64,
+    /// Where the source stands with what is acknowledged; 0 where there is no source, or nothing is.
+    pub offset: u64,
     /// How often the connection was lost and the stream resumed.
     pub resumed: u32,
 }
@@ -128,6 +130,8 @@ pub struct Ingest {
 struct Batch {
     ops: Vec<v1::Op>,
     bytes: usize,
+    /// Where the source stands behind it, where that was said.
+    reaches: Option<u64>,
 }
 
 impl Client {
@@ -145,6 +149,7 @@ impl Client {
             unacked_bytes: 0,
             number: 0,
             first_op: 0,
+            stands: options.source.as_ref().map_or(0, |source| source.offset),
             report,
             refusals: Vec::new(),
             failures: 0,
@@ -184,6 +189,14 @@ impl Ingest {
         }
         self.batch.bytes += bytes;
         self.batch.ops.push(op);
+        Ok(())
+    }
+
+    /// Adds an operation behind which the source stands at `offset`: for sources whose places are not the numbers of
+    /// operations. Offsets rise; either all operations of a stream are sent so, or none.
+    pub async fn send_at(&mut self, op: impl Into<Op>, offset: u64) -> Result<()> {
+        self.send(op).await?;
+        self.batch.reaches = Some(offset);
         Ok(())
     }
 
@@ -254,6 +267,9 @@ struct Credit {
 struct Unacked {
     number: u64,
     first_op: u64,
+    /// Where the source stands before it, and behind it.
+    after: u64,
+    reaches: u64,
     batch: Batch,
     /// Its name.
     op_id: Uuid,
@@ -272,6 +288,8 @@ struct Driver {
     unacked_bytes: usize,
     number: u64,
     first_op: u64,
+    /// Where the source stands behind all batches so far.
+    stands: u64,
     report: watch::Sender<IngestProgress>,
     refusals: Vec<Refusal>,
     /// Sessions that ended without an acknowledgement, one after another, and since when.
@@ -349,9 +367,8 @@ impl Driver {
     fn batch_out(&self, unacked: &Unacked) -> v1::IngestBatch {
         let ops = unacked.batch.ops.clone();
         let position = |from: &IngestSource| {
-            let before = from.offset + unacked.first_op;
             let (source, partition) = (from.source.clone(), from.partition.clone());
-            v1::SourcePosition { source, partition, offset: before + ops.len() as u64, after: Some(before) }
+            v1::SourcePosition { source, partition, offset: unacked.reaches, after: Some(unacked.after) }
         };
         let positions = self.options.source.as_ref().map(position).into_iter().collect();
         v1::IngestBatch { number: unacked.number, ops, op_id: unacked.op_id.into_bytes().to_vec(), positions }
@@ -365,8 +382,10 @@ impl Driver {
         self.unacked_bytes += batch.bytes;
         let ops = batch.ops.len() as u64;
         let (number, first_op, op_id) = (self.number, self.first_op, Uuid::new_v4());
-        self.unacked.push_back(Unacked { number, first_op, batch, op_id, refused: false });
+        let (after, reaches) = (self.stands, batch.reaches.unwrap_or(self.stands + ops));
+        self.unacked.push_back(Unacked { number, first_op, after, reaches, batch, op_id, refused: false });
         self.first_op += ops;
+        self.stands = reaches;
     }
 
     fn hear(&mut self, reply: ingest_reply::Reply, credit: &mut Credit, next: &mut usize) -> Result<()> {
@@ -430,7 +449,12 @@ impl Driver {
             let Some(oldest) = self.unacked.pop_front() else { return };
             self.unacked_bytes -= oldest.batch.bytes;
             *next = next.saturating_sub(1);
-            self.report.send_modify(|progress| progress.ops = oldest.first_op + oldest.batch.ops.len() as u64);
+            self.report.send_modify(|progress| {
+                progress.ops = oldest.first_op + oldest.batch.ops.len() as u64;
+                if self.options.source.is_some() && !oldest.refused {
+                    progress.offset = oldest.reaches;
+                }
+            });
         }
     }
 }

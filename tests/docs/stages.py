@@ -68,6 +68,11 @@ def getting_started(stage):
     stage.table("rows.parquet")
 
 
+def importing(stage):
+    stage.serve()
+    stage.table("rows.parquet")
+
+
 def backup(stage):
     pathlib.Path("/mnt/backups").mkdir(exist_ok=True)
     served("news")(stage)
@@ -103,6 +108,7 @@ STAGES = {
     "docs/evaluation.md": scifact,
     "docs/filters.md": served("passages"),
     "docs/getting-started.md": getting_started,
+    "docs/import.md": importing,
     "docs/memory.md": served(),
     "docs/migrating-from-qdrant.md": served(),
     "docs/python.md": python,

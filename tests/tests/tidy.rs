@@ -22,6 +22,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("simsimd", &["index/src/vector/kernel/"]),
     ("roaring", &["index/src/bitmap.rs"]),
     ("tantivy", &["index/src/text/"]),
+    ("rskafka", &["server/src/cli/import/kafka.rs", "server/Cargo.toml"]),
+    ("async_nats", &["server/src/cli/import/nats.rs", "server/Cargo.toml"]),
     ("memmap2", &["storage/src/disk"]),
     ("object_store", &["server/src/engine/target", "server/Cargo.toml"]),
     ("prost", &["proto/", "server/src/grpc/", "server/src/json/", "client/"]),

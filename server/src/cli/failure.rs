@@ -48,12 +48,25 @@ pub(crate) enum Failure {
     /// The server answers, and is not so far.
     #[error("the server does not serve yet: it opens its collections, or it stops")]
     NotServing,
+    /// What a stream is read from is not there, or not as it was.
+    #[error("{0}")]
+    Stream(String),
     /// An import stopped before its end.
     #[error("{why}; {rows_in} rows are in and on disk")]
     Stopped { why: String, rows_in: u64 },
 }
 
 impl Failure {
+    /// The same of a file under the name that people know it by, and not the one that was opened.
+    pub(crate) fn named(self, opened: &Path, known: &Path) -> Self {
+        let path = known.to_owned();
+        match self {
+            Self::Source { path: of, place, why } if of == opened => Self::Source { path, place, why },
+            Self::Io { doing, path: of, source } if of == opened => Self::Io { doing, path, source },
+            other => other,
+        }
+    }
+
     /// What the process ends with: 2 where the command line is to blame, 3 where something was measured to be worse than
     /// it may be, 1 otherwise.
     pub(crate) fn exit_code(&self) -> u8 {

@@ -4,19 +4,43 @@
 //! everything is on disk. Only that is ever reported or drawn in the bar.
 //!
 //! With `--resume` the collection itself remembers how many rows it has, by the name of the source: the
-//! number lands with every batch, so a later run goes on exactly behind the last row that is in.
+//! number lands with every batch, so a later run goes on exactly behind the last row that is in. Streams
+//! ([`stream`]) are always read so.
 
-use crate::cli::failure::{Failure, Place, Result, doing};
+#[cfg(feature = "streams")]
+mod board;
+#[cfg(feature = "streams")]
+mod embed;
+mod from;
+#[cfg(feature = "streams")]
+mod kafka;
+#[cfg(feature = "streams")]
+mod lane;
+#[cfg(feature = "streams")]
+mod message;
+#[cfg(feature = "streams")]
+mod nats;
+#[cfg(feature = "streams")]
+mod refused;
+#[cfg(feature = "streams")]
+mod secrets;
+#[cfg(feature = "streams")]
+mod stream;
+
+use crate::cli::failure::{Failure, Place, Result};
 use crate::cli::mapping::{Mapping, VectorKind};
 use crate::cli::output::{Output, thousands};
 use crate::cli::progress::Bar;
-use crate::cli::source::{self, Extent, Format, Opening, wrong};
+use crate::cli::source::files::{Files, Options, Rows};
+use crate::cli::source::{Extent, Format, wrong};
 use crate::cli::{Server, spec};
 use nigh_client::ingest::IngestProgress;
-use nigh_client::{Client, IngestOptions, IngestSource, IngestSummary, Point};
+use nigh_client::{Client, CollectionSpec, IngestOptions, IngestSource, IngestSummary, Point};
 use nigh_server::qdrant::grpc::copy::{self, Source};
 use serde_json::json;
 use std::path::{Path, PathBuf};
+#[cfg(feature = "streams")]
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
@@ -31,8 +55,9 @@ const REPORT_EVERY: Duration = Duration::from_millis(250);
 /// Reads points from a file into a collection.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The file: Parquet, JSON Lines (also .gz) or .npy; `-` reads JSON Lines from standard input
-    #[arg(required_unless_present = "from_qdrant")]
+    /// A file, a folder, a pattern (`'day-*/part-?.parquet'`) or s3://BUCKET/KEY: Parquet, Arrow IPC, JSON Lines, CSV (also
+    /// .gz), .npy, .fvecs, .ivecs or .bvecs; `-` reads JSON Lines from standard input
+    #[arg(required_unless_present_any = ["from_qdrant", "from_kafka", "from_nats"], conflicts_with_all = ["from_kafka", "from_nats"])]
     file: Option<PathBuf>,
     /// Copies a collection of a server of the Qdrant API instead, by its gRPC address; run again, it goes on
     #[arg(long, value_name = "URL", conflicts_with_all = ["file", "resume", "format", "vectors", "id_field", "maps"])]
@@ -43,6 +68,11 @@ pub(crate) struct Args {
     /// The key that server wants
     #[arg(long, requires = "from_qdrant", value_name = "KEY", env = "NIGH_FROM_KEY", hide_env_values = true)]
     from_key: Option<String>,
+    #[command(flatten)]
+    stream: from::Args,
+    #[cfg(feature = "streams")]
+    #[command(flatten)]
+    embed: embed::Args,
     /// The collection
     #[arg(long, short)]
     collection: String,
@@ -50,13 +80,13 @@ pub(crate) struct Args {
     server: Server,
     #[command(flatten)]
     spec: spec::Args,
-    /// The file's format, where its name does not tell
+    /// The format, where names do not tell
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// A .npy file (f16, f32, f64 or u8) with one vector for each line
     #[arg(long, value_name = "FILE.npy")]
     vectors: Option<PathBuf>,
-    /// The vector field that a .npy file goes into; may be left out where the collection has one
+    /// The vector field that files of nothing but vectors go into; may be left out where the collection has one
     #[arg(long, value_name = "FIELD")]
     vector_field: Option<String>,
     /// The column that holds the id; row numbers from 0 where it is left out
@@ -68,11 +98,11 @@ pub(crate) struct Args {
     /// Points a batch
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     batch: u32,
-    /// Lets the collection remember how many rows of the file are in it, and goes on behind them
-    #[arg(long)]
+    /// Lets the collection remember how many rows of the file are in it, and goes on behind them; streams always do
+    #[arg(long, group = "remembers")]
     resume: bool,
-    /// The name under which it remembers them; the file's full path where it is left out
-    #[arg(long, requires = "resume", value_name = "NAME")]
+    /// The name under which it remembers them; the file's full path, kafka:TOPIC or nats where it is left out
+    #[arg(long, requires = "remembers", value_name = "NAME")]
     source: Option<String>,
 }
 
@@ -83,37 +113,38 @@ pub(crate) async fn run(args: Args, out: Output) -> Result<()> {
         let collection = args.from_collection.unwrap_or_else(|| args.collection.clone());
         return copy(Source { url, key: args.from_key, collection }, &client, &args.collection, out).await;
     }
+    if args.stream.is_given() {
+        return stream(args, out).await;
+    }
     let file = args.file.clone().unwrap_or_default();
-    let format = match args.format.or_else(|| Format::of(&file)) {
-        Some(format) => format,
-        None if file.as_os_str() == "-" => Format::Jsonl,
-        None => return Err(Failure::Usage(format!("{}: say its format with --format", file.display()))),
-    };
-    if args.vectors.is_some() && format != Format::Jsonl {
-        return Err(Failure::Usage("--vectors stands beside JSON Lines only".to_owned()));
+    let files = Files::find(&file, args.format).await?;
+    if args.vectors.is_some() && !(files.is_single() && files.any(|format| format == Format::Jsonl)) {
+        return Err(Failure::Usage("--vectors stands beside one file of JSON Lines only".to_owned()));
     }
-    let source = if args.resume { Some(named_source(&args, &file)?) } else { None };
+    let source = if args.resume { Some(named_source(&args, &file, &files)?) } else { None };
     let client = args.server.connect().await?;
-    if let Some(spec) = args.spec.spec()? {
-        client.create_collection_if_absent(&args.collection, spec).await?;
-    }
-    let spec = client.describe_collection(&args.collection).await?.spec;
+    let spec = described(&args, &client).await?;
     let fields: Vec<&str> = spec.vectors.iter().map(|field| &field.name[..]).collect();
-    let vector_field = vector_field(&args, format, &fields)?;
+    let vector_field = vector_field(&args, files.any(Format::is_vectors), &fields)?;
     let source = match source {
         Some(source) => Some(resumed(&client, &args.collection, source).await?),
         None => None,
     };
     let skipped = source.as_ref().map_or(0, |source| source.offset);
-    let mapping = Mapping::new(&args.maps, fields.iter().copied(), args.id_field.as_deref())?
-        .with_fields(VectorKind::Sparse, spec.sparse.iter().map(|field| &field.name[..]))
-        .with_fields(VectorKind::Multi, spec.multi.iter().map(|field| &field.name[..]));
-    let opening = Opening { path: file.clone(), format, vectors: args.vectors.clone(), vector_field, skip: skipped };
-    let (rows, mapping) = open(opening, mapping).await?;
+    let mapping = mapping(&args, &spec)?;
+    let options = Options { vectors: args.vectors.clone(), vector_field, skip: skipped };
+    #[cfg(feature = "streams")]
+    let embedder = embedder(&args, &spec)?;
+    let rows = open(&file, files, options, mapping).await?;
 
     let started = Instant::now();
     let bar = Bar::new(&rows.extent, skipped);
-    let points = read(file, rows, mapping);
+    let points = read(file, rows);
+    #[cfg(feature = "streams")]
+    let points = match embedder {
+        Some(embedder) => embed::between(embedder, points),
+        None => points,
+    };
     let options = IngestOptions { batch_ops: args.batch as usize, source, ..IngestOptions::default() };
     let done = pour(&client, &args.collection, options, points, skipped, &bar).await;
     bar.finish();
@@ -130,6 +161,47 @@ pub(crate) async fn run(args: Args, out: Output) -> Result<()> {
             format!("{rows} rows are in `{}`{before}, on disk: {seconds:.1} s, {rate} rows/s\n", args.collection)
         },
     )
+}
+
+/// Reads a stream.
+async fn stream(args: Args, out: Output) -> Result<()> {
+    #[cfg(not(feature = "streams"))]
+    return Err(Failure::Usage("this program was built without streams (feature `streams`)".to_owned()));
+    #[cfg(feature = "streams")]
+    {
+        if args.source.as_ref().is_some_and(|name| name.len() > SOURCE_BYTES_MAX) {
+            return Err(Failure::Usage(format!("--source: at most {SOURCE_BYTES_MAX} bytes")));
+        }
+        let client = args.server.connect().await?;
+        let spec = described(&args, &client).await?;
+        let (mapping, embedder) = (mapping(&args, &spec)?, embedder(&args, &spec)?);
+        let Args { collection, id_field, source, .. } = args;
+        let batch_ops = args.batch as usize;
+        let task = stream::Task { client, collection, mapping, id_field, batch_ops, source, embedder };
+        stream::run(&args.stream, task, out).await
+    }
+}
+
+/// What the collection holds, created where it was asked for and is not there.
+async fn described(args: &Args, client: &Client) -> Result<CollectionSpec> {
+    if let Some(spec) = args.spec.spec()? {
+        client.create_collection_if_absent(&args.collection, spec).await?;
+    }
+    Ok(client.describe_collection(&args.collection).await?.spec)
+}
+
+/// What makes vectors of a column of text, where that was asked for.
+#[cfg(feature = "streams")]
+fn embedder(args: &Args, spec: &CollectionSpec) -> Result<Option<Arc<embed::Embedder>>> {
+    let fields: Vec<_> = spec.vectors.iter().map(|field| (field.name.clone(), field.size)).collect();
+    args.embed.embedder(&fields)
+}
+
+fn mapping(args: &Args, spec: &CollectionSpec) -> Result<Mapping> {
+    let fields = spec.vectors.iter().map(|field| &field.name[..]);
+    Ok(Mapping::new(&args.maps, fields, args.id_field.as_deref())?
+        .with_fields(VectorKind::Sparse, spec.sparse.iter().map(|field| &field.name[..]))
+        .with_fields(VectorKind::Multi, spec.multi.iter().map(|field| &field.name[..])))
 }
 
 /// Copies a collection of another server.
@@ -156,21 +228,23 @@ async fn copy(source: Source, client: &Client, into: &str, out: Output) -> Resul
     )
 }
 
-/// What the rows are remembered by: the name of the source, and as its partition the length of the file, so that
-/// a file that has changed is another one.
-fn named_source(args: &Args, file: &Path) -> Result<(String, String)> {
-    if file.as_os_str() == "-" {
+/// What the rows are remembered by: the name of the source, and as its partition how many bytes, and files, it has, so
+/// that one that has changed is another one.
+fn named_source(args: &Args, file: &Path, files: &Files) -> Result<(String, String)> {
+    let text = file.to_string_lossy();
+    if text == "-" {
         let unnamed = || Failure::Usage("--resume: say with --source what standard input is read from".to_owned());
         return Ok((args.source.clone().ok_or_else(unnamed)?, String::new()));
     }
-    let path = std::fs::canonicalize(file).map_err(doing("open", file))?;
-    let bytes = std::fs::metadata(&path).map_err(doing("open", file))?.len();
-    let name = args.source.clone().unwrap_or_else(|| path.display().to_string());
+    // A pattern, or a place in a bucket, is no path: its own text is its name.
+    let full =
+        || std::fs::canonicalize(file).map_or_else(|_| text.clone().into_owned(), |path| path.display().to_string());
+    let name = args.source.clone().unwrap_or_else(full);
     if name.len() > SOURCE_BYTES_MAX {
         let why = format!("the source's name has {} bytes, at most {SOURCE_BYTES_MAX}", name.len());
         return Err(Failure::Usage(format!("--resume: {why}; give a shorter one with --source")));
     }
-    Ok((name, format!("{bytes} bytes")))
+    Ok((name, files.extent()))
 }
 
 /// The source, with how many of its rows are in the collection.
@@ -180,8 +254,8 @@ async fn resumed(client: &Client, collection: &str, (source, partition): (String
     Ok(IngestSource { source, partition, offset })
 }
 
-/// The field that a `.npy` file goes into: the one that was named, or the only one.
-fn vector_field(args: &Args, format: Format, fields: &[&str]) -> Result<String> {
+/// The field that files of vectors go into: the one that was named, or the only one.
+fn vector_field(args: &Args, wanted: bool, fields: &[&str]) -> Result<String> {
     let known = fields.join(", ");
     match (&args.vector_field, fields) {
         (Some(name), _) if fields.contains(&&name[..]) => Ok(name.clone()),
@@ -190,32 +264,25 @@ fn vector_field(args: &Args, format: Format, fields: &[&str]) -> Result<String> 
             args.collection
         ))),
         (None, [only]) => Ok((*only).to_owned()),
-        (None, _) if args.vectors.is_none() && format != Format::Npy => Ok(String::new()),
+        (None, _) if args.vectors.is_none() && !wanted => Ok(String::new()),
         (None, _) => Err(Failure::Usage(format!("say with --vector-field which one the vectors are: {known}"))),
     }
 }
 
-async fn open(opening: Opening, mapping: Mapping) -> Result<(source::Source, Mapping)> {
-    let path = opening.path.clone();
+async fn open(path: &Path, files: Files, options: Options, mapping: Mapping) -> Result<Rows> {
     // Skipping rows of a compressed file reads them: not on a thread that others wait for.
-    let opened = tokio::task::spawn_blocking(move || {
-        let source = opening.open(&mapping)?;
-        let mapping = if source.exported { mapping.of_export() } else { mapping };
-        Ok((source, mapping))
-    })
-    .await;
-    opened.unwrap_or_else(|_| Err(wrong(&path, Place::Whole, "the file is too damaged to read")))
+    let opened = tokio::task::spawn_blocking(move || files.open(options, mapping)).await;
+    opened.unwrap_or_else(|_| Err(wrong(path, Place::Whole, "the file is too damaged to read")))
 }
 
 type Chunk = Result<Vec<Point>>;
 
 /// Reads the source on a thread of its own; the last chunk may be an error.
-fn read(path: PathBuf, source: source::Source, mapping: Mapping) -> mpsc::Receiver<Chunk> {
+fn read(path: PathBuf, rows: Rows) -> mpsc::Receiver<Chunk> {
     let (chunks, points) = mpsc::channel(CHUNKS_AHEAD);
     let last = chunks.clone();
     tokio::spawn(async move {
-        let named = path.clone();
-        let reader = tokio::task::spawn_blocking(move || read_all(&named, source, &mapping, &chunks));
+        let reader = tokio::task::spawn_blocking(move || read_all(rows, &chunks));
         // A foreign parser that panics on a damaged file is an error of the file.
         if reader.await.is_err() {
             let _ = last.send(Err(wrong(&path, Place::Whole, "the file is too damaged to read"))).await;
@@ -224,13 +291,9 @@ fn read(path: PathBuf, source: source::Source, mapping: Mapping) -> mpsc::Receiv
     points
 }
 
-fn read_all(path: &Path, source: source::Source, mapping: &Mapping, chunks: &mpsc::Sender<Chunk>) {
+fn read_all(rows: Rows, chunks: &mpsc::Sender<Chunk>) {
     let mut chunk = Vec::with_capacity(CHUNK_POINTS);
-    for record in source.records {
-        let point = record.and_then(|record| {
-            let place = record.place;
-            mapping.point(record).map_err(|why| wrong(path, place, why))
-        });
+    for point in rows {
         match point {
             Ok(point) => chunk.push(point),
             Err(error) => {

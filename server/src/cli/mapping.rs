@@ -67,6 +67,11 @@ impl Mapping {
         self
     }
 
+    /// Whether the id is in a column.
+    pub(crate) fn has_id(&self) -> bool {
+        self.id.is_some()
+    }
+
     /// The name that a column gets; `None`: it is left out.
     pub(crate) fn name<'a>(&'a self, column: &'a str) -> Option<&'a str> {
         let name = self.renames.get(column).map_or(column, |to| to);

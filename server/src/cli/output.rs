@@ -29,6 +29,11 @@ impl Output {
         Self { form, painted: form == Form::Text && !plain && io::stdout().is_terminal() }
     }
 
+    /// Whether people read it.
+    pub(crate) fn is_text(self) -> bool {
+        self.form == Form::Text
+    }
+
     /// Prints one or the other.
     pub(crate) fn either(self, json: impl FnOnce() -> Value, text: impl FnOnce() -> String) -> Result<()> {
         match self.form {

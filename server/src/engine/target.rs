@@ -47,10 +47,11 @@ fn directory(place: &str) -> std::result::Result<LocalFileSystem, String> {
 pub(crate) type Sent<'s> = &'s mut (dyn FnMut(u64) -> Result<()> + Send);
 
 /// An object of a listing.
-pub(crate) struct Listed {
+pub struct Listed {
     /// Its name below the folder that was listed.
-    pub(crate) name: String,
-    pub(crate) bytes: u64,
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
     pub(crate) age: Duration,
 }
 
@@ -136,7 +137,7 @@ impl Target {
     }
 
     /// The length of an object, if it is there.
-    pub(crate) async fn length(&self, key: &str) -> Result<Option<u64>> {
+    pub async fn length(&self, key: &str) -> Result<Option<u64>> {
         Ok(self.head(key).await?.map(|meta| meta.size))
     }
 
@@ -168,7 +169,7 @@ impl Target {
     }
 
     /// An object, piece by piece.
-    pub(crate) async fn stream(&self, key: &str, see: &mut dyn FnMut(Bytes) -> Result<()>) -> Result<()> {
+    pub async fn stream(&self, key: &str, see: &mut dyn FnMut(Bytes) -> Result<()>) -> Result<()> {
         let found = self.store.get(&self.path(key)).await.map_err(|err| self.failed("read", key, &err))?;
         let mut pieces = found.into_stream();
         while let Some(piece) = pieces.next().await {
@@ -178,7 +179,7 @@ impl Target {
     }
 
     /// The objects of a folder, by name.
-    pub(crate) async fn list(&self, folder: &str) -> Result<Vec<Listed>> {
+    pub async fn list(&self, folder: &str) -> Result<Vec<Listed>> {
         let prefix = self.path(folder);
         let mut found = self.store.list(Some(&prefix));
         let mut listed = Vec::new();

@@ -46,6 +46,12 @@ impl StandIn {
         Self { url, held }
     }
 
+    /// Puts an object there.
+    #[allow(dead_code, reason = "the tests of imports do")]
+    pub(super) fn put(&self, name: &str, bytes: Vec<u8>) {
+        self.held.lock().objects.insert(name.to_owned(), bytes.into());
+    }
+
     /// The objects, as bucket and key.
     pub(super) fn names(&self) -> Vec<String> {
         self.held.lock().objects.keys().cloned().collect()

@@ -3,9 +3,8 @@
 use super::kinds::{self, Others};
 use super::npy::Npy;
 use super::{Record, wrong};
-use crate::cli::failure::{Failure, Place, Result, doing};
+use crate::cli::failure::{Failure, Place, Result};
 use crate::cli::mapping::{Mapping, VectorKind};
-use flate2::read::MultiGzDecoder;
 use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -27,7 +26,7 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    /// From this row on. Whether it is compressed is seen by its first two bytes.
+    /// From this row on.
     pub(crate) fn new(
         path: &Path,
         reader: impl Read + Send + 'static,
@@ -35,12 +34,7 @@ impl Records {
         mapping: Mapping,
         skip: u64,
     ) -> Result<Self> {
-        let mut raw = BufReader::with_capacity(1 << 16, reader);
-        let packed = raw.fill_buf().map_err(doing("read", path))?.starts_with(&[0x1f, 0x8b]);
-        let reader: Box<dyn BufRead + Send> = match packed {
-            true => Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(raw))),
-            false => Box::new(raw),
-        };
+        let reader = super::unpacked(path, reader)?;
         let buffer = Vec::new();
         let mut records =
             Self { path: path.to_owned(), reader, vectors, mapping, line: 0, row: 0, buffer, failed: false };
@@ -83,30 +77,11 @@ impl Records {
         }
         let object: Map<String, Value> =
             serde_json::from_slice(&self.buffer).map_err(|error| self.broken(plain(&error)))?;
-        let (mut vectors, mut others, mut payload) = (Vec::new(), Others::default(), Map::new());
         // A field whose vectors stand beside the lines is not looked for in them: a payload key may
         // have its name, as `text` has where both the words and the vectors are called so.
         let beside = self.vectors.as_ref().map(|(field, _)| field.as_str());
-        for (key, value) in object {
-            let Some(name) = self.mapping.name(&key) else { continue };
-            let is_no = |what: &str| self.broken(format!("`{key}` is no {what}"));
-            match self.mapping.vector(name).filter(|_| beside != Some(name)) {
-                Some(VectorKind::Dense) => {
-                    let vector = numbers(&value).ok_or_else(|| is_no("list of numbers"))?;
-                    vectors.push((name.to_owned(), vector));
-                }
-                Some(VectorKind::Sparse) => {
-                    let what = "sparse vector, such as {\"indices\": [3, 9], \"values\": [0.5, 1.25]}";
-                    let vector = kinds::sparse_json(&value).ok_or_else(|| is_no(what))?;
-                    others.sparse.push((name.to_owned(), vector));
-                }
-                Some(VectorKind::Multi) => {
-                    let several = kinds::multi_json(&value).ok_or_else(|| is_no("list of lists of numbers"))?;
-                    others.multi.push((name.to_owned(), several));
-                }
-                None => drop(payload.insert(name.to_owned(), value)),
-            }
-        }
+        let Columns { mut vectors, others, payload } =
+            columns(object, &self.mapping, beside).map_err(|why| self.broken(why))?;
         if let Some((field, beside)) = &mut self.vectors {
             match beside.read()? {
                 Some(vector) => vectors.push((field.clone(), vector)),
@@ -138,8 +113,42 @@ impl Iterator for Records {
     }
 }
 
+/// What the keys of an object are in the collection.
+pub(crate) struct Columns {
+    pub(crate) vectors: Vec<(String, Vec<f32>)>,
+    pub(crate) others: Others,
+    pub(crate) payload: Map<String, Value>,
+}
+
+/// Sorts the keys of an object; the field `beside` is taken for payload wherever it stands. An error says which key
+/// is not what its field holds.
+pub(crate) fn columns(object: Map<String, Value>, mapping: &Mapping, beside: Option<&str>) -> Result<Columns, String> {
+    let (mut vectors, mut others, mut payload) = (Vec::new(), Others::default(), Map::new());
+    for (key, value) in object {
+        let Some(name) = mapping.name(&key) else { continue };
+        let is_no = |what: &str| format!("`{key}` is no {what}");
+        match mapping.vector(name).filter(|_| beside != Some(name)) {
+            Some(VectorKind::Dense) => {
+                let vector = numbers(&value).ok_or_else(|| is_no("list of numbers"))?;
+                vectors.push((name.to_owned(), vector));
+            }
+            Some(VectorKind::Sparse) => {
+                let what = "sparse vector, such as {\"indices\": [3, 9], \"values\": [0.5, 1.25]}";
+                let vector = kinds::sparse_json(&value).ok_or_else(|| is_no(what))?;
+                others.sparse.push((name.to_owned(), vector));
+            }
+            Some(VectorKind::Multi) => {
+                let several = kinds::multi_json(&value).ok_or_else(|| is_no("list of lists of numbers"))?;
+                others.multi.push((name.to_owned(), several));
+            }
+            None => drop(payload.insert(name.to_owned(), value)),
+        }
+    }
+    Ok(Columns { vectors, others, payload })
+}
+
 /// A parser's complaint without its line, which is always 1 here.
-fn plain(error: &serde_json::Error) -> String {
+pub(crate) fn plain(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let why = text.rsplit_once(" at line").map_or(&text[..], |(why, _)| why);
     format!("{why} (column {})", error.column())

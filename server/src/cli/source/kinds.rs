@@ -6,7 +6,7 @@
 //! | several  | `[[0.1, 0.2], [0.3, 0.4]]`                   | a list of lists of floats                           |
 //! | when it expires |                                       | `_expires_at` of an export: an instant              |
 
-use super::parquet::{check_vector, list, vector};
+use super::table::{check_vector, list, vector};
 use arrow_array::builder::{FixedSizeListBuilder, Float32Builder, ListBuilder, UInt32Builder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type, UInt32Type, UInt64Type};

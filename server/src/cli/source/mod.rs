@@ -4,21 +4,29 @@
 //! |---------|-------------------------------------------|----------------------|
 //! | Parquet | columns named like a vector field         | all other columns    |
 //! | JSON Lines | keys named like a vector field; a `.npy` beside it | all other keys |
-//! | `.npy`  | its rows                                  | none                 |
+//! | Arrow IPC | columns named like a vector field       | all other columns    |
+//! | CSV     | columns named like a vector field, as JSON | all other columns   |
+//! | `.npy`, `.fvecs` ... | its rows                     | none                 |
 //!
 //! What stands there for a field that is not dense, [`kinds`] says.
 
+mod csv;
+pub(crate) mod files;
+mod ipc;
 pub(crate) mod jsonl;
 pub(crate) mod kinds;
 pub(crate) mod npy;
 pub(crate) mod parquet;
+mod table;
+mod vecs;
 
 use crate::cli::failure::{Failure, Place, Result, doing};
 use crate::cli::mapping::Mapping;
+use flate2::read::MultiGzDecoder;
 use kinds::Others;
 use serde_json::{Map, Value};
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,6 +55,18 @@ pub(crate) enum Format {
     Jsonl,
     /// A NumPy array of vectors, by `.npy`.
     Npy,
+    /// Arrow IPC, by `.arrow`, `.arrows`, `.ipc` or `.feather`.
+    Arrow,
+    /// Cells between commas, by `.csv`, or with `.gz`.
+    Csv,
+    /// Cells between tabs, by `.tsv`, or with `.gz`.
+    Tsv,
+    /// Vectors of floats, by `.fvecs`.
+    Fvecs,
+    /// Vectors of 32-bit whole numbers, by `.ivecs`.
+    Ivecs,
+    /// Vectors of bytes, by `.bvecs`.
+    Bvecs,
 }
 
 impl Format {
@@ -58,8 +78,19 @@ impl Format {
             "parquet" | "pq" => Some(Self::Parquet),
             "jsonl" | "ndjson" | "json" => Some(Self::Jsonl),
             "npy" => Some(Self::Npy),
+            "arrow" | "arrows" | "ipc" | "feather" => Some(Self::Arrow),
+            "csv" => Some(Self::Csv),
+            "tsv" => Some(Self::Tsv),
+            "fvecs" => Some(Self::Fvecs),
+            "ivecs" => Some(Self::Ivecs),
+            "bvecs" => Some(Self::Bvecs),
             _ => None,
         }
+    }
+
+    /// Whether there is nothing but vectors in it.
+    pub(crate) fn is_vectors(self) -> bool {
+        matches!(self, Self::Npy | Self::Fvecs | Self::Ivecs | Self::Bvecs)
     }
 }
 
@@ -107,7 +138,18 @@ impl Opening {
                 let records = npy::Records::new(rows, self.vector_field.clone(), self.skip)?;
                 Ok(Source { records: Box::new(records), extent, exported: false })
             }
-            Format::Parquet => parquet::open(&self.path, mapping.clone(), self.skip),
+            Format::Parquet => parquet::open(&self.path, mapping, self.skip),
+            Format::Arrow => ipc::open(&self.path, mapping, self.skip),
+            Format::Fvecs => self.vecs(vecs::Number::F32),
+            Format::Ivecs => self.vecs(vecs::Number::I32),
+            Format::Bvecs => self.vecs(vecs::Number::U8),
+            Format::Csv | Format::Tsv => {
+                let (reader, extent) = self.bytes()?;
+                let reader = Box::new(unpacked(&self.path, reader)?);
+                let delimiter = if self.format == Format::Tsv { b'\t' } else { b',' };
+                let records = csv::Records::new(&self.path, reader, delimiter, mapping.clone(), self.skip)?;
+                Ok(Source { records: Box::new(records), extent, exported: false })
+            }
             Format::Jsonl => {
                 let (reader, bytes) = self.bytes()?;
                 let extent = beside.as_ref().map_or(bytes, |vectors| Extent::Rows(vectors.rows()));
@@ -116,6 +158,12 @@ impl Opening {
                 Ok(Source { records: Box::new(records), extent, exported: false })
             }
         }
+    }
+
+    fn vecs(&self, number: vecs::Number) -> Result<Source> {
+        let records = vecs::Records::open(&self.path, number, self.vector_field.clone(), self.skip)?;
+        let extent = Extent::Rows(records.rows());
+        Ok(Source { records: Box::new(records), extent, exported: false })
     }
 
     fn bytes(&self) -> Result<(Box<dyn Read + Send>, Extent)> {
@@ -128,6 +176,16 @@ impl Opening {
         let counted = Counted { inner: file, read: Arc::clone(&read) };
         Ok((Box::new(BufReader::with_capacity(1 << 16, counted)), Extent::Bytes(total, read)))
     }
+}
+
+/// What a file holds, where it is compressed by gzip: that is seen by its first two bytes.
+fn unpacked(path: &Path, reader: impl Read + Send + 'static) -> Result<Box<dyn BufRead + Send>> {
+    let mut raw = BufReader::with_capacity(1 << 16, reader);
+    let packed = raw.fill_buf().map_err(doing("read", path))?.starts_with(&[0x1f, 0x8b]);
+    Ok(match packed {
+        true => Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(raw))),
+        false => Box::new(raw),
+    })
 }
 
 /// Counts what is read of a file.
@@ -160,7 +218,11 @@ mod tests {
             ("a.b.jsonl.gz", Some(Format::Jsonl)),
             ("A.NDJSON", Some(Format::Jsonl)),
             ("v.f16.npy", Some(Format::Npy)),
-            ("a.csv", None),
+            ("a.csv.gz", Some(Format::Csv)),
+            ("a.tsv", Some(Format::Tsv)),
+            ("a.feather", Some(Format::Arrow)),
+            ("sift.bvecs", Some(Format::Bvecs)),
+            ("a.txt", None),
             ("a", None),
             ("-", None),
         ] {
