@@ -1,7 +1,7 @@
 //! Arithmetic on vectors: the one door to simsimd, and the loops that it lacks.
 //!
 //! Pairwise scores of `f32` vectors go through simsimd, which picks the best code for the machine
-//! at run time. Vectors of unequal length score as if the longer one were cut. Loops over codes are
+//! at run time, where there is nothing of our own (`pair`). Vectors of unequal length score as if the longer one were cut. Loops over codes are
 //! our own, one file for each kind of code.
 
 /// Compiles a plain loop for the registers of the machine it runs on as well. The loop multiplies and adds
@@ -46,6 +46,8 @@ pub(super) mod fastscan;
 pub(super) mod matrix;
 pub(super) mod nibbles;
 pub(super) mod packed;
+#[cfg(target_arch = "x86_64")]
+mod pair;
 #[cfg(feature = "bench")]
 pub(super) mod read;
 pub(super) mod rotate;
@@ -71,6 +73,11 @@ pub(super) const LINE: usize = 64;
 /// The inner product.
 #[inline]
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    #[cfg(target_arch = "x86_64")]
+    if has_avx512() {
+        // SAFETY: the machine has AVX-512 F.
+        return unsafe { pair::dot(a, b) };
+    }
     let len = a.len().min(b.len());
     f32::dot(&a[..len], &b[..len]).map_or(0.0, |value| value as f32)
 }
@@ -78,6 +85,11 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
 /// The square of the Euclidean distance.
 #[inline]
 pub(super) fn euclid_squared(a: &[f32], b: &[f32]) -> f32 {
+    #[cfg(target_arch = "x86_64")]
+    if has_avx512() {
+        // SAFETY: the machine has AVX-512 F.
+        return unsafe { pair::euclid_squared(a, b) };
+    }
     let len = a.len().min(b.len());
     f32::sqeuclidean(&a[..len], &b[..len]).map_or(0.0, |value| value as f32)
 }
@@ -317,6 +329,9 @@ pub(super) mod tests {
             let pairs = || a.iter().zip(&b).map(|(a, b)| (f64::from(*a), f64::from(*b)));
             near(dot(&a, &b), pairs().map(|(a, b)| a * b).sum());
             near(euclid_squared(&a, &b), pairs().map(|(a, b)| (a - b) * (a - b)).sum());
+            // simsimd, whatever the machine has.
+            near(f32::dot(&a, &b).unwrap() as f32, pairs().map(|(a, b)| a * b).sum());
+            near(dot(&a[..len / 2], &b), pairs().take(len / 2).map(|(a, b)| a * b).sum());
             near(manhattan(&a, &b), pairs().map(|(a, b)| (a - b).abs()).sum());
         }
     }
