@@ -58,6 +58,8 @@ pub struct Outline<'a> {
     pub size: u32,
     /// Bytes that are read to compare a vector by its code; those of the vector where there are no codes.
     pub code_bytes: u32,
+    /// Bytes that are read to skim a vector before its code; 0 where codes are looked at straight away.
+    pub gist_bytes: u32,
     /// What efforts come to in the graph; `None` where there is none.
     pub efforts: Option<&'a Efforts>,
     /// The inverted lists, where there are any.

@@ -7,6 +7,9 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 /// Rows of the set that are kept at hand, spread over it.
 const SPREAD: usize = 64;
 
+/// One row of so many, or more, is many.
+const DENSE: u64 = 64;
+
 /// The rows of one part that a filter leaves, dead ones taken out. Shared by all queries of one filter, so
 /// that the set is expanded to plain bits once and not once a query.
 #[derive(Debug, Default)]
@@ -39,6 +42,16 @@ impl Selection {
     /// The set as plain bits.
     pub fn bits(&self) -> &Bits {
         self.bits.get_or_init(|| self.rows.bits(self.of))
+    }
+
+    /// Adds the rows, rising.
+    pub fn list(&self, out: &mut Vec<u32>) {
+        // Bits are read a word at a time, which is fast where most words hold some.
+        if self.count * DENSE >= u64::from(self.of) {
+            self.bits().list(out);
+        } else {
+            out.extend(self.rows.iter().take_while(|row| row.0 < self.of).map(|row| row.0));
+        }
     }
 
     /// A few rows, evenly spread over the set.
@@ -78,6 +91,9 @@ mod tests {
             let selection = Selection::new(Bitmap::from_rows((0..count).map(|row| row * 7 % of.max(1))), of);
             assert!(selection.bits().iter().eq(selection.rows().iter()));
             assert_eq!(selection.count(), selection.rows().len());
+            let mut listed = vec![7];
+            selection.list(&mut listed);
+            assert!(listed[1..].iter().copied().eq(selection.rows().iter().map(|row| row.0)));
             let spread = selection.spread();
             assert!(spread.len() <= 2 * SPREAD && spread.is_sorted() && spread.is_empty() == (count == 0));
             assert!(spread.iter().all(|row| selection.rows().has(*row)));

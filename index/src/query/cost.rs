@@ -10,6 +10,8 @@ pub struct Machine {
     pub listed_us: f64,
     /// To compare one byte of a code.
     pub code_byte_us: f64,
+    /// To look at the next gist of a list, besides its bytes.
+    pub skimmed_us: f64,
     /// To compare one number of a full vector.
     pub full_number_us: f64,
     /// What a distance of a walk costs beyond that of a list: it stands anywhere.
@@ -30,6 +32,7 @@ impl Default for Machine {
             begin_us: 3.0,
             listed_us: 0.008,
             code_byte_us: 0.000_035,
+            skimmed_us: 0.003,
             full_number_us: 0.000_4,
             scattered_us: 0.02,
             expanded_us: 0.2,

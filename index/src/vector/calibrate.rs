@@ -150,7 +150,7 @@ fn truth(part: &SealedVectors, probe: &Probe, k: usize, selection: Option<&Selec
     };
     let mut hits = within(&probe.near);
     if let Some(selection) = selection.filter(|selection| hits.len() < k && selection.count() > hits.len() as u64) {
-        hits = within(&part.exact(&probe.values, k + 2, Some(selection.rows())).hits);
+        hits = within(&part.exact(&probe.values, k + 2, Some(selection)).hits);
     }
     let last = hits.get(k - 1).or(hits.last()).map_or(f32::INFINITY, |hit| hit.score);
     hits.iter().take_while(|hit| hit.score >= last).map(|hit| hit.row).collect()

@@ -8,9 +8,11 @@
 use crate::bitmap::Bitmap;
 use crate::params::{Found, Route, Work};
 use crate::row::{Hit, Row, TopK};
+use crate::selection::Selection;
 use crate::vector::hnsw::pool::Scratch;
 use crate::vector::quant::full::{Full, Query};
 use crate::vector::quant::{Coded, Codes};
+use crate::vector::skim::skim;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
@@ -73,26 +75,32 @@ pub(super) fn nearest_by_codes(
     codes: &Codes,
     query: &[f32],
     k: usize,
-    allowed: Option<&Bitmap>,
+    allowed: Option<&Selection>,
     trust: Trust,
 ) -> Found {
     let mut coded = Coded::default();
     let directed = Query::new(query).inverse > 0.0;
-    let few = allowed.is_some_and(|allowed| allowed.len() < 2 * k as u64 + 64);
-    if few || k == 0 || !directed || !codes.encode_query(Query::new(query), true, &mut coded) {
-        return nearest(full, query, k, allowed);
+    let few = allowed.is_some_and(|allowed| allowed.count() < 2 * k as u64 + 64);
+    if few || k == 0 || !directed || !codes.encode_query(Query::new(query), trust == Trust::Bounds, &mut coded) {
+        return nearest(full, query, k, allowed.map(Selection::rows));
     }
     Scratch::lend(|scratch| {
         let Scratch { fresh: rows, distances, .. } = scratch;
-        let has = |row: &Row| row.0 < full.rows() && full.present().is_none_or(|present| present.has(*row));
         rows.clear();
         match allowed {
-            Some(allowed) => rows.extend(allowed.iter().filter(has).map(|row| row.0)),
-            None => rows.extend((0..full.rows()).filter(|row| has(&Row(*row)))),
+            Some(allowed) => allowed.list(rows),
+            None => rows.extend(0..full.rows()),
         }
-        codes.distances(&mut coded, rows, distances);
+        rows.truncate(rows.partition_point(|row| *row < full.rows()));
+        if let Some(present) = full.present() {
+            rows.retain(|row| present.has(Row(*row)));
+        }
         let mut scan = Scan::new(full, query, k);
         scan.work.distances_coded += rows.len() as u64;
+        if let Trust::Deviations(_) = trust {
+            skim((full, scan.query), (codes, &mut coded), k, rows, distances);
+        }
+        codes.distances(&mut coded, rows, distances);
         // The nearest by code tell how far the nearest are at most; whatever may be nearer than that is compared after them.
         let mut first: Vec<u32> = smallest(distances, k).map(|at| rows[at]).collect();
         first.sort_unstable();

@@ -56,7 +56,7 @@ impl Nearest for LiveVectors {
     fn outline(&self) -> Outline<'_> {
         let size = self.full.size() as u32;
         let code_bytes = if self.codes.is_some() { size } else { size * 4 };
-        Outline { rows: self.full.count(), size, code_bytes, efforts: None, lists: None }
+        Outline { rows: self.full.count(), size, code_bytes, gist_bytes: 0, efforts: None, lists: None }
     }
 
     fn together(&self, _selection: &Selection) -> f32 {

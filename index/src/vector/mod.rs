@@ -19,6 +19,7 @@ pub mod nearest;
 mod projection;
 mod quant;
 pub mod sealed;
+mod skim;
 pub mod spec;
 #[cfg(test)]
 mod tests;

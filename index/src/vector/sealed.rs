@@ -253,15 +253,20 @@ impl SealedVectors {
     }
 
     /// The nearest, by comparing every row.
-    pub(super) fn exact(&self, query: &[f32], k: usize, allowed: Option<&Bitmap>) -> Found {
+    pub(super) fn exact(&self, query: &[f32], k: usize, allowed: Option<&Selection>) -> Found {
         self.scan(query, k, allowed, Trust::Bounds)
     }
 
+    /// The nearest, next to nothing missed, by looking at every code.
+    pub(super) fn nearly(&self, query: &[f32], k: usize, allowed: Option<&Selection>) -> Found {
+        self.scan(query, k, allowed, Trust::Deviations(CODES_DEVIATIONS))
+    }
+
     /// The nearest, by looking at every code.
-    fn scan(&self, query: &[f32], k: usize, allowed: Option<&Bitmap>, trust: Trust) -> Found {
+    fn scan(&self, query: &[f32], k: usize, allowed: Option<&Selection>, trust: Trust) -> Found {
         match &self.index {
             Some(index) => flat::nearest_by_codes(&self.full, &index.codes, query, k, allowed, trust),
-            None => flat::nearest(&self.full, query, k, allowed),
+            None => flat::nearest(&self.full, query, k, allowed.map(Selection::rows)),
         }
     }
 
@@ -463,15 +468,17 @@ fn deviations(ef: usize) -> f32 {
 impl Nearest for SealedVectors {
     fn outline(&self) -> Outline<'_> {
         let size = self.full.size() as u32;
-        let code_bytes = self
-            .index
-            .as_ref()
-            .map_or(u64::from(size) * 4, |index| index.codes.memory_bytes() / u64::from(self.full.rows().max(1)));
+        let codes = self.index.as_ref().map(|index| &index.codes);
+        let gist_bytes = codes.map_or(0, |codes| codes.gist_bytes());
+        let code_bytes = codes.map_or(u64::from(size) * 4, |codes| {
+            codes.memory_bytes() / u64::from(self.full.rows().max(1)) - u64::from(gist_bytes)
+        });
         let efforts = self.index.as_ref().map(|index| index.graph.efforts());
         Outline {
             rows: self.full.count(),
             size,
             code_bytes: code_bytes as u32,
+            gist_bytes,
             efforts,
             lists: self.lists.as_ref().map(Lists::outline),
         }
@@ -490,18 +497,17 @@ impl Nearest for SealedVectors {
     }
 
     fn search(&self, query: &[f32], k: usize, allowed: Option<&Selection>, plan: &Plan) -> Found {
-        let by_codes = || self.scan(query, k, allowed.map(Selection::rows), Trust::Deviations(CODES_DEVIATIONS));
+        let by_codes = || self.nearly(query, k, allowed);
         if plan.route == Route::Codes {
             return by_codes();
         }
         if let (Route::Ivf, Some(lists), true) = (plan.route, &self.lists, k > 0) {
-            let rows = allowed.map(Selection::rows);
-            let tried = lists.search(&self.full, query, k, rows, plan.ef);
-            return Self::or_exact(tried, || self.exact(query, k, rows));
+            let tried = lists.search(&self.full, query, k, allowed.map(Selection::rows), plan.ef);
+            return Self::or_exact(tried, || self.exact(query, k, allowed));
         }
         let by_graph = matches!(plan.route, Route::Graph | Route::GraphFiltered) && k > 0;
         let Some(index) = self.index.as_ref().filter(|_| by_graph) else {
-            return self.exact(query, k, allowed.map(Selection::rows));
+            return self.exact(query, k, allowed);
         };
         Self::or_exact(self.by_graph(index, query, k, allowed, plan), by_codes)
     }

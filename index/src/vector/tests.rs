@@ -131,6 +131,31 @@ fn is_right(sample: &Sample, query: &[f32], k: usize, allowed: Option<&Bitmap>, 
     }
 }
 
+/// Skimmed by one bit a number, then by code: all rows, half of them, and so many hits that little can be left out.
+#[test]
+fn a_scan_of_codes_misses_next_to_nothing() {
+    for metric in METRICS {
+        for (size, missing) in [(130, false), (300, true)] {
+            let sample = Sample::new(11, ROWS, size, metric, missing);
+            let (sealed, mut dice) = (sample.sealed(), Dice(5));
+            let half = Selection::new(Bitmap::from_rows((0..ROWS).filter(|row| row % 2 == 1)), ROWS);
+            let (mut found, mut wanted) = (0, 0);
+            for at in 0..20 {
+                let query = dice.vector(size);
+                let (k, allowed) = ([10, 10, 100, 500][at % 4], [None, Some(&half)][at % 2]);
+                let exact = sealed.search(&query, k, allowed, &by(Route::Exact, 0)).hits;
+                let Found { hits, work, route, .. } = sealed.search(&query, k, allowed, &by(Route::Codes, 0));
+                assert_eq!(hits.len(), exact.len(), "{metric:?}: neither more hits nor fewer");
+                assert!(hits.iter().all(|hit| allowed.is_none_or(|allowed| allowed.rows().has(hit.row))));
+                assert!(route == Route::Codes && work.distances_coded > 0, "{metric:?}: {route:?}");
+                found += hits.iter().filter(|hit| hit.score >= exact[exact.len() - 1].score).count();
+                wanted += exact.len();
+            }
+            assert!(found as f64 >= 0.995 * wanted as f64, "{metric:?}, {size} numbers: {found} of {wanted}");
+        }
+    }
+}
+
 #[test]
 fn scans_of_live_and_sealed_parts_find_the_nearest() {
     for metric in METRICS {

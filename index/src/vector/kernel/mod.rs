@@ -43,6 +43,7 @@ macro_rules! versions {
 
 pub(super) mod codes8;
 pub(super) mod fastscan;
+pub(super) mod gist;
 pub(super) mod matrix;
 pub(super) mod nibbles;
 pub(super) mod packed;

@@ -161,8 +161,9 @@ impl Packed {
     }
 }
 
+/// The distance that a product stands for.
 #[inline(always)]
-fn estimate(terms: Terms, tail: [f32; 2], dot: i32) -> f32 {
+pub(super) fn estimate(terms: Terms, tail: [f32; 2], dot: i32) -> f32 {
     tail[0] + terms.norm - tail[1] * terms.scale * (dot as f32 - terms.offset)
 }
 

@@ -85,12 +85,12 @@ impl Codes {
         }
     }
 
-    /// A query as codes are compared with it; `exactly` where bounds are asked for. Whether bounds hold.
+    /// A query as codes are compared with it; `exactly` where bounds are asked for. Whether they, or estimates, hold.
     pub(super) fn encode_query(&self, query: Query<'_>, exactly: bool, coded: &mut Coded) -> bool {
         match self {
             Self::Projected(codes) => {
                 codes.encode_query(query, exactly, &mut coded.projected);
-                exactly && coded.projected.is_sound()
+                coded.projected.is_sound()
             }
             Self::Absolute(codes) => {
                 codes.encode_query(query, &mut coded.absolute);
@@ -105,6 +105,31 @@ impl Codes {
         match self {
             Self::Projected(codes) => codes.distances(&query.projected, rows, out),
             Self::Absolute(codes) => codes.distances(&mut query.absolute, rows, out),
+        }
+    }
+
+    /// Bytes of what rough estimates look at; 0 where there are none.
+    pub(super) fn gist_bytes(&self) -> u32 {
+        match self {
+            Self::Projected(codes) => codes.gist_bytes(),
+            Self::Absolute(_) => 0,
+        }
+    }
+
+    /// Roughly estimated distances of a list of the part's rows, for a fraction of the time; `false` where there are none.
+    #[inline]
+    pub(super) fn rough_distances(&self, query: &Coded, rows: &[u32], out: &mut Vec<f32>) -> bool {
+        match self {
+            Self::Projected(codes) => codes.rough_distances(&query.projected, rows, out),
+            Self::Absolute(_) => false,
+        }
+    }
+
+    /// The standard deviation of rough estimates of a distance.
+    pub(super) fn rough_deviation(&self, query: &Coded, distance: f32) -> f32 {
+        match self {
+            Self::Projected(codes) => codes.rough_deviation(&query.projected, distance),
+            Self::Absolute(_) => 0.0,
         }
     }
 

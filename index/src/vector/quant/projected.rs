@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 use crate::layout::{Array, Sections, SectionsWriter};
 use crate::row::Row;
 use crate::vector::kernel::packed::{Packed, TAIL, Terms, Width};
-use crate::vector::kernel::{self, Block, LINE};
+use crate::vector::kernel::{self, Block, LINE, gist};
 use crate::vector::metric::Metric;
 use crate::vector::projection::Projection;
 use crate::vector::quant::draft::{Draft, Drafts};
@@ -180,6 +180,72 @@ pub(in crate::vector) struct Projected {
     records: Block,
     far: Array<[f32; 2]>,
     spread: Spread,
+    gists: Option<Gists>,
+}
+
+/// One bit a number of every record, where the machine looks at those faster than at records.
+#[derive(Debug)]
+struct Gists {
+    kernel: gist::Gists,
+    gists: Block,
+    /// The variance of an estimate, for a distance of 1; what the projection leaves out comes on top.
+    off: f32,
+}
+
+impl Gists {
+    /// Of records of 4 bits: `x`, the signs of `z`, stand for it as a code does (see above), and `f u` stands in for `z`, which
+    /// is not at hand.
+    fn of(records: &Block, far: &[[f32; 2]], coder: &Coder) -> Option<Self> {
+        let kernel = gist::Gists::detect().filter(|_| coder.width == Width::Four)?;
+        let (stride, dims) = (gist::bytes(coder.lines), coder.projection.dims());
+        let mut gists = Block::zeroed(far.len() * stride);
+        let (mut offs, mut known) = (0f64, 0u32);
+        let rows = records.chunks_exact(coder.stride()).zip(far).zip(gists.bytes_mut().chunks_exact_mut(stride));
+        for ((record, [off, _]), gist) in rows {
+            let (bias, factor) = numbers_of(record);
+            let (sum, squares) = code_sums(&record[..record.len() - TAIL]);
+            let squares = factor * factor * squares - off * off;
+            let of_signs = squares / (factor * sum);
+            let sound = of_signs.is_finite() && squares > 0.0;
+            if sound {
+                offs += f64::from((of_signs * of_signs * dims as f32 - squares).max(0.0));
+                known += 1;
+            }
+            gist::write(record, [bias, if sound { 2.0 * of_signs } else { 0.0 }], gist);
+        }
+        let off = (4.0 * offs / f64::from(known.max(1)) / dims as f64) as f32;
+        Some(Self { kernel, gists, off })
+    }
+}
+
+/// The two numbers at the end of a record.
+fn numbers_of(record: &[u8]) -> (f32, f32) {
+    let number = |at: usize| {
+        let from = record.len() - TAIL + at;
+        f32::from_le_bytes([record[from], record[from + 1], record[from + 2], record[from + 3]])
+    };
+    (number(0), number(4))
+}
+
+/// The sum of the numbers of a code of 4 bits, their signs left out, and of their squares. The numbers lie around zero.
+fn code_sums(code: &[u8]) -> (f32, f32) {
+    /// Twice the numbers of a byte, and their squares, added up.
+    const OF_BYTE: [(u16, u16); 256] = {
+        let (mut all, mut at) = ([(0, 0); 256], 0);
+        while at < 256 {
+            let (low, high) = ((2 * (at as i32 & 15) - 15).abs(), (2 * (at as i32 >> 4) - 15).abs());
+            all[at] = ((low + high) as u16, (low * low + high * high) as u16);
+            at += 1;
+        }
+        all
+    };
+    let (mut sum, mut squares) = (0u32, 0u32);
+    for byte in code {
+        let (own, square) = OF_BYTE[usize::from(*byte)];
+        sum += u32::from(own);
+        squares += u32::from(square);
+    }
+    (sum as f32 / 2.0, squares as f32 / 4.0)
 }
 
 /// How far estimates are from the truth, for rows as they are on the average.
@@ -245,7 +311,7 @@ impl Projected {
             },
         );
         let kernel = Packed::detect(coder.width);
-        (Self { coder, kernel, records, far: far.into(), spread: Spread::default() }, drafts)
+        (Self { coder, kernel, records, far: far.into(), spread: Spread::default(), gists: None }, drafts)
     }
 
     /// Lays down the body in row order: row `order[i]` gets the record at place `i`, the others get zeros.
@@ -301,12 +367,15 @@ impl Projected {
         let coder = Coder { metric, projection, width, lines, longest };
         let far: Array<[f32; 2]> = sections.array_of("far", rows as usize)?;
         let spread = Spread::of(&far, &coder);
-        Ok(Self { coder, kernel: Packed::detect(width), records: Block::copy_of(&records), far, spread })
+        let records = Block::copy_of(&records);
+        let gists = Gists::of(&records, &far, &coder);
+        Ok(Self { coder, kernel: Packed::detect(width), records, far, spread, gists })
     }
 
     /// Bytes held in memory of our own.
     pub(in crate::vector) fn memory_bytes(&self) -> u64 {
-        self.records.len() as u64 + self.coder.projection.memory_bytes()
+        let gists = self.gists.as_ref().map_or(0, |gists| gists.gists.len());
+        (self.records.len() + gists) as u64 + self.coder.projection.memory_bytes()
     }
 
     /// A query as records are compared with it; `exactly` where bounds are asked for.
@@ -364,6 +433,27 @@ impl Projected {
     #[inline]
     pub(in crate::vector) fn distances_in(&self, records: &Block, query: &Coded, places: &[u32], out: &mut Vec<f32>) {
         self.kernel.distances(records, &query.bytes, query.terms, places, out);
+    }
+
+    /// The roughly estimated distances of a list of rows, which take a fraction of the time; whether there are such.
+    #[inline]
+    pub(in crate::vector) fn rough_distances(&self, query: &Coded, rows: &[u32], out: &mut Vec<f32>) -> bool {
+        let Some(Gists { kernel, gists, .. }) = &self.gists else { return false };
+        // The middle of a bit is a half, and that of a code half its greatest number.
+        let offset = query.terms.offset / f32::from(self.coder.width.top());
+        kernel.distances(gists, &query.bytes, Terms { offset, ..query.terms }, rows, out);
+        true
+    }
+
+    /// Bytes of a gist; 0 where there are none.
+    pub(in crate::vector) fn gist_bytes(&self) -> u32 {
+        self.gists.as_ref().map_or(0, |_| gist::bytes(self.coder.lines) as u32)
+    }
+
+    /// The standard deviation of rough estimates of a distance.
+    pub(in crate::vector) fn rough_deviation(&self, query: &Coded, distance: f32) -> f32 {
+        let off = self.gists.as_ref().map_or(0.0, |gists| gists.off);
+        (off * distance.max(0.0) + self.spread.rest * query.left_out).sqrt()
     }
 
     /// A record.
