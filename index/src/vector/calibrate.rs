@@ -24,8 +24,12 @@ const PROBES_FILTERED: usize = 96;
 /// Of those, so many walk to the end of the ladder; the others stop where they have found everything.
 const WHOLE: usize = 16;
 
-/// Nearest rows of a held back one that are found out exactly, once.
-const NEAR: usize = 256;
+/// Nearest rows of a held back one that are found out by looking at all of them, once.
+const NEAR: usize = 128;
+
+/// Rows whose nearest are found out exactly, and how many of those, to see what bounds leave open.
+const BOUNDED: usize = 24;
+const BOUNDED_NEAR: usize = 257;
 
 /// Numbers of neighbours looked for without a filter, besides the usual one, and rows held back for each.
 const OTHER_NEIGHBOURS: [usize; 2] = [1, 100];
@@ -53,8 +57,6 @@ struct Probe {
     values: Vec<f32>,
     /// Best first, itself left out.
     near: Vec<Hit>,
-    /// Rows that were compared in full to find those.
-    full: u64,
 }
 
 /// A query that was answered exactly and is now answered with effort.
@@ -79,7 +81,7 @@ pub(super) type Trace = Vec<(usize, Work)>;
 pub(super) fn calibrate(part: &SealedVectors, rows: &[u32]) -> Efforts {
     let probes: Vec<Probe> = spread(rows, PROBES).par_iter().map(|row| probe(part, *row)).collect();
     let mut curves = vec![curve(part, &probes, NEIGHBOURS as usize, (Route::Graph, 1.0), &[])];
-    let left = left(&probes, rows.len());
+    let left = left(part, &probes[..probes.len().min(BOUNDED)], rows.len());
     let others = &probes[..probes.len().min(PROBES_OTHER)];
     curves.extend(OTHER_NEIGHBOURS.map(|k| curve(part, others, k, (Route::Graph, 1.0), &[])));
     let probes = &probes[..probes.len().min(PROBES_FILTERED)];
@@ -111,10 +113,11 @@ pub(super) fn calibrate(part: &SealedVectors, rows: &[u32]) -> Efforts {
 
 /// For each neighbour of an exact search, the rows that were compared in full. Had it found many more, that would come to all
 /// rows and no further; what is told is how it begins.
-fn left(probes: &[Probe], rows: usize) -> f32 {
-    let full = probes.iter().map(|probe| probe.full).sum::<u64>() as f64 / probes.len().max(1) as f64;
+fn left(part: &SealedVectors, probes: &[Probe], rows: usize) -> f32 {
+    let full = |probe: &Probe| part.exact(&probe.values, BOUNDED_NEAR, None).work.distances_full;
+    let full = probes.par_iter().map(full).sum::<u64>() as f64 / probes.len().max(1) as f64;
     let share = (full / rows.max(1) as f64).min(1.0 - 1e-3);
-    (-(-share).ln_1p() * rows as f64 / (NEAR + 1) as f64) as f32
+    (-(-share).ln_1p() * rows as f64 / BOUNDED_NEAR as f64) as f32
 }
 
 fn spread(rows: &[u32], most: usize) -> Vec<Row> {
@@ -136,10 +139,9 @@ fn mixed(row: u32) -> u32 {
 
 fn probe(part: &SealedVectors, row: Row) -> Probe {
     let values = part.values(row);
-    let found = part.exact(&values, NEAR + 1, None);
-    let (mut near, full) = (found.hits, found.work.distances_full);
+    let mut near = part.nearly(&values, NEAR + 1, None).hits;
     near.retain(|hit| hit.row != row);
-    Probe { row, values, near, full }
+    Probe { row, values, near }
 }
 
 /// The `k` nearest of what is selected, and whatever is as near as the last of them.
@@ -150,7 +152,7 @@ fn truth(part: &SealedVectors, probe: &Probe, k: usize, selection: Option<&Selec
     };
     let mut hits = within(&probe.near);
     if let Some(selection) = selection.filter(|selection| hits.len() < k && selection.count() > hits.len() as u64) {
-        hits = within(&part.exact(&probe.values, k + 2, Some(selection)).hits);
+        hits = within(&part.nearly(&probe.values, k + 2, Some(selection)).hits);
     }
     let last = hits.get(k - 1).or(hits.last()).map_or(f32::INFINITY, |hit| hit.score);
     hits.iter().take_while(|hit| hit.score >= last).map(|hit| hit.row).collect()
