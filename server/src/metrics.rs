@@ -5,15 +5,18 @@
 use crate::engine::Engine;
 use crate::engine::catalog;
 use crate::engine::recall::{Measured, Recalls};
-use crate::latency::Latency;
+use crate::latency::{self, Latency};
 use crate::turnstile::Turnstile;
 use nigh_storage::memory::What;
 use nigh_storage::scrub::ScrubCounts;
+use nigh_storage::times::Histogram;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+/// So many collections, the first by name, have lines of their own: what reads the metrics keeps a series for each.
+const TOLD_MAX: usize = 500;
 /// gRPC has codes from 0 to 16.
 const CODES: usize = 17;
 /// Nobody waited for the answer.
@@ -244,7 +247,7 @@ fn write_scrubs(out: &mut String, scrubs: ScrubCounts) -> std::fmt::Result {
 
 type Gauge = (&'static str, &'static str, &'static str, fn(&nigh_storage::status::Status) -> u64);
 
-const OF_COLLECTIONS: [Gauge; 16] = [
+const OF_COLLECTIONS: [Gauge; 19] = [
     ("nigh_points", "gauge", "Points alive.", |status| status.points),
     ("nigh_seq", "gauge", "The last operation applied.", |status| status.seq),
     ("nigh_durable_seq", "gauge", "The last operation known to be on disk.", |status| status.durable_seq),
@@ -257,6 +260,9 @@ const OF_COLLECTIONS: [Gauge; 16] = [
     ("nigh_disk_bytes", "gauge", "Bytes of log and segments.", |status| status.disk_bytes),
     ("nigh_batches_total", "counter", "Batches written.", |status| status.batches),
     ("nigh_syncs_total", "counter", "Syncs of the log, each shared by many batches.", |status| status.syncs),
+    ("nigh_queue_batches", "gauge", "Batches that wait for the writer.", |status| status.queue_batches),
+    ("nigh_queue_bytes", "gauge", "Bytes of batches that wait for the writer.", |status| status.queue_bytes),
+    ("nigh_graph_bytes", "gauge", "Memory of what searches of segments walk.", |status| status.graph_bytes),
     ("nigh_upkeep_tasks", "gauge", "Seals and merges that run.", |status| status.tasks.len() as u64),
     ("nigh_upkeep_failed", "gauge", "1 where a seal or a merge failed when it was tried last.", |status| {
         status.upkeep_failed.is_some().into()
@@ -273,8 +279,27 @@ const OF_COLLECTIONS: [Gauge; 16] = [
     ("nigh_refuses_writes", "gauge", "1 where writes are refused.", |status| status.refuses_writes.is_some().into()),
 ];
 
+type Timed = (&'static str, &'static str, fn(&nigh_storage::status::Status) -> &Histogram);
+
+const TIMES_OF_COLLECTIONS: [Timed; 4] = [
+    ("nigh_queue_wait_seconds", "How long batches waited for the writer.", |status| &status.queue_waits),
+    ("nigh_sync_duration_seconds", "How long syncs of the log took.", |status| &status.sync_times),
+    ("nigh_seal_duration_seconds", "How long seals took, those that ended early too.", |status| &status.seal_times),
+    ("nigh_merge_duration_seconds", "How long merges took, those that ended early too.", |status| &status.merge_times),
+];
+
 fn write_collections(out: &mut String, engine: &Engine) -> std::fmt::Result {
-    let statuses = engine.statuses();
+    let mut statuses = engine.statuses();
+    let all = statuses.len();
+    statuses.truncate(TOLD_MAX);
+    head(out, "nigh_collections_untold", "gauge", "Open collections that are not told of one by one.")?;
+    writeln!(out, "nigh_collections_untold {}", all - statuses.len())?;
+    for (name, help, times) in TIMES_OF_COLLECTIONS {
+        head(out, name, "histogram", help)?;
+        for (collection, status) in statuses.iter().filter(|(_, status)| times(status).times() > 0) {
+            latency::write(out, name, &format!("collection=\"{collection}\""), times(status))?;
+        }
+    }
     for (name, kind, help, value) in OF_COLLECTIONS {
         head(out, name, kind, help)?;
         for (collection, status) in &statuses {

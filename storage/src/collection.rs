@@ -23,7 +23,8 @@ use crate::space::Watch;
 use crate::state::{Held, State};
 use crate::status::{SegmentStatus, Status};
 use crate::store::Options;
-use crate::upkeep::{Chores, Upkeep};
+use crate::times::Times;
+use crate::upkeep::{Chores, Lane, Upkeep};
 use crate::wal::Log;
 use crate::write::{Durability, Write, WriteBatch, Written};
 use arc_swap::ArcSwap;
@@ -91,6 +92,7 @@ pub(crate) struct Inner {
 pub(crate) struct Counters {
     pub(crate) batches: AtomicU64,
     pub(crate) syncs: AtomicU64,
+    pub(crate) sync_times: Times,
     pub(crate) durable_seq: AtomicU64,
 }
 
@@ -288,7 +290,7 @@ impl Collection {
         if let LogForm::Encoded(payload) = &batch.log {
             committer::check_record(payload.len(), self.inner.options.record_bytes_max)?;
         }
-        self.push(Pending { batch, durability, gives_back, done })
+        self.push(Pending { batch, durability, gives_back, done, since: Instant::now() })
     }
 
     fn push(&self, pending: Pending) -> Result<()> {
@@ -368,6 +370,7 @@ impl Collection {
         let points = snapshot.at(self.inner.now_ms(&snapshot)).points();
         drop(state);
         let counters = &self.inner.counters;
+        let (queue_batches, queue_bytes) = self.inner.queue.depth();
         Status {
             points,
             seq,
@@ -384,6 +387,13 @@ impl Collection {
             archive: self.inner.options.archive_keep_bytes.is_some().then(|| self.archive()),
             batches: counters.batches.load(Ordering::Relaxed),
             syncs: counters.syncs.load(Ordering::Relaxed),
+            queue_batches,
+            queue_bytes,
+            graph_bytes: self.inner.share.held(What::Graphs),
+            queue_waits: self.inner.queue.waits(),
+            sync_times: counters.sync_times.read(),
+            seal_times: self.inner.chores.took(Lane::Sealing),
+            merge_times: self.inner.chores.took(Lane::Merging),
         }
     }
 

@@ -20,6 +20,7 @@ use crate::op;
 use crate::prepare::{Batch, LogForm, Schema, Step};
 use crate::recover::dropped_sources;
 use crate::sync::{Condvar, Mutex};
+use crate::times::{Histogram, Times};
 use crate::wal::Record;
 use crate::write::{Durability, Written};
 use bytes::Bytes;
@@ -47,6 +48,8 @@ pub(crate) struct Pending {
     /// Whether it only deletes: it is taken on a full disk.
     pub(crate) gives_back: bool,
     pub(crate) done: Done,
+    /// When it came.
+    pub(crate) since: Instant,
 }
 
 /// Batches that wait for the writer.
@@ -54,6 +57,7 @@ pub(crate) struct Pending {
 pub(crate) struct Queue {
     waiting: Mutex<Waiting>,
     changed: Condvar,
+    waits: Times,
 }
 
 #[derive(Default)]
@@ -96,6 +100,17 @@ impl Queue {
         self.changed.notify_all();
     }
 
+    /// Batches that wait, and their bytes.
+    pub(crate) fn depth(&self) -> (u64, u64) {
+        let waiting = self.waiting.lock();
+        (waiting.batches.len() as u64, waiting.bytes)
+    }
+
+    /// How long batches waited.
+    pub(crate) fn waits(&self) -> Histogram {
+        self.waits.read()
+    }
+
     fn is_empty(&self) -> bool {
         self.waiting.lock().batches.is_empty()
     }
@@ -131,6 +146,8 @@ impl Queue {
             group.extend(waiting.batches.pop_front());
         }
         waiting.bytes -= bytes;
+        drop(waiting);
+        group.iter().for_each(|pending| self.waits.count(pending.since.elapsed()));
         Some(group)
     }
 }
@@ -224,7 +241,13 @@ impl Sweep {
 impl Pending {
     /// A batch that deletes what is expired.
     pub(crate) fn sweep(done: Done) -> Self {
-        Self { batch: Schema::sweep(SWEEP_POINTS_MAX), durability: Durability::Logged, gives_back: true, done }
+        Self {
+            batch: Schema::sweep(SWEEP_POINTS_MAX),
+            durability: Durability::Logged,
+            gives_back: true,
+            done,
+            since: Instant::now(),
+        }
     }
 }
 
@@ -254,7 +277,7 @@ fn commit(inner: &Inner, group: Vec<Pending>, unsynced: bool) -> bool {
     let mut records = Vec::with_capacity(group.len());
     let mut taken = Vec::with_capacity(group.len());
     let mut durable = false;
-    for Pending { batch, durability, gives_back: deletes, done } in group {
+    for Pending { batch, durability, gives_back: deletes, done, .. } in group {
         if let Some(err) = full.as_ref().filter(|_| !deletes) {
             done(Err(told_too(err, &inner.name)));
             continue;

@@ -72,7 +72,7 @@ impl Inner {
         if gives_back && matches!(&logged, Err(Error::Io { source, .. }) if space::is_full(source)) {
             logged = if self.space.spend_ballast() { log.append(records) } else { logged };
         }
-        let logged = logged.and_then(|()| if sync { log.sync() } else { Ok(()) });
+        let logged = logged.and_then(|()| if sync { self.counters.sync_times.of(|| log.sync()) } else { Ok(()) });
         if let Err(err) = logged {
             if let Some(why) = log.broken().map(str::to_owned) {
                 log.abandon(records.first().map_or(u64::MAX, |first| first.first_seq));
@@ -93,7 +93,7 @@ impl Inner {
     pub(crate) fn sync_log(&self) -> Result<()> {
         let seq = self.snapshot().seq;
         let mut log = self.log.lock();
-        match log.sync() {
+        match self.counters.sync_times.of(|| log.sync()) {
             Ok(()) => {
                 self.counters.syncs.fetch_add(1, Ordering::Relaxed);
                 self.counters.durable_seq.fetch_max(seq, Ordering::Relaxed);

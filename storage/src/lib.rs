@@ -56,4 +56,5 @@ mod segment;
 mod space;
 mod state;
 mod sync;
+pub mod times;
 mod upkeep;

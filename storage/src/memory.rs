@@ -288,6 +288,11 @@ impl Share {
         Self { budget, held: Default::default() }
     }
 
+    /// How much it holds for this.
+    pub(crate) fn held(&self, what: What) -> u64 {
+        self.held[what as usize].load(Ordering::Relaxed)
+    }
+
     /// From now on it holds so much for this.
     pub(crate) fn set(&self, what: What, bytes: u64) {
         let before = self.held[what as usize].swap(bytes, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! How a collection is, as others are told.
 
 use crate::archive::Archived;
+use crate::times::Histogram;
 use std::time::Duration;
 
 /// How a collection is.
@@ -36,6 +37,20 @@ pub struct Status {
     pub batches: u64,
     /// See `batches`.
     pub syncs: u64,
+    /// Batches that wait for the writer, and their bytes.
+    pub queue_batches: u64,
+    /// See `queue_batches`.
+    pub queue_bytes: u64,
+    /// Bytes that segments hold in memory: what a search walks.
+    pub graph_bytes: u64,
+    /// How long batches waited for the writer.
+    pub queue_waits: Histogram,
+    /// How long syncs of the log took.
+    pub sync_times: Histogram,
+    /// How long seals took.
+    pub seal_times: Histogram,
+    /// How long merges took.
+    pub merge_times: Histogram,
 }
 
 /// How a segment is.

@@ -16,6 +16,7 @@ use crate::seal;
 use crate::status::TaskStatus;
 use crate::store::Options;
 use crate::sync::{Condvar, Mutex};
+use crate::times::{Histogram, Times};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -78,6 +79,8 @@ pub(crate) struct Chores {
     rest: Mutex<Rest>,
     waker: Mutex<Option<Arc<Waker>>>,
     pace: Mutex<Option<Arc<Pace>>>,
+    /// By lane.
+    took: [Times; 2],
 }
 
 #[derive(Default)]
@@ -272,6 +275,11 @@ impl Chores {
         Running { chores: self, task }
     }
 
+    /// How long its tasks took, those that were called off or failed too.
+    pub(crate) fn took(&self, lane: Lane) -> Histogram {
+        self.took[lane as usize].read()
+    }
+
     /// Calls off every task; when the collection is closed.
     pub(crate) fn stop_all(&self) {
         self.running.lock().iter().for_each(|task| task.stop.store(true, Ordering::Relaxed));
@@ -384,6 +392,7 @@ pub(crate) struct Running<'a> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.chores.running.lock().retain(|task| !Arc::ptr_eq(task, &self.task));
+        self.chores.took[self.task.lane as usize].count(self.task.begun.elapsed());
     }
 }
 

@@ -20,8 +20,8 @@ DOCUMENT = "docs/walkthrough.md"
 PROMETHEUS = "http://127.0.0.1:9090/api/v1"
 #: Seconds until Prometheus has read the server several times.
 READ_MAX = 120
-#: Metrics that there is nothing of on this walk: nothing failed, no recall was measured yet.
-NOTHING_OF = {"nigh_recall", "nigh_recall_low", "nigh_recall_high"}
+#: Metrics that there may be nothing of on this walk: no recall was measured yet, and no time has come to seal or merge.
+NOTHING_OF = {"nigh_recall", "nigh_recall_low", "nigh_recall_high", "nigh_seal_duration_seconds_bucket", "nigh_merge_duration_seconds_bucket"}
 VARIABLES = {"$__rate_interval": "5m", "$instance": ".*", "$collection": ".*"}
 
 
