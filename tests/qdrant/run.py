@@ -79,6 +79,7 @@ def main():
                 python = python_with(home, name, requirements)
                 for transport in [[], ["grpc"]]:
                     subprocess.run([python, HERE / "program.py", url, grpc, name, *transport], check=True)
+                    subprocess.run([python, HERE / "every_call.py", url, grpc, *transport], check=True)
             for seed in range(1, 4):
                 for transport in [[], ["--grpc", grpc]]:
                     calls = ["--calls", "300", "--seed", str(seed), *transport]
@@ -89,6 +90,7 @@ def main():
             copied(program, grpc)
             javascript(home, url)
             rust(home, grpc)
+            subprocess.run([sys.executable, HERE / "covered.py", url], check=True)
         finally:
             server.terminate()
             server.wait()
