@@ -47,7 +47,7 @@ impl Points for Door {
             let lookup = request.group_by.as_ref().and_then(|group_by| group_by.lookup.as_ref());
             let lookup = lookup.map(|lookup| self.engine.collection(&lookup.collection)).transpose()?;
             let lookup = lookup.map(|other| other.spec().clone());
-            let query = query::query(request, &spec, lookup.as_deref())?;
+            let query = query::query(request, &spec, lookup.as_deref(), self.engine.limits().retrievers_max)?;
             let answer = self.engine.query(collection, query, &deadline).await?;
             query::reply(answer, &spec, lookup.as_deref(), explain)
         };

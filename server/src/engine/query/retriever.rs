@@ -1,5 +1,6 @@
 //! How points are found and ranked: a tree, whose inner retrievers rank what those below them found.
 
+use crate::engine::error::{Error, Result};
 use crate::engine::words::Words;
 use nigh_index::filter::condition::Condition;
 use nigh_index::id::PointId;
@@ -150,4 +151,28 @@ pub enum Target {
     Vector(Vec<f32>),
     /// That of this point, which is itself left out of what is found.
     Point(PointId),
+}
+
+/// Counts retrievers of a query, so that no door reads more of them than are walked.
+#[derive(Debug)]
+pub struct Count {
+    left: usize,
+    most: usize,
+}
+
+impl Count {
+    /// At most so many.
+    pub fn new(most: usize) -> Self {
+        Self { left: most, most }
+    }
+
+    /// One more; an error where it is one too many.
+    pub fn one_more(&mut self) -> Result<()> {
+        let most = self.most;
+        self.left = self.left.checked_sub(1).ok_or_else(|| {
+            let limit = format!("a query has 1 to {most} retrievers");
+            Error::invalid("number of retrievers", format!("over {most}"), limit)
+        })?;
+        Ok(())
+    }
 }

@@ -3,7 +3,7 @@
 use crate::config::Limits;
 use crate::engine::error::{Error, Result};
 use crate::engine::query::Query;
-use crate::engine::query::retriever::{Kind, Retriever, Target};
+use crate::engine::query::retriever::{Count, Kind, Retriever, Target};
 use nigh_index::filter::eval;
 use nigh_index::params::SearchParams;
 use nigh_index::query::examples::EXAMPLES_MAX;
@@ -39,7 +39,7 @@ pub(super) fn check(query: &Query, spec: &CollectionSpec, limits: &Limits) -> Re
         at_most("group_by.size", grouping.size, limits.hits_max)?;
         at_most("hits of all groups", grouping.groups.saturating_mul(grouping.size), limits.hits_max)?;
     }
-    let mut left = limits.retrievers_max;
+    let mut left = Count::new(limits.retrievers_max);
     // The root of several retrievers that were only named is the door's: it counts for nothing.
     match query.root.name.is_empty() && matches!(query.root.kind, Kind::Fuse(_)) {
         true => sources(&query.root, spec, limits, 1, &mut left),
@@ -47,7 +47,7 @@ pub(super) fn check(query: &Query, spec: &CollectionSpec, limits: &Limits) -> Re
     }
 }
 
-fn sources(of: &Retriever, spec: &CollectionSpec, limits: &Limits, depth: usize, left: &mut usize) -> Result<()> {
+fn sources(of: &Retriever, spec: &CollectionSpec, limits: &Limits, depth: usize, left: &mut Count) -> Result<()> {
     let place = if of.name.is_empty() { "retrievers" } else { "sources" };
     match &of.kind {
         Kind::Fuse(_) if of.sources.is_empty() => {
@@ -67,14 +67,11 @@ fn sources(of: &Retriever, spec: &CollectionSpec, limits: &Limits, depth: usize,
     Ok(())
 }
 
-fn retriever(one: &Retriever, spec: &CollectionSpec, limits: &Limits, depth: usize, left: &mut usize) -> Result<()> {
-    let most = limits.retrievers_max;
+fn retriever(one: &Retriever, spec: &CollectionSpec, limits: &Limits, depth: usize, left: &mut Count) -> Result<()> {
     if depth > DEPTH_MAX {
         return Err(Error::invalid("depth", format!("over {DEPTH_MAX}"), format!("at most {DEPTH_MAX} levels")));
     }
-    *left = left.checked_sub(1).ok_or_else(|| {
-        Error::invalid("number of retrievers", format!("over {most}"), format!("a query has 1 to {most} retrievers"))
-    })?;
+    left.one_more()?;
     at_most("limit", one.limit, limits.hits_max.saturating_add(limits.offset_max))?;
     threshold("score_threshold", one.score_threshold)?;
     if let Some(filter) = &one.filter {
