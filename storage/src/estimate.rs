@@ -14,7 +14,7 @@ use nigh_index::vector::sealed::{BuildParams, SealedVectors};
 use nigh_index::vector::spec::VectorSpec;
 use std::borrow::Cow;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// A collection of more points is not one machine's.
@@ -22,10 +22,10 @@ pub const POINTS_MAX: u64 = 100_000_000_000;
 /// A payload has at most this many bytes.
 pub const PAYLOAD_BYTES_MAX: u64 = 16 << 20;
 
-/// Rows of the two parts that are built; the larger one is made smaller where vectors are very long.
-const TRIAL_ROWS: [u32; 2] = [2_048, 6_144];
-/// Numbers that the larger part holds at most.
-const TRIAL_NUMBERS: u32 = 6_144 * 1_024;
+/// Rows of the larger of the two parts that are built, at most and at least; the smaller one has a third of them.
+const TRIAL_ROWS: [u64; 2] = [96, 6_144];
+/// Numbers that the larger parts of all fields hold together, where that leaves each of them its rows.
+const TRIAL_NUMBERS: u64 = 6_144 * 2_048;
 
 /// Bytes of the indexes over a payload's fields, for each byte of payload that is not text: values of several keys,
 /// each with the rows that have it.
@@ -85,12 +85,13 @@ struct Trial {
     rows: u32,
 }
 
-/// Builds the small parts and carries on from them. It takes the cores for about a second.
+/// Builds the small parts and carries on from them. It takes the cores for about a second; fields that are alike are
+/// built once, and many share what one may take. `None` where it was stopped.
 ///
 /// # Errors
 ///
 /// [`Error::Invalid`] for a spec that no collection could have, or sizes beyond the limits.
-pub fn estimate(spec: &CollectionSpec, load: &Load, options: &Options) -> Result<Estimate> {
+pub fn estimate(spec: &CollectionSpec, load: &Load, options: &Options, stop: &AtomicBool) -> Result<Option<Estimate>> {
     spec.validate()?;
     within("points", load.points, POINTS_MAX)?;
     within("payload_bytes", load.payload_bytes, PAYLOAD_BYTES_MAX)?;
@@ -99,8 +100,15 @@ pub fn estimate(spec: &CollectionSpec, load: &Load, options: &Options) -> Result
     let (mut indexes, mut full, mut build_seconds) = (0.0, 0.0, 0.0);
     let sealed = rows.min(options.seal_rows as f64);
     let levels = (rows / sealed).log(MERGED).max(0.0);
+    let kinds = kinds(spec);
+    let mut trials: Vec<Trial> = Vec::with_capacity(kinds.len());
+    for kind in &kinds {
+        let rows = trial_rows(kind.size, kinds.len());
+        let Some(trial) = Trial::of(kind, rows, options.build_threads, stop)? else { return Ok(None) };
+        trials.push(trial);
+    }
     for field in &spec.vectors {
-        let trial = Trial::of(&field.spec, options.build_threads)?;
+        let Some(trial) = kinds.iter().position(|kind| **kind == field.spec).map(|at| &trials[at]) else { continue };
         indexes += trial.fixed + trial.each * points;
         full += points * (f64::from(field.spec.size) * 4.0 + 4.0);
         // A row of a larger part has more to be compared with.
@@ -117,7 +125,7 @@ pub fn estimate(spec: &CollectionSpec, load: &Load, options: &Options) -> Result
     let memory = indexes + PROCESS_BYTES as f64;
     let scratch = Budget::build_bytes(spec, load.points) as f64;
     let threads = options.build_threads.max(1) as f64;
-    Ok(Estimate {
+    Ok(Some(Estimate {
         memory_bytes: memory as u64,
         memory_peak_bytes: (memory + live + scratch) as u64,
         mapped_bytes: (disk - indexes) as u64,
@@ -125,7 +133,25 @@ pub fn estimate(spec: &CollectionSpec, load: &Load, options: &Options) -> Result
         disk_peak_bytes: (disk * 2.0 + live) as u64,
         build: Duration::from_secs_f64(build_seconds / threads),
         build_cpu: Duration::from_secs_f64(build_seconds),
-    })
+    }))
+}
+
+/// The fields of vectors that differ in more than their names.
+fn kinds(spec: &CollectionSpec) -> Vec<&VectorSpec> {
+    let mut kinds: Vec<&VectorSpec> = Vec::new();
+    for field in &spec.vectors {
+        if !kinds.contains(&&field.spec) {
+            kinds.push(&field.spec);
+        }
+    }
+    kinds
+}
+
+/// Rows of the larger part, of vectors of this size among so many kinds.
+fn trial_rows(size: u32, kinds: usize) -> u32 {
+    let [least, most] = TRIAL_ROWS;
+    let rows = TRIAL_NUMBERS / kinds.max(1) as u64 / u64::from(size.max(1));
+    rows.clamp(least, most) as u32
 }
 
 fn within(field: &str, value: u64, most: u64) -> Result<()> {
@@ -136,33 +162,33 @@ fn within(field: &str, value: u64, most: u64) -> Result<()> {
 }
 
 impl Trial {
-    fn of(spec: &VectorSpec, threads: usize) -> Result<Self> {
-        let [less, most] = TRIAL_ROWS;
-        let more = most.min(TRIAL_NUMBERS / spec.size.max(1)).max(less + 512);
-        let (few, soon) = built(spec, less, threads)?;
-        let (many, later) = built(spec, more, threads)?;
+    fn of(spec: &VectorSpec, more: u32, threads: usize, stop: &AtomicBool) -> Result<Option<Self>> {
+        let less = more / 3;
+        let Some((few, soon)) = built(spec, less, threads, stop)? else { return Ok(None) };
+        let Some((many, later)) = built(spec, more, threads, stop)? else { return Ok(None) };
         let each = (many - few).max(0.0) / f64::from(more - less);
         let fixed = (few - each * f64::from(less)).max(0.0);
         // Some of the time is the same for any number of rows: what efforts come to is measured with as many queries.
         let grows = (later - soon) / f64::from(more - less);
         let seconds = grows.max(later / f64::from(more) / 8.0);
-        Ok(Self { fixed, each, row_seconds: seconds * threads.max(1) as f64, rows: more })
+        Ok(Some(Self { fixed, each, row_seconds: seconds * threads.max(1) as f64, rows: more }))
     }
 }
 
-/// Bytes of codes and route of so many rows, and the seconds that building them took.
-fn built(spec: &VectorSpec, rows: u32, threads: usize) -> Result<(f64, f64)> {
+/// Bytes of codes and route of so many rows, and the seconds that building them took; `None` where it was stopped.
+fn built(spec: &VectorSpec, rows: u32, threads: usize, stop: &AtomicBool) -> Result<Option<(f64, f64)>> {
+    if stop.load(Ordering::Relaxed) {
+        return Ok(None);
+    }
     let made_up = |source| Error::of_index(Path::new("made-up vectors"), source);
     let mut out = SectionsWriter::new(Vec::new());
     let mut vector = |row: Row| Some(Cow::Owned(made_up_vector(spec.size, row)));
     let written = SealedVectors::write_full(spec, rows, &mut vector, &mut out).and_then(|()| out.finish());
     let full = written.map_err(|err| Error::invalid("spec", err.to_string(), "its vectors can be laid down"))?;
-    let (stop, begin) = (AtomicBool::new(false), Instant::now());
-    let how = BuildParams::new(threads, &stop);
-    let Some(built) = SealedVectors::build(spec, rows, &full.into(), &how).map_err(made_up)? else {
-        return Ok((0.0, 0.0));
-    };
-    Ok(((built.codes.len() + built.route.len()) as f64, begin.elapsed().as_secs_f64()))
+    let begin = Instant::now();
+    let how = BuildParams::new(threads, stop);
+    let built = SealedVectors::build(spec, rows, &full.into(), &how).map_err(made_up)?;
+    Ok(built.map(|built| ((built.codes.len() + built.route.len()) as f64, begin.elapsed().as_secs_f64())))
 }
 
 /// A vector of a cluster of its own kind: like an embedding it has most of its length in some of its numbers, here 95 %
@@ -191,7 +217,8 @@ mod tests {
         let field = VectorField { name: "v".into(), spec: VectorSpec::new(size, Metric::Cosine) };
         let spec = CollectionSpec { vectors: vec![field], ..CollectionSpec::default() };
         let load = Load { points, payload_bytes: 200, text_bytes: 100 };
-        estimate(&spec, &load, &Options { build_threads: 2, ..Options::default() }).unwrap()
+        let options = Options { build_threads: 2, ..Options::default() };
+        estimate(&spec, &load, &options, &AtomicBool::new(false)).unwrap().unwrap()
     }
 
     #[test]
@@ -212,10 +239,30 @@ mod tests {
     fn what_nobody_could_have_is_refused() {
         let load = |points, payload_bytes, text_bytes| Load { points, payload_bytes, text_bytes };
         for load in [load(POINTS_MAX + 1, 0, 0), load(1, PAYLOAD_BYTES_MAX + 1, 0), load(1, 10, 11)] {
-            let refused = estimate(&CollectionSpec::default(), &load, &Options::default());
+            let refused = empty(&load);
             assert!(matches!(refused, Err(Error::Invalid { .. })), "{load:?}: {refused:?}");
         }
-        let nothing = estimate(&CollectionSpec::default(), &load(0, 0, 0), &Options::default()).unwrap();
-        assert_eq!(nothing.disk_bytes, 0);
+        assert_eq!(empty(&load(0, 0, 0)).unwrap().unwrap().disk_bytes, 0);
+    }
+
+    fn empty(load: &Load) -> Result<Option<Estimate>> {
+        estimate(&CollectionSpec::default(), load, &Options::default(), &AtomicBool::new(false))
+    }
+
+    #[test]
+    fn many_fields_share_what_one_may_take_and_whoever_went_away_stops_it() {
+        assert_eq!(trial_rows(64, 1), 6_144);
+        for (size, kinds) in [(1_536, 1), (4_096, 2), (1_024, 64), (65_536, 1)] {
+            let numbers = u64::from(trial_rows(size, kinds)) * u64::from(size) * kinds as u64;
+            assert!(numbers <= TRIAL_NUMBERS, "{size} numbers in {kinds} fields: {numbers}");
+        }
+        let field = |at: u32| {
+            // Two kinds of vectors under many names.
+            VectorField { name: format!("v{at}"), spec: VectorSpec::new(64 + at % 2, Metric::Cosine) }
+        };
+        let spec = CollectionSpec { vectors: (0..64).map(field).collect(), ..CollectionSpec::default() };
+        assert_eq!(kinds(&spec).len(), 2);
+        let load = Load { points: 1_000, payload_bytes: 0, text_bytes: 0 };
+        assert_eq!(estimate(&spec, &load, &Options::default(), &AtomicBool::new(true)).unwrap(), None);
     }
 }

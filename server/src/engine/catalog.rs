@@ -219,9 +219,13 @@ impl Engine {
 
     /// What a collection of a given size would take here.
     pub async fn estimate(self: Arc<Self>, spec: CollectionSpec, load: Load, deadline: &Deadline) -> Result<Estimate> {
-        let engine = self.clone();
-        let work = move || Ok(estimate::estimate(&spec, &load, engine.store.options())?);
-        self.chores.run(deadline, work).await
+        let (engine, until) = (self.clone(), deadline.clone());
+        let work = move || {
+            let found = estimate::estimate(&spec, &load, engine.store.options(), until.gone())?;
+            // It is stopped for nobody but a caller who went away.
+            found.ok_or(Error::Gone)
+        };
+        self.estimates.run(deadline, work).await
     }
 
     /// Calls off a merge that runs: whether one did.

@@ -50,6 +50,9 @@ use target::Target;
 /// Callers that may wait for upkeep.
 const CHORES_QUEUED: usize = 64;
 
+/// Callers that may wait for an estimate.
+const ESTIMATES_QUEUED: usize = 8;
+
 /// What all doors share.
 pub struct Engine {
     store: Arc<nigh_storage::store::Store>,
@@ -58,6 +61,8 @@ pub struct Engine {
     reads: Pool,
     writes: Pool,
     chores: Pool,
+    /// Anybody may ask for one: upkeep does not wait behind it.
+    estimates: Pool,
     /// Answers a few queries exactly as well.
     shadows: Pool,
     recalls: Arc<Recalls>,
@@ -81,6 +86,7 @@ impl Engine {
             reads: Pool::new("the queue of reads", limits.reads_running, limits.reads_queued),
             writes: Pool::behind("the queue of writes", pool::WRITES_NICE, limits.writes_running, limits.writes_queued),
             chores: Pool::new("the queue of upkeep that was asked for", 1, CHORES_QUEUED),
+            estimates: Pool::behind("the queue of estimates", pool::WRITES_NICE, 1, ESTIMATES_QUEUED),
             shadows: Pool::behind("the queue of queries answered exactly beside", pool::UNASKED_NICE, 1, 0),
             recalls: Arc::default(),
             targets: Vec::new(),

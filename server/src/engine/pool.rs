@@ -48,6 +48,11 @@ impl Deadline {
         }
     }
 
+    /// Set once the caller has gone: for work that looks at nothing else.
+    pub fn gone(&self) -> &AtomicBool {
+        &self.gone
+    }
+
     /// The future's outcome, if it comes in time.
     pub async fn within<T>(&self, when: &'static str, future: impl Future<Output = T>) -> Result<T> {
         match self.at {
