@@ -11,12 +11,14 @@ use nigh_index::filter::condition::Scalar;
 use nigh_index::id::PointId;
 use nigh_storage::snapshot::Snapshot;
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A ranking is first read to so many times the hits of all groups.
 const FIRST: usize = 4;
 /// And then to so many times what was read before, as long as groups are not full.
 const FURTHER: usize = 4;
+/// A point belongs to at most so many groups: to those of the first values.
+const KEYS_MAX: usize = 1_024;
 
 /// What hits have in common, so that it can be looked up.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -70,6 +72,7 @@ impl Walk<'_> {
         let mut places: HashMap<Key, usize> = HashMap::new();
         for (at, placed) in ranking.placed.iter().enumerate() {
             if !ranking.values.is_empty() || ranking.sight.passes(placed.score, self.query.score_threshold) {
+                self.deadline.check()?;
                 let payload = self.snapshot.parts[placed.part].payload(placed.row)?;
                 for key in keys(grouping, &payload) {
                     let place = match places.get(&key) {
@@ -114,14 +117,22 @@ impl Walk<'_> {
 
 /// The groups that a payload belongs to, each once.
 fn keys(grouping: &Grouping, payload: &Value) -> Vec<Key> {
-    let mut keys = Vec::new();
+    let (mut keys, mut known) = (Vec::new(), HashSet::new());
     grouping.path.each(payload, &mut |value| {
+        if keys.len() == KEYS_MAX {
+            return;
+        }
         let key = match value {
-            Value::String(text) => Some(Key::Keyword(text.clone())),
-            Value::Number(number) => number.as_i64().map(Key::Integer),
-            _ => None,
+            Value::String(text) => Key::Keyword(text.clone()),
+            Value::Number(number) => match number.as_i64() {
+                Some(integer) => Key::Integer(integer),
+                None => return,
+            },
+            _ => return,
         };
-        keys.extend(key.filter(|key| !keys.contains(key)));
+        if known.insert(key.clone()) {
+            keys.push(key);
+        }
     });
     keys
 }
@@ -134,4 +145,29 @@ fn looked_up(lookup: &Lookup, other: &Snapshot, key: &Key) -> Result<Option<Reco
     };
     let Some((id, (part, row))) = id.and_then(|id| Some((id, other.find(&id)?))) else { return Ok(None) };
     read::record(&other.parts[part], row, id, &lookup.payload, &lookup.vectors).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nigh_index::value::Path;
+    use serde_json::json;
+
+    #[test]
+    fn a_point_belongs_to_each_group_once_and_to_so_many_at_the_most() {
+        let path = Path::parse("of").unwrap();
+        let grouping = Grouping { path, groups: 1, size: 1, lookup: None };
+        let of = |values: Value| keys(&grouping, &json!({ "of": values }));
+        let texts = |keys: Vec<Key>| -> Vec<String> {
+            let text = |key: &Key| match key {
+                Key::Keyword(text) => text.clone(),
+                Key::Integer(integer) => integer.to_string(),
+            };
+            keys.iter().map(text).collect()
+        };
+        assert_eq!(texts(of(json!(["b", 2, "b", 2.5, null, "2", "a"]))), ["b", "2", "2", "a"]);
+        let many: Vec<u64> = (0..200_000).map(|at| at / 2).collect();
+        let found = of(json!(many));
+        assert_eq!((found.len(), &texts(found)[KEYS_MAX - 1][..]), (KEYS_MAX, "1023"));
+    }
 }
