@@ -43,9 +43,12 @@ pub(super) async fn batch(call: Call, mut request: Value) -> Result<Vec<Update>>
     let Value::Array(operations) = request["operations"].take() else { return Ok(Vec::new()) };
     let mut updates = Vec::new();
     for operation in operations {
-        let read = move || match operation.as_object().and_then(|operation| operation.iter().next()) {
-            Some((kind, request)) => Operation::read(kind, request),
-            None => Err(Fault::format("an operation is an object with one name")),
+        let read = move || {
+            let mut named = operation.as_object().into_iter().flatten();
+            match (named.next(), named.next()) {
+                (Some((kind, request)), None) => Operation::read(kind, request),
+                _ => Err(Fault::format("an operation is an object with one name")),
+            }
         };
         updates.push(perform(call.clone(), aside(read).await?).await?);
     }

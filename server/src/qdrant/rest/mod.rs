@@ -20,11 +20,14 @@ use serde_json::{Value, json};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 
 /// A body has at most this many bytes, as the API's own default is.
 const BODY_BYTES_MAX: usize = 32 << 20;
 /// A body of more bytes is read where it keeps nobody else waiting.
 const BODY_BYTES_ASIDE: usize = 32 << 10;
+/// So many are read there at a time: what is made of a body takes many times its bytes.
+static ASIDE: Semaphore = Semaphore::const_new(2);
 
 /// The paths.
 pub(crate) fn router(engine: Arc<Engine>) -> Router {
@@ -167,6 +170,10 @@ where
     Box::pin(async move {
         let begun = Instant::now();
         let call = call(engine, collection, &uri)?;
+        if !call.collection.is_empty() {
+            // Before anything is made of its body.
+            call.engine.permit(&call.collection, &call.engine.resolved(&call.collection))?;
+        }
         let request = body(bytes).await?;
         Ok(Reply::new(begun, work(call, request).await?))
     })
@@ -178,7 +185,15 @@ async fn body(bytes: Bytes) -> Result<Value> {
     match bytes.len() {
         0 => Ok(json!({})),
         len if len <= BODY_BYTES_ASIDE => read(&bytes),
-        _ => aside(move || read(&bytes)).await,
+        _ => {
+            let place = ASIDE.acquire().await.map_err(|_| Fault::internal("the server is stopping"))?;
+            // The place is kept until it is read, also where nobody waits for it any more.
+            let work = move || {
+                let _place = place;
+                read(&bytes)
+            };
+            aside(work).await
+        }
     }
 }
 
