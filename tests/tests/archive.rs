@@ -108,7 +108,8 @@ impl Home {
     }
 
     async fn backup(&self) -> nigh_server::engine::backup::Summary {
-        self.engine.backup(&self.target, vec![C.to_owned()], Box::new(|_| true)).await.unwrap()
+        let (names, never) = (vec![C.to_owned()], std::future::pending());
+        self.engine.backup(&self.target, names, Box::new(|_| true), never).await.unwrap()
     }
 
     fn pieces(&self) -> Vec<PathBuf> {

@@ -13,6 +13,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_stream::StreamExt;
 
@@ -82,8 +83,8 @@ impl Home {
         files
     }
 
-    fn target(&self) -> Target {
-        Target::open("shelf", &self.folder.path().join("shelf").display().to_string()).unwrap()
+    fn target(&self) -> Arc<Target> {
+        Arc::new(Target::open("shelf", &self.folder.path().join("shelf").display().to_string()).unwrap())
     }
 }
 
@@ -203,6 +204,10 @@ async fn files_go_when_no_backup_names_them() {
     fs::create_dir_all(&mark).unwrap();
     fs::write(mark.join("1-2"), b"").unwrap();
     assert!(home.target().collect(Duration::ZERO).await.is_err());
+    let dropped = home.client.drop_backup("shelf", &second.id).await;
+    assert_eq!(dropped.unwrap_err().code(), Code::Unavailable);
+    assert!(home.folder.path().join("shelf/backups").join(&second.id).exists(), "what was refused was done");
+    assert!(!home.folder.path().join("shelf/collecting").exists());
     fs::remove_file(mark.join("1-2")).unwrap();
     // Files are being removed: no backup begins.
     fs::write(home.folder.path().join("shelf/collecting"), b"").unwrap();

@@ -92,7 +92,7 @@ pub(crate) async fn make(args: Make, out: Output) -> Result<()> {
                 told.set_position(progress.bytes.0);
                 true
             });
-            let made = engine.backup(&target, args.collections, seen).await;
+            let made = engine.backup(&target, args.collections, seen, std::future::pending()).await;
             closed(engine).await;
             listed(made?)
         }
@@ -129,7 +129,7 @@ pub(crate) async fn bring(args: Bring, out: Output) -> Result<()> {
     let bar = bar();
     let done = match (&args.at.place, &args.data) {
         (Some(place), Some(data)) => {
-            let (target, engine) = (Arc::new(open(place)?), attached(data, false).await?);
+            let (target, engine) = (open(place)?, attached(data, false).await?);
             let asked = engine::restore::Restore {
                 backup: args.backup,
                 collection: args.collection,
@@ -186,8 +186,8 @@ fn until(args: &Bring) -> Result<Until> {
     })
 }
 
-fn open(place: &str) -> Result<Target> {
-    Ok(Target::open("place", place)?)
+fn open(place: &str) -> Result<Arc<Target>> {
+    Ok(Arc::new(Target::open("place", place)?))
 }
 
 /// The engine over a data directory that nobody else has open.

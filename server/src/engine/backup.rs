@@ -103,14 +103,26 @@ impl Engine {
         }
     }
 
-    /// Backs these collections up, all of them where none is named.
-    pub async fn backup(&self, target: &Target, names: Vec<String>, seen: Seen) -> Result<Summary> {
+    /// Backs these collections up, all of them where none is named; given up when `stop` comes.
+    ///
+    /// To be run to its end: the mark that keeps files from being removed meanwhile is taken away there.
+    pub async fn backup(
+        &self,
+        target: &Target,
+        names: Vec<String>,
+        seen: Seen,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Summary> {
         let running = || Error::Unavailable("a backup is running already".to_owned());
         let _one = self.backing.try_lock().map_err(|_| running())?;
         let time_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
         let id = format!("{time_ms:013}-{:08x}", Uuid::new_v4().as_fields().0);
         target.begin(&id).await?;
-        let made = self.backup_all(target, &id, time_ms, names, seen).await;
+        let made = tokio::select! {
+            made = self.backup_all(target, &id, time_ms, names, seen) => made,
+            // A server that stops waits for nobody's upload.
+            () = stop => Err(Error::Unavailable("the server is stopping".to_owned())),
+        };
         if let Err(err) = target.remove(&format!("active/{id}")).await {
             tracing::warn!(%err, "the mark of a backup could not be removed; it holds for a day");
         }
@@ -298,35 +310,62 @@ impl Target {
         Ok(all)
     }
 
-    /// Drops a backup, and removes the files that no other one names; gives the bytes that came free.
-    pub async fn drop_backup(&self, id: &str) -> Result<u64> {
-        let key = format!("backups/{id}");
-        if self.length(&key).await?.is_none() {
-            return Err(Error::Missing { what: "backup", name: id.chars().take(128).collect() });
-        }
-        self.remove(&key).await?;
-        self.collect(UNNAMED_FOR).await
+    /// Drops a backup, and removes the files that no other one names; gives the bytes that came free. Nothing is dropped
+    /// while a backup is being made.
+    pub async fn drop_backup(self: &Arc<Self>, id: &str) -> Result<u64> {
+        self.collecting(Some(id.to_owned()), UNNAMED_FOR).await
     }
 
     /// Removes the files that no backup names and that are older than this.
-    pub async fn collect(&self, unnamed_for: Duration) -> Result<u64> {
-        let taken =
-            || Error::Unavailable("a backup is being made, or files are being removed; try again later".to_owned());
-        if !self.create("collecting", Vec::new()).await? {
-            if self.age("collecting").await?.is_some_and(|age| age < MARK_HOLDS) {
-                return Err(taken());
+    pub async fn collect(self: &Arc<Self>, unnamed_for: Duration) -> Result<u64> {
+        self.collecting(None, unnamed_for).await
+    }
+
+    /// In a task of its own: whoever asked for it may go away, but the mark that keeps backups from being made must not
+    /// stay behind.
+    async fn collecting(self: &Arc<Self>, dropped: Option<String>, unnamed_for: Duration) -> Result<u64> {
+        let target = self.clone();
+        let work = async move {
+            if let Some(id) = &dropped
+                && target.length(&format!("backups/{id}")).await?.is_none()
+            {
+                return Err(Error::Missing { what: "backup", name: id.chars().take(128).collect() });
             }
-            self.remove("collecting").await?;
-            if !self.create("collecting", Vec::new()).await? {
-                return Err(taken());
-            }
-        }
-        let freed = match self.list("active").await?.iter().any(|mark| mark.age < MARK_HOLDS) {
-            true => Err(taken()),
-            false => self.remove_unnamed(unnamed_for).await,
+            target.mark_collecting().await?;
+            let freed = target.marked(dropped.as_deref(), unnamed_for).await;
+            let unmarked = target.remove("collecting").await;
+            freed.and_then(|freed| unmarked.map(|()| freed))
         };
+        tokio::spawn(work).await.map_err(|_| Error::Internal("removing files of a backup failed"))?
+    }
+
+    async fn mark_collecting(&self) -> Result<()> {
+        if self.create("collecting", Vec::new()).await? {
+            return Ok(());
+        }
+        if self.age("collecting").await?.is_some_and(|age| age < MARK_HOLDS) {
+            return Err(Self::taken());
+        }
         self.remove("collecting").await?;
-        freed
+        match self.create("collecting", Vec::new()).await? {
+            true => Ok(()),
+            false => Err(Self::taken()),
+        }
+    }
+
+    fn taken() -> Error {
+        Error::Unavailable("a backup is being made, or files are being removed; try again later".to_owned())
+    }
+
+    /// What is done while the mark is there: marks of others are looked at before anything is removed.
+    async fn marked(&self, dropped: Option<&str>, unnamed_for: Duration) -> Result<u64> {
+        if self.list("active").await?.iter().any(|mark| mark.age < MARK_HOLDS) {
+            return Err(Self::taken());
+        }
+        if let Some(id) = dropped {
+            self.remove(&format!("backups/{id}")).await?;
+        }
+        self.remove_unnamed(unnamed_for).await
     }
 
     async fn remove_unnamed(&self, unnamed_for: Duration) -> Result<u64> {

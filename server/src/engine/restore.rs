@@ -12,6 +12,7 @@ use bytes::Bytes;
 use nigh_storage::archive::Until;
 use nigh_storage::backup::{BackedUp, Incoming, Stored};
 use nigh_storage::store::restore::{Pieces, Restored};
+use std::cell::RefCell;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
@@ -112,17 +113,27 @@ impl Bringing<'_> {
         archive: Vec<String>,
     ) -> Result<Restored> {
         let (target, handle) = (self.target, self.handle);
-        let mut fetch = |stored: &Stored, incoming: &mut Incoming<'_>| self.fetch(stored, incoming);
+        let bringing = RefCell::new(&mut self);
+        let mut fetch = |stored: &Stored, incoming: &mut Incoming<'_>| bringing.borrow_mut().fetch(stored, incoming);
         let mut keys = archive.into_iter();
         let mut next_log = || match keys.next() {
             None => Ok(None),
-            Some(key) => Ok(Some(handle.block_on(target.read(&key))?)),
+            Some(key) => {
+                bringing.borrow_mut().wanted()?;
+                Ok(Some(handle.block_on(target.read(&key))?))
+            }
         };
         let mut pieces = Pieces { fetch: &mut fetch, next_log: &mut next_log };
         engine.store.restore(name, from, until, &mut pieces).map_err(Failed::told)
     }
 
+    /// An error where nobody waits for it any more.
+    fn wanted(&mut self) -> Result<()> {
+        if (self.seen)(&self.progress) { Ok(()) } else { Err(Error::Gone) }
+    }
+
     fn fetch(&mut self, stored: &Stored, incoming: &mut Incoming<'_>) -> std::result::Result<(), Failed> {
+        self.wanted()?;
         let key = format!("files/{}", stored.key());
         let (progress, seen) = (&mut self.progress, &mut self.seen);
         let mut failed = None;

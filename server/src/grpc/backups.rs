@@ -8,7 +8,7 @@ use crate::metrics::Rpc;
 use nigh_proto::v1::{self, BackupRequest, RestoreRequest, TransferProgress, restore_request};
 use nigh_storage::archive::Until;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
@@ -22,8 +22,8 @@ pub(super) type Transfer = ReceiverStream<std::result::Result<TransferProgress, 
 impl Door {
     pub(super) fn backing_up(&self, request: BackupRequest) -> Result<Transfer> {
         let target = self.engine.target(&request.target)?;
-        let engine = self.engine.clone();
-        let work = |seen| async move { engine.backup(&target, request.collections, seen).await };
+        let (engine, stop) = (self.engine.clone(), stopped(self.stopping.clone()));
+        let work = |seen| async move { engine.backup(&target, request.collections, seen, stop).await };
         Ok(self
             .transfer(Rpc::Backup, work, |made| TransferProgress { backup: Some(summary(made)), ..Default::default() }))
     }
@@ -40,8 +40,13 @@ impl Door {
             Some(restore_request::Until::Newest(_)) => Until::Newest,
         };
         let asked = Restore { backup: request.backup, collection: request.collection, into: request.into, until };
-        let engine = self.engine.clone();
-        let work = |seen| async move { engine.restore(target, asked, seen).await };
+        let (engine, stop) = (self.engine.clone(), stopped(self.stopping.clone()));
+        let work = |seen| async move {
+            tokio::select! {
+                done = engine.restore(target, asked, seen) => done,
+                () = stop => Err(Error::Unavailable("the server is stopping".to_owned())),
+            }
+        };
         let done = |done: Done| {
             let (seq, points) = (done.restored.seq, done.restored.points);
             let restored = v1::RestoreSummary { backup: done.backup, collection: done.collection, seq, points };
@@ -62,7 +67,7 @@ impl Door {
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let (replies, outgoing) = mpsc::channel(WAITING);
-        let (telling, mut stopping, mut told) = (replies.clone(), self.stopping.clone(), None::<Instant>);
+        let (telling, mut told) = (replies.clone(), None::<Instant>);
         let stopped = self.stopping.clone();
         let seen: Seen = Box::new(move |progress: &Progress| {
             if told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
@@ -75,12 +80,7 @@ impl Door {
         let (work, metrics) = (work(seen), self.metrics.clone());
         tokio::spawn(async move {
             let timer = metrics.begin(rpc);
-            let outcome = tokio::select! {
-                outcome = work => outcome,
-                // A server that stops waits for nobody's upload.
-                _ = stopping.wait_for(|stop| *stop) => Err(Error::Unavailable("the server is stopping".to_owned())),
-            };
-            let last = match outcome {
+            let last = match work.await {
                 Ok(outcome) => {
                     timer.end(0);
                     Ok(done(outcome))
@@ -94,6 +94,12 @@ impl Door {
         });
         ReceiverStream::new(outgoing)
     }
+}
+
+/// Comes when the server stops.
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // An error means that whoever could say so is gone: a stop as well.
+    let _ = stopping.wait_for(|stop| *stop).await;
 }
 
 fn word(progress: &Progress) -> TransferProgress {
