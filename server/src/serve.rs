@@ -356,12 +356,22 @@ impl Running {
                 return Err(Error::Exposed { addr });
             }
         }
-        if let Some(files) = &config.tls {
-            files.check()?;
-            self.certified.iter().try_for_each(|certified| certified.reload(files))?;
+        // All of it is made ready before anything is changed.
+        let certificates = match &config.tls {
+            Some(files) => self
+                .certified
+                .iter()
+                .map(|certified| certified.prepare(files))
+                .collect::<std::result::Result<Vec<_>, _>>()?,
+            None => Vec::new(),
+        };
+        let audit = self.turnstile.next_audit().map_err(failed("open the audit log"))?;
+        for (certified, next) in self.certified.iter().zip(certificates) {
+            certified.take(next);
         }
         self.turnstile.rekey(keyring(config));
-        self.turnstile.reopen_audit().map_err(failed("open the audit log"))
+        self.turnstile.go_on_in(audit);
+        Ok(())
     }
 
     /// Lets calls that run come to their end, then closes the store.
@@ -395,10 +405,10 @@ impl Running {
 }
 
 /// Serves until the process is told to end (SIGINT, SIGTERM). Says one line when it listens. On SIGHUP it takes keys and
-/// certificates of the configuration that is then read.
-pub async fn run_until_signal(
+/// certificates of the configuration that is then read; what else is to change with them is done after that.
+pub async fn run_until_signal<A: FnOnce()>(
     config: Config,
-    mut reread: impl FnMut() -> std::result::Result<Config, String>,
+    mut reread: impl FnMut() -> std::result::Result<(Config, A), String>,
 ) -> Result<()> {
     let data = config.data.display().to_string();
     let (end, mut again) = (end_signal()?, Hangup::listen()?);
@@ -408,7 +418,9 @@ pub async fn run_until_signal(
     loop {
         tokio::select! {
             () = &mut end => break,
-            () = again.comes() => match reread().and_then(|config| running.reload(&config).map_err(|err| err.to_string())) {
+            () = again.comes() => match reread().and_then(|(config, after)| {
+                running.reload(&config).map(|()| after()).map_err(|err| err.to_string())
+            }) {
                 Ok(()) => tracing::info!("keys and certificates were read again"),
                 Err(err) => tracing::error!(err, "the configuration could not be read again; all stays as it is"),
             },

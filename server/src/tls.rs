@@ -43,10 +43,14 @@ impl Certified {
         Ok(Self { config: ArcSwap::new(config(files, alpn)?), alpn })
     }
 
-    /// Reads them again; what does not make sense leaves all as it is.
-    pub(crate) fn reload(&self, files: &Files) -> Result<(), Error> {
-        self.config.store(config(files, self.alpn)?);
-        Ok(())
+    /// Reads them again, for [`Self::take`].
+    pub(crate) fn prepare(&self, files: &Files) -> Result<Arc<ServerConfig>, Error> {
+        config(files, self.alpn)
+    }
+
+    /// From now on connections get this.
+    pub(crate) fn take(&self, next: Arc<ServerConfig>) {
+        self.config.store(next);
     }
 
     /// For a connection.

@@ -19,6 +19,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use hyper::{HeaderMap, Request, Response};
 use std::fmt::Write;
+use std::fs::File;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -119,9 +120,16 @@ impl Turnstile {
         self.engine.guard(guarded);
     }
 
-    /// The audit log goes on in the file that has its name now.
-    pub(crate) fn reopen_audit(&self) -> std::io::Result<()> {
-        self.audit.load().as_ref().map_or(Ok(()), |audit| audit.reopen())
+    /// The file that has the name of the audit log now.
+    pub(crate) fn next_audit(&self) -> std::io::Result<Option<File>> {
+        self.audit.load().as_ref().map(|audit| audit.next()).transpose()
+    }
+
+    /// The audit log goes on in this file.
+    pub(crate) fn go_on_in(&self, file: Option<File>) {
+        if let (Some(audit), Some(file)) = (self.audit.load().as_ref(), file) {
+            audit.go_on_in(file);
+        }
     }
 
     /// Before the handlers of a port.

@@ -486,3 +486,18 @@ async fn the_audit_log_tells_who_did_what_and_no_secret() {
     assert!(std::fs::read_to_string(&file).unwrap().contains("/nigh.v1.Collections/Drop"));
     server.running.shutdown().await.unwrap();
 }
+
+/// What is wrong in a configuration that is read again leaves all as it is, also what comes before it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_that_fails_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("logs/audit.log");
+    std::fs::create_dir(file.parent().unwrap()).unwrap();
+    let server = served(|config| config.security.audit_file = Some(file.clone())).await;
+    std::fs::remove_dir_all(file.parent().unwrap()).unwrap();
+    let mut fewer = guarded(Path::new("unused"));
+    fewer.security.keys.retain(|key| key.name != "read");
+    assert!(server.running.reload(&fewer).is_err(), "there is no place for the audit log");
+    assert_eq!(server.client("read").await.count("docs", None).await.unwrap(), 1);
+    server.running.shutdown().await.unwrap();
+}

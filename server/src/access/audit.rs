@@ -38,10 +38,14 @@ impl Audit {
         Ok(Self { path: path.to_owned(), file: Mutex::new(append(path)?), reads })
     }
 
-    /// Goes on in the file that has the name now.
-    pub(crate) fn reopen(&self) -> io::Result<()> {
-        *self.file.lock() = append(&self.path)?;
-        Ok(())
+    /// The file that has the name now, for [`Self::go_on_in`].
+    pub(crate) fn next(&self) -> io::Result<File> {
+        append(&self.path)
+    }
+
+    /// Goes on in this file.
+    pub(crate) fn go_on_in(&self, file: File) {
+        *self.file.lock() = file;
     }
 
     /// Appends a line. One that cannot be written is told in the log of the server.

@@ -151,8 +151,14 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let reread = move || {
         let (config, _) = layers.read().map_err(|err| err.to_string())?;
         let levels = EnvFilter::try_new(&config.log.filter).map_err(|err| format!("log.filter: {err}"))?;
-        filter.reload(levels).map_err(|err| err.to_string())?;
-        Ok(config)
+        let filter = filter.clone();
+        let after = move || {
+            // It fails only where somebody else's subscriber is there, whose levels are not ours.
+            if let Err(err) = filter.reload(levels) {
+                tracing::warn!(%err, "log.filter stays as it is");
+            }
+        };
+        Ok((config, after))
     };
     Ok(run_until_signal(config, reread).await?)
 }
