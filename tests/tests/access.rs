@@ -336,6 +336,8 @@ async fn what_stands_deep_in_a_request_is_asked_for_too() {
         let code = docs.count(name, None::<Filter>).await.unwrap_err().code();
         assert_eq!(code, Code::PermissionDenied, "{name}: what is not there looks like what is forbidden");
     }
+    let refused = docs.count(&"x".repeat(100_000), None::<Filter>).await.unwrap_err().to_string();
+    assert!(refused.len() < 1_000, "a refusal repeats {} bytes of what it was given", refused.len());
     let names: Vec<_> = docs.list_collections().await.unwrap().into_iter().map(|one| one.name).collect();
     assert_eq!(names, ["docs"]);
     let aliases: Vec<_> = docs.aliases().await.unwrap().into_iter().collect();

@@ -120,6 +120,12 @@ pub fn carried<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
 
 /// Collections that one call names and that are remembered, at the most.
 const NAMED_MAX: usize = 64;
+/// What is said of a name, which callers make as long as they like.
+const NAME_CHARS_SHOWN: usize = 255;
+
+fn shown(name: &str) -> String {
+    name.chars().take(NAME_CHARS_SHOWN).collect()
+}
 
 impl Engine {
     /// From now on calls without access are refused (true), or served (false: a server without keys, an embedded one).
@@ -139,21 +145,21 @@ impl Engine {
         let asked = ACCESS.try_with(|access| {
             let mut named = access.named.lock();
             if named.len() < NAMED_MAX {
-                named.insert(name.chars().take(255).collect());
+                named.insert(shown(name));
             }
             drop(named);
             if access.allows(name, found) {
                 return Ok(());
             }
             let (caller, verb) = (access.caller.to_string(), access.needs.verb());
-            Err(Error::Forbidden(format!("`{caller}` may not {verb} collection `{name}`")))
+            Err(Error::Forbidden(format!("`{caller}` may not {verb} collection `{}`", shown(name))))
         });
         asked.unwrap_or_else(|_| self.unaccompanied())
     }
 
     /// What a name stands for now.
     pub(crate) fn resolved(&self, name: &str) -> String {
-        self.store.aliases().remove(name).unwrap_or_else(|| name.to_owned())
+        self.store.stands_for(name).unwrap_or_else(|| name.to_owned())
     }
 
     /// Refuses who may not do it to every collection: what a call names is not known, or it is all of them.

@@ -85,6 +85,11 @@ impl Store {
         self.names.read().aliases.clone()
     }
 
+    /// The collection that an alias stands for.
+    pub fn stands_for(&self, alias: &str) -> Option<String> {
+        self.names.read().aliases.get(alias).cloned()
+    }
+
     /// Changes aliases, one after another in one step: all of it holds or nothing does.
     ///
     /// # Errors
@@ -242,6 +247,7 @@ mod tests {
         }
         store.change_aliases(&[set("live", "blue"), set("old", "blue")]).unwrap();
         assert_eq!(id(&store, "live"), id(&store, "blue"));
+        assert_eq!(["live", "blue"].map(|name| store.stands_for(name)), [Some("blue".to_owned()), None]);
         store.change_aliases(&[set("live", "green"), rename("old", "older")]).unwrap();
         assert_eq!((id(&store, "live"), id(&store, "older")), (id(&store, "green"), id(&store, "blue")));
         store.change_note("live", |_| "{".into()).unwrap();
