@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 /// What was saved up while nobody wrote is worth at most this much time.
 const BURST: Duration = Duration::from_millis(100);
+/// Whoever waits for long asks so often whether it is still to be done.
+const ASKED_EVERY: Duration = Duration::from_millis(100);
 
 /// So many bytes a second.
 #[derive(Debug)]
@@ -17,6 +19,21 @@ pub(crate) struct Pace {
 impl Pace {
     pub(crate) fn new(bytes_per_second: u64) -> Self {
         Self { bytes_per_second: bytes_per_second.max(1), paid: Mutex::new(Instant::now()) }
+    }
+
+    /// Waits until these bytes may be read, or until it is called off, which is asked now and then: whether they may.
+    pub(crate) fn take_unless(&self, bytes: u64, called_off: &dyn Fn() -> bool) -> bool {
+        let until = Instant::now() + self.due(bytes, Instant::now());
+        loop {
+            if called_off() {
+                return false;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            std::thread::sleep(left.min(ASKED_EVERY));
+        }
     }
 
     /// Waits until these bytes may be written.
@@ -39,6 +56,15 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn a_wait_of_years_is_called_off() {
+        let (pace, asked) = (Pace::new(1), Cell::new(0));
+        let called_off = || asked.replace(asked.get() + 1) == 2;
+        assert!(!pace.take_unless(1 << 30, &called_off));
+        assert!(Pace::new(1 << 30).take_unless(1, &|| false));
+    }
 
     #[test]
     fn bytes_are_paid_for_in_time() {

@@ -111,14 +111,20 @@ pub(crate) fn named(
 impl Store {
     /// Reads every file of every collection, or of one, from the medium, no faster than `bytes_per_second`
     /// (`None`: as fast as it goes), and waits for it. A collection in which a sealed file is damaged is
-    /// quarantined; the others are read all the same.
+    /// quarantined; the others are read all the same. `called_off` is asked all the while: once it says so, what was
+    /// read until then is returned, and no pass is counted.
     ///
     /// # Errors
     ///
     /// [`Error::Full`] while another one runs; [`Error::Missing`] and the like where the one collection is not open; what
     /// kept a collection from being read that says nothing against its files (no room, too many open files): the others
     /// were read all the same.
-    pub fn scrub(&self, only: Option<&str>, bytes_per_second: Option<u64>) -> Result<Vec<Scrubbed>> {
+    pub fn scrub(
+        &self,
+        only: Option<&str>,
+        bytes_per_second: Option<u64>,
+        called_off: &dyn Fn() -> bool,
+    ) -> Result<Vec<Scrubbed>> {
         let names = match only {
             Some(name) => {
                 self.collection(name)?;
@@ -133,10 +139,14 @@ impl Store {
         let _running = Running(&scrubs.running);
         let pace = bytes_per_second.map(Pace::new);
         let (mut all, mut kept_from) = (Vec::new(), None);
+        let called_off = || self.is_closing() || called_off();
         for name in names {
+            if called_off() {
+                return Ok(all);
+            }
             // One that was dropped meanwhile needs no look.
             let Ok(collection) = self.collection(&name) else { continue };
-            match self.scrub_one(&collection, pace.as_ref()) {
+            match self.scrub_one(&collection, pace.as_ref(), &called_off) {
                 Ok(scrubbed) => all.extend(scrubbed),
                 Err(err) => {
                     tracing::warn!(collection = name, %err, "not all of it could be read; it serves on");
@@ -147,7 +157,7 @@ impl Store {
         if let Some(err) = kept_from {
             return Err(err);
         }
-        if only.is_none() && !self.is_closing() {
+        if only.is_none() && !called_off() {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
             scrubs.last_pass_s.store(now, Ordering::Relaxed);
             scrubs.passes.fetch_add(1, Ordering::Relaxed);
@@ -155,19 +165,20 @@ impl Store {
         Ok(all)
     }
 
-    /// `None` where the collection was closed meanwhile; an error that [passes](Error::passes).
-    fn scrub_one(&self, collection: &Arc<Collection>, pace: Option<&Pace>) -> Result<Option<Scrubbed>> {
+    /// `None` where the collection was closed meanwhile, or it was called off; an error that [passes](Error::passes).
+    fn scrub_one(
+        &self,
+        collection: &Arc<Collection>,
+        pace: Option<&Pace>,
+        called_off: &dyn Fn() -> bool,
+    ) -> Result<Option<Scrubbed>> {
         let (inner, scrubs, begin) = (&collection.inner, self.scrubs(), Instant::now());
         let mut scrubbed = Scrubbed { collection: inner.name.clone(), ..Scrubbed::default() };
+        let called_off = || inner.stop.load(Ordering::Relaxed) || called_off();
         let mut paced = |bytes| {
             scrubs.bytes.fetch_add(bytes, Ordering::Relaxed);
-            if let Some(pace) = pace {
-                pace.take(bytes);
-            }
-            match inner.stop.load(Ordering::Relaxed) || self.is_closing() {
-                true => Err(io::ErrorKind::Interrupted.into()),
-                false => Ok(()),
-            }
+            let goes_on = pace.map_or_else(|| !called_off(), |pace| pace.take_unless(bytes, &called_off));
+            if goes_on { Ok(()) } else { Err(io::ErrorKind::Interrupted.into()) }
         };
         let found = segments(inner, &mut paced, &mut scrubbed).and_then(|()| {
             let sealed = scrubbed.bytes;
@@ -178,7 +189,7 @@ impl Store {
         });
         scrubs.files.fetch_add(scrubbed.files, Ordering::Relaxed);
         scrubs.errors.fetch_add(scrubbed.mended.len() as u64, Ordering::Relaxed);
-        if inner.stop.load(Ordering::Relaxed) || self.is_closing() {
+        if called_off() {
             return Ok(None);
         }
         scrubbed.took = begin.elapsed();
@@ -334,7 +345,7 @@ fn run(store: &Weak<Store>, every: Duration, bytes_per_second: Option<u64>, stop
         drop(stopped);
         let Some(store) = store.upgrade() else { return };
         // While somebody else scrubs, nothing has to be done.
-        if let Ok(all) = store.scrub(None, bytes_per_second) {
+        if let Ok(all) = store.scrub(None, bytes_per_second, &|| false) {
             let (files, bytes) = all.iter().fold((0, 0), |(files, bytes), one| (files + one.files, bytes + one.bytes));
             tracing::info!(collections = all.len(), files, bytes, "scrubbed");
         }

@@ -71,7 +71,7 @@ fn damage_of_the_log_does_not_reach_what_was_read_from_it() {
     assert_eq!(damaged, 1, "the log holds it");
     let whole = b"{\"text\":\"MARKED\"}";
     assert_eq!(payload(&collection, 1), whole);
-    let scrubbed = again.scrub(None, None).unwrap();
+    let scrubbed = again.scrub(None, None, &|| false).unwrap();
     assert_eq!(scrubbed[0].mended.len(), 1, "{scrubbed:?}");
     assert_eq!(payload(&collection, 1), whole, "it is mended from memory, which is whole");
     again.close();
@@ -124,12 +124,12 @@ fn a_scrub_that_finds_no_room_quarantines_nothing() {
         let folder = disk.list(root).unwrap().into_iter().find(|name| name.len() == 36).unwrap();
         disk.flip_bit(&root.join(folder).join("MANIFEST"), 800);
         disk.fail_at(call, Fault::NoSpace);
-        let first = store.scrub(None, None);
+        let first = store.scrub(None, None, &|| false);
         refused += u64::from(first.is_err());
         disk.heal();
         // The next write heals the collection, where it has to.
         let _ = write(&collection, upsert(2, "two"));
-        let again = store.scrub(None, None).unwrap();
+        let again = store.scrub(None, None, &|| false).unwrap();
         assert!(again[0].damage.is_none(), "call {call}: {first:?}, {again:?}");
         assert!(store.collection("c").is_ok());
     }

@@ -138,6 +138,8 @@ async fn a_scrub_of_one_collection_reads_that_one() {
     let (server, client) = serve(folder.path()).await;
     let all = client.scrub(Some("b"), None).await.unwrap();
     assert!(all.len() == 1 && of(&all, "b").bytes > 1000, "{all:?}");
+    let slow = client.scrub(None, Some(1)).await.unwrap_err().to_string();
+    assert!(slow.contains("bytes_per_second is 1; it is at least 1048576"), "{slow}");
     assert!(client.scrub(Some("nobody"), None).await.unwrap_err().to_string().contains("nobody"));
     server.stop().await;
 }

@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// Whoever asks for a scrub cannot have it slower: it would hold the place of all other upkeep for days.
+const SCRUB_BYTES_PER_SECOND_MIN: u64 = 1 << 20;
+
 impl Engine {
     /// The thread that reads everything again now and then, until it is dropped.
     pub fn scrubber(&self) -> nigh_storage::error::Result<Scrubber> {
@@ -32,9 +35,14 @@ impl Engine {
             Some(name) => Some(self.collection(&name)?.name().to_owned()),
             None => self.permit_all().map(|()| None)?,
         };
-        let engine = self.clone();
+        if let Some(rate) = bytes_per_second.filter(|rate| *rate < SCRUB_BYTES_PER_SECOND_MIN) {
+            let limit = format!("it is at least {SCRUB_BYTES_PER_SECOND_MIN}, or 0: as fast as it goes");
+            return Err(Error::invalid("bytes_per_second", rate, limit));
+        }
+        let (engine, until) = (self.clone(), deadline.clone());
         let work = move || {
-            let mut all = engine.store.scrub(only.as_deref(), bytes_per_second)?;
+            let mut all = engine.store.scrub(only.as_deref(), bytes_per_second, &|| until.check().is_err())?;
+            until.check()?;
             for one in &mut all {
                 one.mended.iter_mut().for_each(|why| *why = engine.without_root(why));
                 one.damage = one.damage.take().map(|why| engine.without_root(&why));
