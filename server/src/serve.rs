@@ -9,6 +9,7 @@
 //! collection serves as soon as it is open itself.
 
 mod arriving;
+mod ending;
 mod ports;
 mod strangers;
 

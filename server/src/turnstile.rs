@@ -11,7 +11,7 @@ use crate::access::keys::{Caller, Keyring};
 use crate::access::rate::{Place, TooMuch};
 use crate::access::table::{Call, GRPC, HTTP, Need, Time, UNKNOWN, find};
 use crate::engine::Engine;
-use crate::engine::access::{Access, Right};
+use crate::engine::access::{Access, Right, Scope};
 use crate::latency::Latency;
 use crate::listen::Peer;
 use crate::metrics::head;
@@ -56,13 +56,22 @@ pub(crate) struct Outcome {
     pub(crate) code: String,
 }
 
+/// Is told what came of an answer at its end.
+pub(crate) type Ending = Box<dyn FnOnce(&Outcome) + Send>;
+
+/// An answer, whose end is told.
+type Follow<R> = fn(Response<R>, Ending) -> Response<R>;
+
 /// How a port names calls, refuses, and tells what came of them.
 pub(crate) struct Port<B, R> {
     pub(crate) name: &'static str,
     pub(crate) tables: &'static [&'static [Call]],
     pub(crate) call: fn(&Request<B>) -> String,
     pub(crate) refuse: fn(&Refusal) -> Response<R>,
+    /// What an answer says of it where it begins.
     pub(crate) outcome: fn(&Response<R>) -> Outcome,
+    /// Where an answer says only at its end what came of it: has that told.
+    pub(crate) follow: Option<Follow<R>>,
 }
 
 impl<B, R> Clone for Port<B, R> {
@@ -95,6 +104,8 @@ struct Count {
     good: AtomicU64,
     refused: AtomicU64,
     failed: AtomicU64,
+    /// Nobody waited for the answer any more.
+    cancelled: AtomicU64,
     latency: Latency,
 }
 
@@ -132,6 +143,20 @@ impl Turnstile {
         }
     }
 
+    /// Whether who came with this credential may still do what they might then: asked by calls that last. Keys may have
+    /// been changed meanwhile, and a token may have expired.
+    fn still(&self, credential: Option<&str>, scope: &Scope) -> Result<(), String> {
+        let ring = self.ring.load();
+        let caller = match credential {
+            Some(text) if ring.is_guarded() => ring.caller(text).map_err(|unknown| unknown.0)?,
+            _ => ring.anonymous(),
+        };
+        match caller.scope == *scope {
+            true => Ok(()),
+            false => Err("what the key may do was changed".to_owned()),
+        }
+    }
+
     /// Before the handlers of a port.
     pub(crate) fn before<B, R>(self: &Arc<Self>, port: Port<B, R>) -> Before<B, R> {
         Before { turnstile: self.clone(), port }
@@ -141,7 +166,13 @@ impl Turnstile {
     pub(crate) fn write(&self, out: &mut String) -> std::fmt::Result {
         head(out, "nigh_requests_total", "counter", "Requests that ended, by port, call and result.")?;
         for (door, call, count) in self.counted() {
-            for (result, count) in [("ok", &count.good), ("refused", &count.refused), ("failed", &count.failed)] {
+            let results = [
+                ("ok", &count.good),
+                ("refused", &count.refused),
+                ("failed", &count.failed),
+                ("cancelled", &count.cancelled),
+            ];
+            for (result, count) in results {
                 let count = count.load(Ordering::Relaxed);
                 if count > 0 {
                     writeln!(
@@ -188,7 +219,7 @@ impl Turnstile {
         let most = caller.scope.most();
         let may = match call.need {
             Need::Open => true,
-            Need::Any => most.is_some() || caller.scope != crate::engine::access::Scope::Nothing,
+            Need::Any => most.is_some() || caller.scope != Scope::Nothing,
             Need::Of(right) => most >= Some(right),
             Need::Whole(right) => caller.scope.is_whole() && most >= Some(right),
         };
@@ -290,6 +321,10 @@ where
         let name = (port.call)(&request);
         let (at, call) = find(port.tables, &name);
         let (caller, place) = turnstile.let_in(&call, request.headers());
+        let standing = {
+            let (turnstile, credential) = (turnstile.clone(), credential(request.headers()).map(str::to_owned));
+            Box::new(move |scope: &Scope| turnstile.still(credential.as_deref(), scope))
+        };
         let passing = Passing {
             begin: Instant::now(),
             port,
@@ -297,8 +332,9 @@ where
             at,
             peer: request.extensions().get::<Peer>().copied(),
             request_id: request_id(request.headers()),
-            access: Access::new(caller.name, caller.scope, needed(call.need)),
+            access: Access::new(caller.name, caller.scope, needed(call.need), standing),
             turnstile,
+            told: false,
         };
         let place = match place {
             Ok(place) => place,
@@ -325,7 +361,8 @@ where
     }
 }
 
-/// A request on its way through.
+/// A request on its way through. Where it is dropped without an answer, nobody waited for one any more: the caller went
+/// away, or its own deadline passed.
 struct Passing<B, R> {
     turnstile: Arc<Turnstile>,
     port: Port<B, R>,
@@ -335,48 +372,88 @@ struct Passing<B, R> {
     peer: Option<Peer>,
     request_id: String,
     access: Arc<Access>,
+    /// Whether it was told what came of it.
+    told: bool,
 }
 
-impl<B, R> Passing<B, R> {
+impl<B: 'static, R: 'static> Passing<B, R> {
     fn refused(self, refusal: &Refusal) -> Response<R> {
         let response = (self.port.refuse)(refusal);
         self.told(response, true)
     }
 
     fn answered(self, response: Response<R>) -> Response<R> {
-        self.told(response, false)
+        let Some(follow) = self.port.follow else { return self.told(response, false) };
+        self.count().latency.count(self.begin.elapsed());
+        let response = self.named(response);
+        follow(response, Box::new(move |outcome| self.ended(outcome, false)))
     }
 
-    fn told(self, mut response: Response<R>, refused: bool) -> Response<R> {
-        let (took, outcome) = (self.begin.elapsed(), (self.port.outcome)(&response));
-        let counted = self.turnstile.ports.iter().find(|counted| counted.port == self.port.name);
-        if let Some(count) = counted.map(|counted| &counted.counts[self.at]) {
-            let of = match (refused || outcome.denied, outcome.good) {
-                (true, _) => &count.refused,
-                (false, true) => &count.good,
-                (false, false) => &count.failed,
-            };
-            of.fetch_add(1, Ordering::Relaxed);
-            count.latency.count(took);
-        }
-        if let Some(audit) = self.turnstile.audit.load().as_ref() {
-            let reads = matches!(self.call.need, Need::Open | Need::Any) || needed(self.call.need) == Right::Read;
-            if refused || outcome.denied || !reads || (audit.reads && self.call.need != Need::Open) {
-                audit.tell(&Entry {
-                    caller: self.access.caller(),
-                    peer: self.peer.map(|peer| peer.0),
-                    call: self.call.name,
-                    collections: self.access.named(),
-                    result: if outcome.good { "ok" } else { &outcome.code },
-                    took,
-                    request_id: &self.request_id,
-                });
-            }
-        }
+    fn told(self, response: Response<R>, refused: bool) -> Response<R> {
+        let outcome = (self.port.outcome)(&response);
+        self.count().latency.count(self.begin.elapsed());
+        let response = self.named(response);
+        self.ended(&outcome, refused);
+        response
+    }
+
+    /// The answer with the request's name.
+    fn named(&self, mut response: Response<R>) -> Response<R> {
         if let Ok(id) = HeaderValue::from_str(&self.request_id) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
         response
+    }
+}
+
+impl<B, R> Passing<B, R> {
+    fn ended(mut self, outcome: &Outcome, refused: bool) {
+        let count = self.count();
+        let of = match (refused || outcome.denied, outcome.good) {
+            (true, _) => &count.refused,
+            (false, true) => &count.good,
+            (false, false) => &count.failed,
+        };
+        of.fetch_add(1, Ordering::Relaxed);
+        self.audit(refused || outcome.denied, if outcome.good { "ok" } else { &outcome.code });
+        self.told = true;
+    }
+
+    fn count(&self) -> &Count {
+        let ports = &self.turnstile.ports;
+        let counted = ports.iter().find(|counted| counted.port == self.port.name).unwrap_or(&ports[0]);
+        &counted.counts[self.at]
+    }
+
+    fn audit(&self, refused: bool, result: &str) {
+        let audit = self.turnstile.audit.load();
+        let Some(audit) = audit.as_ref() else { return };
+        let reads = matches!(self.call.need, Need::Open | Need::Any) || needed(self.call.need) == Right::Read;
+        if refused || !reads || (audit.reads && self.call.need != Need::Open) {
+            audit.tell(&Entry {
+                caller: self.access.caller(),
+                peer: self.peer.map(|peer| peer.0),
+                call: self.call.name,
+                collections: self.access.named(),
+                result,
+                took: self.begin.elapsed(),
+                request_id: &self.request_id,
+            });
+        }
+    }
+}
+
+impl<B, R> Drop for Passing<B, R> {
+    fn drop(&mut self) {
+        if self.told {
+            return;
+        }
+        let (count, result) = match std::thread::panicking() {
+            true => (&self.count().failed, "panicked"),
+            false => (&self.count().cancelled, "cancelled"),
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        self.audit(false, result);
     }
 }
 

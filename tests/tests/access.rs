@@ -489,6 +489,44 @@ async fn the_audit_log_tells_who_did_what_and_no_secret() {
     server.running.shutdown().await.unwrap();
 }
 
+/// A stream lasts no longer than the key with which it was opened; how it ended is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_ends_with_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("audit.log");
+    let server = served(|config| config.security.audit_file = Some(file.clone())).await;
+    let (sender, receiver) = tokio::sync::mpsc::channel(4);
+    let mut request = tonic::Request::new(tokio_stream::wrappers::ReceiverStream::new(receiver));
+    request.metadata_mut().insert("api-key", secret("write").parse().unwrap());
+    let sent = |request| v1::IngestRequest { request: Some(request) };
+    let open = v1::IngestOpen { collection: "docs".to_owned(), ..Default::default() };
+    sender.send(sent(v1::ingest_request::Request::Open(open))).await.unwrap();
+    let mut points = v1::points_client::PointsClient::new(server.channel.clone());
+    let mut replies = points.ingest(request).await.unwrap().into_inner();
+    assert!(replies.message().await.unwrap().is_some(), "credits");
+    let batch = |number| {
+        let batch = v1::IngestBatch { number, ..Default::default() };
+        sent(v1::ingest_request::Request::Batch(batch))
+    };
+    sender.send(batch(1)).await.unwrap();
+    assert!(replies.message().await.unwrap().is_some(), "what came of the first batch");
+    let mut fewer = guarded(Path::new("unused"));
+    fewer.security.keys.retain(|key| key.name != "write");
+    server.running.reload(&fewer).unwrap();
+    sender.send(batch(2)).await.unwrap();
+    let ended = loop {
+        match replies.message().await {
+            Ok(Some(_)) => {}
+            other => break other.unwrap_err(),
+        }
+    };
+    assert_eq!(ended.code(), Code::Unauthenticated, "{ended}");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let told = |line: &str| line.contains("/nigh.v1.Points/Ingest") && line.contains("\"Unauthenticated\"");
+    assert!(text.lines().any(told), "{text}");
+    server.running.shutdown().await.unwrap();
+}
+
 /// What is wrong in a configuration that is read again leaves all as it is, also what comes before it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reload_that_fails_changes_nothing() {

@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::engine::error::{Error, Result};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -69,13 +70,22 @@ impl Scope {
 }
 
 /// One call's access.
-#[derive(Debug)]
 pub struct Access {
     caller: Arc<str>,
     scope: Scope,
     needs: Right,
     /// The collections that it named, for the audit log.
     named: Mutex<BTreeSet<String>>,
+    standing: Standing,
+}
+
+/// Whether a caller of this scope is still known for that; the error says why not.
+pub type Standing = Box<dyn Fn(&Scope) -> std::result::Result<(), String> + Send + Sync>;
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").field("caller", &self.caller).field("needs", &self.needs).finish_non_exhaustive()
+    }
 }
 
 tokio::task_local! {
@@ -84,8 +94,18 @@ tokio::task_local! {
 
 impl Access {
     /// Of a caller with this scope, for a call that needs this right.
-    pub fn new(caller: Arc<str>, scope: Scope, needs: Right) -> Arc<Self> {
-        Arc::new(Self { caller, scope, needs, named: Mutex::default() })
+    pub fn new(caller: Arc<str>, scope: Scope, needs: Right, standing: Standing) -> Arc<Self> {
+        Arc::new(Self { caller, scope, needs, named: Mutex::default(), standing })
+    }
+
+    /// That of the call at hand, for work that goes on beside it.
+    pub fn current() -> Option<Arc<Self>> {
+        ACCESS.try_with(Arc::clone).ok()
+    }
+
+    /// Whether it still holds: a call that lasts asks for it again and again. The error says why not.
+    pub fn still(&self) -> std::result::Result<(), String> {
+        (self.standing)(&self.scope)
     }
 
     /// Runs a call with it.
@@ -111,7 +131,7 @@ impl Access {
 
 /// The work, for another thread, with the access of the call that hands it over.
 pub fn carried<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
-    let access = ACCESS.try_with(Arc::clone).ok();
+    let access = Access::current();
     move || match access {
         Some(access) => ACCESS.sync_scope(access, work),
         None => work(),
@@ -216,7 +236,7 @@ mod tests {
         }
         store.change_aliases(&point("it", "mine")).unwrap();
         let rights = BTreeMap::from([("mine".to_owned(), Right::Read)]);
-        let access = Access::new("somebody".into(), Scope::Collections(rights), Right::Read);
+        let access = Access::new("somebody".into(), Scope::Collections(rights), Right::Read, Box::new(|_| Ok(())));
         let busy = engine.reads.spare();
         let deadline = Deadline::default();
         let mut call = std::pin::pin!(access.clone().within(engine.clone().describe("it".into(), &deadline)));

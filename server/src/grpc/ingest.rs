@@ -6,9 +6,11 @@
 //!
 //! The reader takes no message while as much is on its way as may be, so a sender that does not
 //! count its credits is held up by the transport. When the server stops, the reader takes no more,
-//! what is on its way is acknowledged, and the stream ends with UNAVAILABLE.
+//! what is on its way is acknowledged, and the stream ends with UNAVAILABLE. When the key of its caller
+//! is changed or a token expires, the stream ends at the next batch with UNAUTHENTICATED.
 
 use super::{Door, convert, status};
+use crate::engine::access::Access;
 use crate::engine::error::{Error, Result};
 use crate::engine::pool::Deadline;
 use crate::engine::write::Submitted;
@@ -36,6 +38,8 @@ enum Settling {
 
 struct Reader {
     door: Door,
+    /// Looked at before every batch: a stream may last longer than its key.
+    access: Option<Arc<Access>>,
     collection: Arc<Collection>,
     durability: Durability,
     /// Bytes that may still be on their way.
@@ -63,7 +67,8 @@ impl Door {
         let (settling, settles) = mpsc::channel(batches as usize);
         let metrics = self.metrics.clone();
         let room = Arc::new(Semaphore::new(bytes as usize));
-        let reader = Reader { door: self, collection, durability, room, settling, last: None };
+        let access = Access::current();
+        let reader = Reader { door: self, access, collection, durability, room, settling, last: None };
         tokio::spawn(reader.run(requests, bytes));
         tokio::spawn(settle(settles, replies, metrics, v1::Credits { batches, bytes: bytes.into() }));
         Ok(ReceiverStream::new(outgoing))
@@ -88,6 +93,9 @@ impl Reader {
                 Ok(None) => break None,
                 Err(status) => break Some(status),
             };
+            if let Some(Err(why)) = self.access.as_ref().map(|access| access.still()) {
+                break Some(Status::unauthenticated(why));
+            }
             match self.take(batch, bytes_max).await {
                 Ok(true) => {}
                 Ok(false) => return,

@@ -1,6 +1,7 @@
 //! The two ports: how each names its calls and refuses them, and how HTTP connections are served.
 
 use super::arriving::Bodies;
+use super::ending;
 use crate::access::table;
 use crate::listen::Connection;
 use crate::turnstile::{Outcome, Port, Refusal};
@@ -31,17 +32,14 @@ const STREAMS: [&str; 4] = [
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
-/// A call of gRPC is its path, and its code stands in a header where it failed before its answer began.
+/// A call of gRPC is its path, and its code stands in a header where it failed before its answer began, else behind it.
 pub(super) const GRPC: Port<GrpcBody, GrpcBody> = Port {
     name: "grpc",
     tables: table::GRPC,
     call: |request| request.uri().path().to_owned(),
     refuse: |refusal| status(refusal).into_http(),
-    outcome: |response| {
-        let code = response.headers().get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
-        let denied = matches!(code, Code::PermissionDenied | Code::Unauthenticated);
-        Outcome { good: code == Code::Ok, denied, code: format!("{code:?}") }
-    },
+    outcome: |response| ending::outcome(response.headers()),
+    follow: Some(ending::followed),
 };
 
 /// A call of HTTP is its method and its route.
@@ -64,6 +62,7 @@ pub(super) const HTTP: Port<Body, Body> = Port {
         let good = !code.is_client_error() && !code.is_server_error();
         Outcome { good, denied, code: code.as_u16().to_string() }
     },
+    follow: None,
 };
 
 fn late(time: Duration) -> String {
