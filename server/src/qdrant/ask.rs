@@ -9,7 +9,7 @@
 
 use super::fault::{Fault, Result};
 use super::vectors::Given;
-use super::{filter, formula, ids, vectors};
+use super::{filter, formula, ids, path, vectors};
 use crate::engine::Engine;
 use crate::engine::query::retriever::{Kind, Retriever, Target};
 use nigh_index::filter::datetime;
@@ -19,7 +19,6 @@ use nigh_index::params::SearchParams;
 use nigh_index::query::examples::Likeness;
 use nigh_index::query::fuse::{Fusion, Rrf, Scale, ScoreFusion, Weighing};
 use nigh_index::query::order::{Direction, OrderBy};
-use nigh_index::value::Path;
 use nigh_storage::collection::Collection;
 use nigh_storage::schema::{CollectionSpec, VectorPlace};
 use serde_json::{Value, json};
@@ -320,8 +319,7 @@ fn rrf(value: &Value) -> Result<Kind> {
 /// What an order by a field is written as: the field alone, or more.
 pub(super) fn order_by(value: &Value) -> Result<OrderBy> {
     let key = value.as_str().or_else(|| some(value, "key")?.as_str());
-    let path = Path::parse(key.ok_or_else(|| Fault::format("order_by has a key"))?);
-    let path = path.map_err(|err| Fault::format(err.to_string()))?;
+    let path = path::field(key.ok_or_else(|| Fault::format("order_by has a key"))?)?;
     let direction = match some(value, "direction").map_or(Some("asc"), Value::as_str) {
         Some("asc") => Direction::Rising,
         Some("desc") => Direction::Falling,

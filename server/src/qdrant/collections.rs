@@ -5,7 +5,7 @@ use super::call::{Call, Update};
 use super::fault::{Fault, Result};
 use super::note::{Note, SETTINGS, distance};
 use super::operation::list as list_of;
-use super::selector;
+use super::path;
 use crate::engine::error::Error;
 use nigh_index::sparse::spec::SparseSpec;
 use nigh_index::vector::multi::MultiSpec;
@@ -255,7 +255,7 @@ pub(super) async fn create_index(call: Call, request: Value) -> Result<Update> {
     const KINDS: [&str; 8] = ["keyword", "integer", "float", "geo", "text", "bool", "datetime", "uuid"];
     let name = request.get("field_name").and_then(Value::as_str);
     let name = name.ok_or_else(|| Fault::format("missing field `field_name`"))?.to_owned();
-    selector::keys(&name)?;
+    path::steps(&name)?;
     let schema = request.get("field_schema").filter(|schema| !schema.is_null()).cloned();
     let schema = schema.ok_or_else(|| Fault::bad_request("field_schema is left out"))?;
     let kind = schema.as_str().or_else(|| schema.get("type")?.as_str());

@@ -4,7 +4,7 @@
 //! nowhere else: a filter that is misread would answer with points that nobody asked for.
 
 use super::fault::{Fault, Result};
-use super::ids;
+use super::{ids, path};
 use nigh_index::filter::condition::{Bounds, Condition, Range, Scalar, Test};
 use nigh_index::filter::datetime;
 use nigh_index::filter::geo::{Place, Ring, Shape};
@@ -79,7 +79,7 @@ fn condition(value: &Value, depth: usize) -> Result<Condition> {
     let fields = object(value, "a condition")?;
     let key_of = |what: &str| {
         let inner = object(&fields[what], what)?;
-        path(inner.get("key"))
+        path_of(inner.get("key"))
     };
     if fields.contains_key("key") {
         return field(fields);
@@ -106,7 +106,7 @@ fn condition(value: &Value, depth: usize) -> Result<Condition> {
         let nested = object(nested, "nested")?;
         let inner = nested.get("filter").ok_or_else(|| wrong("nested has a filter"))?;
         let condition = Box::new(tree(inner, depth + 1)?);
-        return Ok(Condition::Nested { path: path(nested.get("key"))?, condition });
+        return Ok(Condition::Nested { path: path_of(nested.get("key"))?, condition });
     }
     if let Some(name) = fields.get("has_vector") {
         only("has_vector")?;
@@ -119,13 +119,13 @@ fn condition(value: &Value, depth: usize) -> Result<Condition> {
     tree(value, depth)
 }
 
-fn path(key: Option<&Value>) -> Result<Path> {
+fn path_of(key: Option<&Value>) -> Result<Path> {
     let text = key.and_then(Value::as_str).ok_or_else(|| wrong("a key is a string"))?;
-    Path::parse(text).map_err(|_| wrong(&format!("`{text}` is no path: keys joined by dots, lists as `a[].b`")))
+    path::field(text)
 }
 
 fn field(fields: &Map<String, Value>) -> Result<Condition> {
-    let path = path(fields.get("key"))?;
+    let path = path_of(fields.get("key"))?;
     let mut tests = Vec::new();
     for (name, value) in fields {
         if value.is_null() || name == "key" {

@@ -2,11 +2,10 @@
 
 use super::ask::some;
 use super::fault::{Fault, Result};
-use super::filter;
+use super::{filter, path};
 use nigh_index::filter::datetime;
 use nigh_index::filter::geo::Place;
 use nigh_index::query::formula::{DEPTH_MAX, Formula, Function, Shape};
-use nigh_index::value::Path;
 use serde_json::{Map, Value};
 
 /// Reads an expression; `defaults` says what counts where a variable is missing.
@@ -61,20 +60,26 @@ fn expression(value: &Value, defaults: &Map<String, Value>, depth: usize) -> Res
             by: boxed(some(of, "right"), "div has a right")?,
             by_zero: some(of, "by_zero_default").and_then(Value::as_f64),
         }),
-        "datetime" => {
-            let text = of.as_str().unwrap_or_default();
-            let micros = datetime::micros(text).ok_or_else(|| wrong("datetime is one of RFC 3339"))?;
-            Ok(Formula::Constant(micros as f64 / 1e6))
-        }
+        "datetime" => seconds(of.as_str().unwrap_or_default()).map(Formula::Constant),
         // A path whose string is an instant counts in seconds by itself.
-        "datetime_key" => variable(of.as_str().ok_or_else(|| wrong("datetime_key is a path"))?, defaults),
+        "datetime_key" => {
+            let text = of.as_str().ok_or_else(|| wrong("datetime_key is a path"))?;
+            let missing = match defaults.get(text) {
+                Some(Value::String(instant)) => Some(seconds(instant)?),
+                other => other.and_then(Value::as_f64),
+            };
+            Ok(Formula::Field { path: path::field(text)?, missing })
+        }
         "geo_distance" => {
             let degrees = |name: &str| of.get("origin").and_then(|place| place.get(name)).and_then(Value::as_f64);
             let (Some(lat), Some(lon)) = (degrees("lat"), degrees("lon")) else {
                 return Err(wrong("geo_distance has an origin with lat and lon"));
             };
             let to = some(of, "to").and_then(Value::as_str).ok_or_else(|| wrong("geo_distance goes to a path"))?;
-            Ok(Formula::Meters { path: path(to)?, from: Place { lat, lon }, missing: None })
+            if defaults.get(to).is_some_and(|place| !place.is_null()) {
+                return Err(Fault::not_supported("a default place of geo_distance"));
+            }
+            Ok(Formula::Meters { path: path::field(to)?, from: Place { lat, lon }, missing: None })
         }
         "acosh" | "max" | "min" => Err(Fault::not_supported(format_args!("`{name}` in a formula"))),
         "lin_decay" => decay(Shape::Linear, of, &inner),
@@ -82,6 +87,12 @@ fn expression(value: &Value, defaults: &Map<String, Value>, depth: usize) -> Res
         "gauss_decay" => decay(Shape::Gauss, of, &inner),
         _ => filter::filter(&serde_json::json!({ "must": [value] })).map(Formula::Holds),
     }
+}
+
+/// A date and time as seconds since 1970.
+fn seconds(text: &str) -> Result<f64> {
+    let micros = datetime::micros(text).ok_or_else(|| wrong("a date and time is one of RFC 3339"))?;
+    Ok(micros as f64 / 1e6)
 }
 
 fn decay(shape: Shape, value: &Value, inner: &dyn Fn(&Value) -> Result<Formula>) -> Result<Formula> {
@@ -94,15 +105,11 @@ fn decay(shape: Shape, value: &Value, inner: &dyn Fn(&Value) -> Result<Formula>)
     Ok(Formula::Decay { shape, of: Box::new(inner(of)?), target, scale, midpoint })
 }
 
-fn path(text: &str) -> Result<Path> {
-    Path::parse(text).map_err(|err| wrong(&err.to_string()))
-}
-
 /// `$score`, `$score[i]`, or a path of the payload.
 fn variable(text: &str, defaults: &Map<String, Value>) -> Result<Formula> {
     let default = defaults.get(text).and_then(Value::as_f64);
     let Some(rest) = text.strip_prefix("$score") else {
-        return Ok(Formula::Field { path: path(text)?, missing: default });
+        return Ok(Formula::Field { path: path::field(text)?, missing: default });
     };
     let source = match rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         None if rest.is_empty() => 0,
@@ -115,6 +122,7 @@ fn variable(text: &str, defaults: &Map<String, Value>) -> Result<Formula> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nigh_index::value::Path;
     use serde_json::json;
 
     #[test]

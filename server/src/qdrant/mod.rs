@@ -14,7 +14,7 @@
 //! collections  what is created, shown, changed, dropped; aliases        note  what is kept beside one
 //! operation  what a write asks                   points    what is done of it
 //! read       points by id, pages, counts         query ask older  searches of every form; formula matrix
-//! filter     conditions                          ids vectors selector     parts of points
+//! filter     conditions                          ids vectors selector path  parts of points
 //! ```
 
 mod ask;
@@ -29,6 +29,7 @@ mod matrix;
 mod note;
 mod older;
 mod operation;
+mod path;
 mod points;
 mod query;
 mod read;

@@ -1,8 +1,9 @@
 //! What a write asks.
 
 use super::fault::{Fault, Result};
+use super::path::{self, Step};
 use super::vectors::{self, Given};
-use super::{filter, ids, selector};
+use super::{filter, ids};
 use bytes::Bytes;
 use nigh_index::filter::condition::Condition;
 use nigh_index::id::PointId;
@@ -44,7 +45,7 @@ pub(super) enum Operation {
     SetPayload {
         points: Selector,
         payload: Map<String, Value>,
-        below: Option<Vec<String>>,
+        below: Option<Vec<Step>>,
     },
     OverwritePayload {
         points: Selector,
@@ -52,7 +53,7 @@ pub(super) enum Operation {
     },
     DeletePayload {
         points: Selector,
-        paths: Vec<Vec<String>>,
+        paths: Vec<Vec<Step>>,
     },
     ClearPayload(Selector),
     /// The vectors that are named; where a filter is given, of those points for which it holds.
@@ -73,15 +74,7 @@ impl Operation {
             "upsert" => Self::Upsert {
                 points: incoming(request)?,
                 filter: filter::optional(request.get("update_filter"))?,
-                mode: match request.get("update_mode") {
-                    None | Some(Value::Null) => Mode::All,
-                    Some(mode) => match mode.as_str() {
-                        Some("upsert") => Mode::All,
-                        Some("insert_only") => Mode::Insert,
-                        Some("update_only") => Mode::Update,
-                        _ => return Err(Fault::format("update_mode is upsert, insert_only or update_only")),
-                    },
-                },
+                mode: mode(request.get("update_mode"))?,
             },
             "delete" | "delete_points" => Self::Delete(points(request)?),
             "set_payload" => {
@@ -122,6 +115,19 @@ impl Operation {
     }
 }
 
+/// Reads `update_mode`.
+pub(super) fn mode(value: Option<&Value>) -> Result<Mode> {
+    match value {
+        None | Some(Value::Null) => Ok(Mode::All),
+        Some(mode) => match mode.as_str() {
+            Some("upsert") => Ok(Mode::All),
+            Some("insert_only") => Ok(Mode::Insert),
+            Some("update_only") => Ok(Mode::Update),
+            _ => Err(Fault::format("update_mode is upsert, insert_only or update_only")),
+        },
+    }
+}
+
 /// Points one by one, or column by column.
 fn incoming(request: &Value) -> Result<Vec<Incoming>> {
     let one = |id: &Value, vector: &Value, payload: &Value| {
@@ -155,8 +161,8 @@ fn incoming(request: &Value) -> Result<Vec<Incoming>> {
     list(batch, "ids")?.iter().enumerate().map(row).collect()
 }
 
-fn path(key: &Value) -> Result<Vec<String>> {
-    selector::keys(key.as_str().ok_or_else(|| Fault::format("a key is a string"))?)
+fn path(key: &Value) -> Result<Vec<Step>> {
+    path::steps(key.as_str().ok_or_else(|| Fault::format("a key is a string"))?)
 }
 
 pub(super) fn list<'v>(request: &'v Value, name: &str) -> Result<&'v Vec<Value>> {

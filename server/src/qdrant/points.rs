@@ -7,6 +7,7 @@
 use super::call::{Call, Update, aside};
 use super::fault::{Fault, Result};
 use super::operation::{Incoming, Mode, Operation, list};
+use super::path::{self, Step};
 use super::vectors;
 use crate::engine::error::Error;
 use crate::engine::query::answer::{Page, Record};
@@ -89,27 +90,35 @@ impl<'c> Writing<'c> {
                 self.chosen(ops, filter, mode).await
             }
             Operation::Delete(points) => self.apply(vec![Write::Delete(points)]).await,
-            Operation::ClearPayload(points) => self.apply(vec![Write::ClearPayload(points)]).await,
+            Operation::ClearPayload(points) => {
+                self.there(&points).await?;
+                self.apply(vec![Write::ClearPayload(points)]).await
+            }
             Operation::SetPayload { points, payload, below: None } => {
                 self.there(&points).await?;
                 self.set(points, payload).await
             }
-            Operation::SetPayload { points, payload, below: Some(path) } => {
+            Operation::SetPayload { points, payload, below: Some(below) } => {
                 self.there(&points).await?;
-                self.rewrite(points, |whole| merge(whole, &path, &payload)).await
+                self.rewrite(points, |whole| path::merge(whole, &below, &payload)).await
             }
             Operation::OverwritePayload { points, payload } => {
                 self.there(&points).await?;
                 self.apply(vec![Write::OverwritePayload(points, Value::Object(payload).to_string().into())]).await
             }
-            Operation::DeletePayload { points, paths } if paths.iter().all(|path| path.len() == 1) => {
-                let keys = paths.into_iter().flatten().collect();
-                self.apply(vec![Write::DeletePayloadKeys(points, keys)]).await
-            }
             Operation::DeletePayload { points, paths } => {
-                self.rewrite(points, |whole| paths.iter().for_each(|path| take_out(whole, path))).await
+                self.there(&points).await?;
+                let key = |path: &Vec<Step>| match &path[..] {
+                    [Step::Key(key)] => Some(key.clone()),
+                    _ => None,
+                };
+                match paths.iter().map(key).collect() {
+                    Some(keys) => self.apply(vec![Write::DeletePayloadKeys(points, keys)]).await,
+                    None => self.rewrite(points, |whole| paths.iter().for_each(|path| path::remove(whole, path))).await,
+                }
             }
             Operation::DeleteVectors { points, names } => {
+                self.there(&points).await?;
                 let fields = names.iter().map(|name| vectors::place(&self.spec, name)).collect::<Result<_>>()?;
                 self.apply(vec![Write::DeleteVectors(points, fields)]).await
             }
@@ -304,30 +313,6 @@ impl<'c> Writing<'c> {
         }
         let seq = if batch.ops.is_empty() { seq } else { self.write(batch).await? };
         Ok((seq, next))
-    }
-}
-
-fn merge(value: &mut Value, path: &[String], given: &Map<String, Value>) {
-    if !value.is_object() {
-        *value = Value::Object(Map::new());
-    }
-    let Value::Object(object) = value else { return };
-    match path.split_first() {
-        Some((first, rest)) => merge(object.entry(first).or_insert(Value::Null), rest, given),
-        None => object.extend(given.iter().map(|(key, value)| (key.clone(), value.clone()))),
-    }
-}
-
-fn take_out(value: &mut Value, path: &[String]) {
-    match (value, path) {
-        (Value::Array(items), _) => items.iter_mut().for_each(|item| take_out(item, path)),
-        (Value::Object(object), [last]) => drop(object.shift_remove(last)),
-        (Value::Object(object), [first, rest @ ..]) => {
-            if let Some(inner) = object.get_mut(first) {
-                take_out(inner, rest);
-            }
-        }
-        _ => {}
     }
 }
 

@@ -5,14 +5,13 @@ use super::call::{Call, aside};
 use super::fault::{Fault, Result};
 use super::read::{Point, Wanted, order_value};
 use super::vectors::Out;
-use super::{filter, ids, selector};
+use super::{filter, ids, path};
 use crate::engine::facet::Facet;
 use crate::engine::query::answer::{Group, Hit};
 use crate::engine::query::retriever::Kind;
 use crate::engine::query::{Grouping, Lookup, Query, Scroll};
 use nigh_index::filter::condition::{Condition, Scalar};
 use nigh_index::id::PointId;
-use nigh_index::value;
 use nigh_storage::collection::Collection;
 use nigh_storage::schema::CollectionSpec;
 use serde::Serialize;
@@ -183,8 +182,7 @@ impl Searching {
 
     async fn groups(self) -> Result<Groups> {
         let by = some(&self.request, "group_by").and_then(Value::as_str);
-        let path = value::Path::parse(by.ok_or_else(|| Fault::format("group_by is a string"))?);
-        let path = path.map_err(|err| Fault::format(err.to_string()))?;
+        let path = path::field(by.ok_or_else(|| Fault::format("group_by is a string"))?)?;
         let (groups, size) = (count(&self.request, "limit", HITS)?, count(&self.request, "group_size", GROUP_HITS)?);
         // What is not among so many hits cannot make a group.
         let most = self.call.engine.limits().hits_max as usize;
@@ -274,8 +272,7 @@ pub(super) struct Facets {
 
 pub(super) async fn facet(call: Call, request: Value) -> Result<Facets> {
     let key = some(&request, "key").and_then(Value::as_str).ok_or_else(|| Fault::format("key is a string"))?;
-    selector::keys(key)?;
-    let path = value::Path::parse(key).map_err(|err| Fault::format(err.to_string()))?;
+    let path = path::field(key)?;
     let (limit, filter) = (count(&request, "limit", HITS)?, filter::optional(some(&request, "filter"))?);
     let facet = Facet { path, filter, limit, version: String::new() };
     let found = call.engine.facet(call.open()?, facet, &call.deadline).await?;

@@ -1,6 +1,7 @@
 //! Which part of a payload comes back.
 
 use super::fault::{Fault, Result};
+use super::path::{self, Step};
 use serde_json::{Map, Value};
 
 /// What was asked for.
@@ -8,10 +9,10 @@ use serde_json::{Map, Value};
 pub(super) enum Payload {
     None,
     All,
-    /// These paths, each a list of keys.
-    Include(Vec<Vec<String>>),
+    /// What lies on these paths.
+    Include(Vec<Vec<Step>>),
     /// All but these.
-    Exclude(Vec<Vec<String>>),
+    Exclude(Vec<Vec<Step>>),
 }
 
 impl Payload {
@@ -43,79 +44,20 @@ impl Payload {
             Self::None => None,
             Self::All => Some(whole()),
             Self::Include(paths) => {
-                let paths: Vec<&[String]> = paths.iter().map(Vec::as_slice).collect();
-                Some(included(&whole(), &paths).unwrap_or_else(|| Value::Object(Map::new())))
+                let paths: Vec<&[Step]> = paths.iter().map(Vec::as_slice).collect();
+                Some(path::included(whole(), &paths))
             }
-            Self::Exclude(paths) => {
-                let paths: Vec<&[String]> = paths.iter().map(Vec::as_slice).collect();
-                Some(excluded(whole(), &paths))
-            }
+            Self::Exclude(paths) => Some(path::excluded(whole(), paths)),
         }
     }
 }
 
-fn read_paths(paths: &[Value]) -> Result<Vec<Vec<String>>> {
+fn read_paths(paths: &[Value]) -> Result<Vec<Vec<Step>>> {
     let path = |path: &Value| {
         let text = path.as_str().ok_or_else(|| Fault::format("a path of with_payload is a string"))?;
-        keys(text)
+        path::steps(text)
     };
     paths.iter().map(path).collect()
-}
-
-/// The keys of a path such as `a.b`, `a[].b` or `"a.b".c`.
-pub(super) fn keys(text: &str) -> Result<Vec<String>> {
-    let path = nigh_index::value::Path::parse(text);
-    let path = path.map_err(|_| Fault::format(format_args!("`{text}` is no path: keys joined by dots")))?;
-    Ok(path.keys().to_vec())
-}
-
-/// The parts of a value that lie on one of the paths; `None` where there is nothing. Lists are gone through.
-fn included(value: &Value, paths: &[&[String]]) -> Option<Value> {
-    if paths.iter().any(|path| path.is_empty()) {
-        return Some(value.clone());
-    }
-    match value {
-        Value::Array(items) => {
-            let items: Vec<Value> = items.iter().filter_map(|item| included(item, paths)).collect();
-            (!items.is_empty()).then_some(Value::Array(items))
-        }
-        Value::Object(object) => {
-            let mut kept = Map::new();
-            for (key, inner) in object {
-                let further: Vec<&[String]> =
-                    paths.iter().filter(|path| path[0] == *key).map(|path| &path[1..]).collect();
-                if !further.is_empty()
-                    && let Some(inner) = included(inner, &further)
-                {
-                    kept.insert(key.clone(), inner);
-                }
-            }
-            (!kept.is_empty()).then_some(Value::Object(kept))
-        }
-        _ => None,
-    }
-}
-
-/// A value without what lies at the ends of the paths.
-fn excluded(value: Value, paths: &[&[String]]) -> Value {
-    match value {
-        Value::Array(items) => Value::Array(items.into_iter().map(|item| excluded(item, paths)).collect()),
-        Value::Object(object) => {
-            let mut kept = Map::new();
-            for (key, inner) in object {
-                let further: Vec<&[String]> = paths
-                    .iter()
-                    .filter(|path| path.first().is_some_and(|first| *first == key))
-                    .map(|path| &path[1..])
-                    .collect();
-                if !further.iter().any(|path| path.is_empty()) {
-                    kept.insert(key, if further.is_empty() { inner } else { excluded(inner, &further) });
-                }
-            }
-            Value::Object(kept)
-        }
-        other => other,
-    }
 }
 
 #[cfg(test)]
@@ -133,8 +75,8 @@ mod tests {
         check(json!(false), None);
         check(json!(["a.b"]), Some(json!({"a": {"b": 1}})));
         check(json!(["a", "nowhere"]), Some(json!({"a": {"b": 1, "c": 2}})));
-        check(json!({"include": ["l[].x", "s"]}), Some(json!({"l": [{"x": 1}], "s": "t"})));
-        check(json!({"exclude": ["l.y", "a"]}), Some(json!({"l": [{"x": 1}, {}], "s": "t"})));
+        check(json!({"include": ["l[].x", "s"]}), Some(json!({"l": [{"x": 1}, {}], "s": "t"})));
+        check(json!({"exclude": ["l[].y", "a"]}), Some(json!({"l": [{"x": 1}, {}], "s": "t"})));
         check(json!(["nowhere"]), Some(json!({})));
         assert!(Payload::read(Some(&json!({"include": ["a"], "exclude": []})), true).is_err());
         assert!(Payload::read(Some(&json!({"only": ["a"]})), true).is_err());

@@ -5,7 +5,7 @@ use super::value::{id, object};
 use super::vectors::named;
 use crate::qdrant::fault::{Fault, Result};
 use crate::qdrant::operation::{Incoming, Mode, Operation, nobody};
-use crate::qdrant::{filter, selector as paths};
+use crate::qdrant::{filter, path};
 use bytes::Bytes;
 use nigh_index::filter::condition::Condition;
 use nigh_proto::qdrant as q;
@@ -68,7 +68,7 @@ pub(super) fn delete_vectors(of: Option<q::PointsSelector>, names: Option<q::Vec
 }
 
 pub(super) fn set_payload(of: q::SetPayloadPoints) -> Result<Operation> {
-    let below = of.key.as_deref().map(paths::keys).transpose()?;
+    let below = of.key.as_deref().map(path::steps).transpose()?;
     Ok(Operation::SetPayload { points: points(of.points_selector)?, payload: object(of.payload), below })
 }
 
@@ -77,7 +77,7 @@ pub(super) fn overwrite_payload(of: q::SetPayloadPoints) -> Result<Operation> {
 }
 
 pub(super) fn delete_payload(keys: &[String], of: Option<q::PointsSelector>) -> Result<Operation> {
-    let paths = keys.iter().map(|key| paths::keys(key)).collect::<Result<_>>()?;
+    let paths = keys.iter().map(|key| path::steps(key)).collect::<Result<_>>()?;
     Ok(Operation::DeletePayload { points: points(of)?, paths })
 }
 

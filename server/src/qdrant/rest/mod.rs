@@ -2,6 +2,7 @@
 
 mod reply;
 mod service;
+mod upsert;
 
 use super::call::{Call, Update, aside};
 use super::fault::{Fault, Result};
@@ -11,6 +12,7 @@ use crate::engine::pool::Deadline;
 use crate::engine::reply::Room;
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::Uri;
 use axum::routing::{any, delete, get, post, put};
@@ -64,7 +66,7 @@ pub(crate) fn router(engine: Arc<Engine>) -> Router {
             put(names(collections::create_vector))
                 .delete(names(|call, name, _| collections::delete_vector(call, name))),
         )
-        .route(&path("/points"), put(writes("upsert")).post(asks(read::retrieve)))
+        .route(&path("/points"), put(upserts).post(asks(read::retrieve)))
         .route(
             &path("/points/{id}"),
             get(names(|call, id, _| async move { read::one(call, ids::of_path(&id)?).await })),
@@ -109,16 +111,23 @@ fn of_old() -> Router<Arc<Engine>> {
 /// What a handler comes to.
 type Handled<T> = Pin<Box<dyn Future<Output = Answer<T>> + Send>>;
 
+/// What a path names, where it can be read.
+type Names<T> = std::result::Result<Path<T>, PathRejection>;
+
+fn named<T>(path: Names<T>) -> Result<T> {
+    path.map(|Path(names)| names).map_err(|err| Fault::invalid("path", err))
+}
+
 /// A handler of requests to a collection.
 fn asks<W, F, T>(
     work: W,
-) -> impl Fn(State<Arc<Engine>>, Path<String>, Uri, Bytes) -> Handled<T> + Clone + Send + Sync + 'static
+) -> impl Fn(State<Arc<Engine>>, Names<String>, Uri, Bytes) -> Handled<T> + Clone + Send + Sync + 'static
 where
     W: Fn(Call, Value) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<T>> + Send + 'static,
     T: Serialize + Send + 'static,
 {
-    move |State(engine), Path(collection), uri, bytes| handle(work.clone(), engine, collection, uri, bytes)
+    move |State(engine), path, uri, bytes| handle(work.clone(), engine, named(path), uri, bytes)
 }
 
 /// A handler of requests to no collection.
@@ -128,11 +137,11 @@ where
     F: Future<Output = Result<T>> + Send + 'static,
     T: Serialize + Send + 'static,
 {
-    move |State(engine), uri, bytes| handle(work.clone(), engine, String::new(), uri, bytes)
+    move |State(engine), uri, bytes| handle(work.clone(), engine, Ok(String::new()), uri, bytes)
 }
 
 /// A collection, and what is named of it.
-type Inside = Path<(String, String)>;
+type Inside = Names<(String, String)>;
 
 /// A handler of requests whose path names something in a collection.
 fn names<W, F, T>(
@@ -143,8 +152,12 @@ where
     F: Future<Output = Result<T>> + Send + 'static,
     T: Serialize + Send + 'static,
 {
-    move |State(engine), Path((collection, name)), uri, bytes| {
+    move |State(engine), path, uri, bytes| {
         let work = work.clone();
+        let (collection, name) = match named(path) {
+            Ok((collection, name)) => (Ok(collection), name),
+            Err(fault) => (Err(fault), String::new()),
+        };
         handle(move |call, request| work(call, name, request), engine, collection, uri, bytes)
     }
 }
@@ -152,14 +165,24 @@ where
 /// A handler of writes of one kind.
 fn writes(
     kind: &'static str,
-) -> impl Fn(State<Arc<Engine>>, Path<String>, Uri, Bytes) -> Handled<Update> + Clone + Send + Sync + 'static {
+) -> impl Fn(State<Arc<Engine>>, Names<String>, Uri, Bytes) -> Handled<Update> + Clone + Send + Sync + 'static {
     asks(move |call, request| points::write(call, kind, request))
+}
+
+/// A handler of upserts, whose bodies are long.
+fn upserts(State(engine): State<Arc<Engine>>, path: Names<String>, uri: Uri, bytes: Bytes) -> Handled<Update> {
+    Box::pin(async move {
+        let begun = Instant::now();
+        let call = permitted(engine, named(path)?, &uri)?;
+        let operation = made(bytes, upsert::read).await?;
+        Ok(Reply::new(begun, points::perform(call, operation).await?))
+    })
 }
 
 fn handle<F, T>(
     work: impl FnOnce(Call, Value) -> F + Send + 'static,
     engine: Arc<Engine>,
-    collection: String,
+    collection: Result<String>,
     uri: Uri,
     bytes: Bytes,
 ) -> Handled<T>
@@ -169,32 +192,37 @@ where
 {
     Box::pin(async move {
         let begun = Instant::now();
-        let call = call(engine, collection, &uri)?;
-        if !call.collection.is_empty() {
-            // Before anything is made of its body.
-            call.engine.permit(&call.collection, &call.engine.resolved(&call.collection))?;
-        }
-        let request = body(bytes).await?;
+        let call = permitted(engine, collection?, &uri)?;
+        let request = if bytes.is_empty() { json!({}) } else { made(bytes, value).await? };
         Ok(Reply::new(begun, work(call, request).await?))
     })
 }
 
-/// A body, read.
-async fn body(bytes: Bytes) -> Result<Value> {
-    let read = |bytes: &[u8]| serde_json::from_slice(bytes).map_err(Fault::format);
-    match bytes.len() {
-        0 => Ok(json!({})),
-        len if len <= BODY_BYTES_ASIDE => read(&bytes),
-        _ => {
-            let place = ASIDE.acquire().await.map_err(|_| Fault::internal("the server is stopping"))?;
-            // The place is kept until it is read, also where nobody waits for it any more.
-            let work = move || {
-                let _place = place;
-                read(&bytes)
-            };
-            aside(work).await
-        }
+/// The call, if its caller may speak of its collection: before anything is made of the body.
+fn permitted(engine: Arc<Engine>, collection: String, uri: &Uri) -> Result<Call> {
+    let call = call(engine, collection, uri)?;
+    if !call.collection.is_empty() {
+        call.engine.permit(&call.collection, &call.engine.resolved(&call.collection))?;
     }
+    Ok(call)
+}
+
+fn value(bytes: &[u8]) -> Result<Value> {
+    serde_json::from_slice(bytes).map_err(Fault::format)
+}
+
+/// What a body says. Long ones are read beside the runtime, few at a time.
+async fn made<T: Send + 'static>(bytes: Bytes, read: impl FnOnce(&[u8]) -> Result<T> + Send + 'static) -> Result<T> {
+    if bytes.len() <= BODY_BYTES_ASIDE {
+        return read(&bytes);
+    }
+    let place = ASIDE.acquire().await.map_err(|_| Fault::internal("the server is stopping"))?;
+    // The place is kept until it is read, also where nobody waits for it any more.
+    let work = move || {
+        let _place = place;
+        read(&bytes)
+    };
+    aside(work).await
 }
 
 /// What may stand behind the question mark.
