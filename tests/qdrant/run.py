@@ -18,7 +18,8 @@ import venv
 
 HERE = pathlib.Path(__file__).parent
 # The last one with `search`, and a newest.
-CLIENTS = {"search": ["qdrant-client==1.15.1"], "query": ["qdrant-client>=1.20"]}
+CLIENTS = {"search": ["qdrant-client==1.15.1"], "query": ["qdrant-client>=1.20", "qdrant-edge-py>=0.9"]}
+MALFORMED = ["schemathesis>=4.3"]
 FRAMEWORKS = {
     "langchain": ["langchain-qdrant>=1.1"],
     "llama_index": ["llama-index-vector-stores-qdrant>=0.10"],
@@ -84,6 +85,7 @@ def main():
                 for transport in [[], ["--grpc", grpc]]:
                     calls = ["--calls", "300", "--seed", str(seed), *transport]
                     subprocess.run([python, HERE / "same_answers.py", url, *calls], check=True)
+            subprocess.run([python, HERE / "same_answers.py", url, "--edge", "--calls", "400"], check=True)
             for name, requirements in FRAMEWORKS.items():
                 python = python_with(home, name, requirements)
                 subprocess.run([python, HERE / "frameworks.py", name, url, grpc], check=True)
@@ -91,6 +93,8 @@ def main():
             javascript(home, url)
             rust(home, grpc)
             subprocess.run([sys.executable, HERE / "covered.py", url], check=True)
+            python = python_with(home, "malformed", MALFORMED)
+            subprocess.run([python, HERE / "malformed.py", url, "--examples", "3"], check=True)
         finally:
             server.terminate()
             server.wait()
