@@ -20,6 +20,8 @@ pub(super) struct Call {
     pub(super) deadline: Deadline,
     /// Of the answer, however many queries it answers.
     pub(super) room: Arc<Room>,
+    /// The seconds that the caller gave, where it did.
+    pub(super) timeout_s: Option<u64>,
 }
 
 impl Call {

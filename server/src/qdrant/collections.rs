@@ -6,6 +6,7 @@ use super::fault::{Fault, Result};
 use super::note::{Note, SETTINGS, distance};
 use super::operation::list as list_of;
 use super::path;
+use super::strict::Strict;
 use crate::engine::error::Error;
 use nigh_index::sparse::spec::SparseSpec;
 use nigh_index::vector::multi::MultiSpec;
@@ -263,6 +264,9 @@ pub(super) async fn create_index(call: Call, request: Value) -> Result<Update> {
         return Err(Fault::format(format_args!("field_schema is one of {}", KINDS.join(", "))));
     }
     let seq = call.open()?.snapshot().seq;
+    if let Some(strict) = Strict::of(&call) {
+        strict.index()?;
+    }
     Note::change(&call, |note| drop(note.indexes.insert(name, schema))).await?;
     Ok(call.done(seq))
 }

@@ -4,6 +4,7 @@ use super::ask::some;
 use super::call::Call;
 use super::fault::{Fault, Result};
 use super::query::count;
+use super::read::held;
 use super::{filter, ids, vectors};
 use crate::engine::query::Query;
 use crate::engine::query::retriever::{Kind, Retriever, Target};
@@ -93,8 +94,10 @@ async fn near(call: &Call, request: &Value) -> Result<(Vec<PointId>, Vec<Pair>)>
     if sample > SAMPLE_MAX {
         return Err(Fault::invalid("sample", format_args!("it is {sample}; at most {SAMPLE_MAX}")));
     }
+    let filter = filter::optional(some(request, "filter"))?;
+    held(call, filter.as_ref(), sample.max(nearest))?;
     let mut chosen = vec![Condition::HasVector(using.to_owned())];
-    chosen.extend(filter::optional(some(request, "filter"))?);
+    chosen.extend(filter);
     let drawn = alone(Kind::Sample { seed: super::ask::seed() }, Some(Condition::all(chosen)), sample);
     let drawn = call.engine.query(collection.clone(), drawn, &call.deadline).await?;
     let mut ids: Vec<PointId> = drawn.hits.into_iter().map(|hit| hit.record.id).collect();

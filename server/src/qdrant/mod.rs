@@ -13,6 +13,7 @@
 //! call       what goes with every request        fault     what is told of an error
 //! collections  what is created, shown, changed, dropped; aliases        note  what is kept beside one
 //! operation  what a write asks                   points    what is done of it
+//! strict     limits of a collection
 //! read       points by id, pages, counts         query ask older  searches of every form; formula matrix
 //! filter     conditions                          ids vectors selector path  parts of points
 //! ```
@@ -35,6 +36,7 @@ mod query;
 mod read;
 pub(crate) mod rest;
 mod selector;
+mod strict;
 mod vectors;
 
 /// The version of the API that clients compare with their own; nigh's own version is another thing.

@@ -40,7 +40,7 @@ impl Note {
         Self::read(call.engine.note(&call.collection).as_deref())
     }
 
-    fn read(text: Option<&str>) -> Self {
+    pub(super) fn read(text: Option<&str>) -> Self {
         text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
 

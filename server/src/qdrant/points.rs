@@ -8,6 +8,7 @@ use super::call::{Call, Update, aside};
 use super::fault::{Fault, Result};
 use super::operation::{Incoming, Mode, Operation, list};
 use super::path::{self, Step};
+use super::strict::Strict;
 use super::vectors;
 use crate::engine::error::Error;
 use crate::engine::query::answer::{Page, Record};
@@ -35,6 +36,9 @@ pub(super) async fn write(call: Call, kind: &'static str, request: Value) -> Res
 /// The same, where the request was read before.
 pub(super) async fn perform(call: Call, operation: Operation) -> Result<Update> {
     let writing = Writing::begin(&call)?;
+    if let Some(strict) = Strict::of(&call) {
+        strict.write(&operation, writing.collection.snapshot().points())?;
+    }
     Ok(call.done(writing.perform(operation).await?))
 }
 
@@ -339,7 +343,7 @@ mod tests {
         collection.write((1..3).map(upsert).collect(), Durability::Durable).unwrap();
         let engine = Arc::new(Engine::new(store, folder.path().to_owned(), Limits::default()));
         let (deadline, room) = (Deadline::default(), Arc::new(Room::new(usize::MAX)));
-        let call = Call { engine: engine.clone(), collection: "c".into(), wait: true, deadline, room };
+        let call = Call { engine: engine.clone(), collection: "c".into(), wait: true, deadline, room, timeout_s: None };
         let written = write(call, kind, request.clone()).await;
         assert!(written.is_ok(), "{request}");
         let snapshot = collection.snapshot();

@@ -3,7 +3,8 @@
 use super::ask::{Asking, some};
 use super::call::{Call, aside};
 use super::fault::{Fault, Result};
-use super::read::{Point, Wanted, order_value};
+use super::read::{Point, Wanted, held, order_value};
+use super::strict::Strict;
 use super::vectors::Out;
 use super::{filter, ids, path};
 use crate::engine::facet::Facet;
@@ -106,6 +107,7 @@ impl Searching {
 
     async fn hits(self) -> Result<Vec<Scored>> {
         let (limit, offset) = (count(&self.request, "limit", HITS)?, self.offset()?);
+        held(&self.call, None, limit)?;
         let nothing_asked = some(&self.request, "query").is_none();
         if nothing_asked && some(&self.request, "prefetch").is_none_or(|sources| *sources == json!([])) {
             return self.by_id(limit, offset).await;
@@ -134,6 +136,9 @@ impl Searching {
     fn query(&self, limit: usize, offset: usize) -> Result<Query> {
         let mut asking = Asking::new(&self.call.engine, &self.spec, &self.collection);
         let root = asking.node(&self.request, limit.saturating_add(offset))?;
+        if let Some(strict) = Strict::of(&self.call) {
+            strict.search(&root)?;
+        }
         let mut query = Query::new(root, limit);
         query.offset = offset;
         // Who is asked about is not among the answers, whichever part of the query asked.
@@ -151,6 +156,7 @@ impl Searching {
         }
         let (payload, vectors) = self.wanted.asked();
         let filter = filter::optional(some(&self.request, "filter"))?;
+        held(&self.call, filter.as_ref(), limit)?;
         let version = String::new();
         let limit = limit.saturating_add(offset);
         let scroll = Scroll { filter, from: None, limit, payload, vectors, version };
@@ -184,6 +190,7 @@ impl Searching {
         let by = some(&self.request, "group_by").and_then(Value::as_str);
         let path = path::field(by.ok_or_else(|| Fault::format("group_by is a string"))?)?;
         let (groups, size) = (count(&self.request, "limit", HITS)?, count(&self.request, "group_size", GROUP_HITS)?);
+        held(&self.call, None, groups.saturating_mul(size))?;
         // What is not among so many hits cannot make a group.
         let most = self.call.engine.limits().hits_max as usize;
         let reach = groups.saturating_mul(size).saturating_mul(10).min(most).max(groups);
@@ -230,9 +237,13 @@ fn scalar(value: Scalar) -> Value {
     }
 }
 
-pub(super) fn searches(mut request: Value) -> Result<Vec<Value>> {
+/// The searches of a batch.
+pub(super) fn searches(call: &Call, mut request: Value) -> Result<Vec<Value>> {
     match request.get_mut("searches").map(Value::take) {
-        Some(Value::Array(searches)) => Ok(searches),
+        Some(Value::Array(searches)) => {
+            Strict::of(call).map_or(Ok(()), |strict| strict.batch(searches.len()))?;
+            Ok(searches)
+        }
         _ => Err(Fault::format("searches is a list")),
     }
 }
@@ -247,7 +258,7 @@ pub(super) async fn query(call: Call, request: Value) -> Result<Points> {
 
 pub(super) async fn batch(call: Call, request: Value) -> Result<Vec<Points>> {
     let mut all = Vec::new();
-    for request in searches(request)? {
+    for request in searches(&call, request)? {
         all.push(query(call.clone(), request).await?);
     }
     Ok(all)
@@ -274,6 +285,7 @@ pub(super) async fn facet(call: Call, request: Value) -> Result<Facets> {
     let key = some(&request, "key").and_then(Value::as_str).ok_or_else(|| Fault::format("key is a string"))?;
     let path = path::field(key)?;
     let (limit, filter) = (count(&request, "limit", HITS)?, filter::optional(some(&request, "filter"))?);
+    held(&call, filter.as_ref(), limit)?;
     let facet = Facet { path, filter, limit, version: String::new() };
     let found = call.engine.facet(call.open()?, facet, &call.deadline).await?;
     let hits = found.values.into_iter().map(|(value, count)| Counted { value: scalar(value), count });

@@ -3,11 +3,13 @@
 use super::call::{Call, aside};
 use super::fault::{Fault, Result};
 use super::selector::Payload;
+use super::strict::Strict;
 use super::vectors::{self, Out};
 use super::{ask, filter, ids};
 use crate::engine::query::answer::Record;
 use crate::engine::query::retriever::{Kind, Retriever};
 use crate::engine::query::{Get, PayloadSelection, Query, Scroll, VectorSelection};
+use nigh_index::filter::condition::Condition;
 use nigh_index::filter::number::Real;
 use nigh_index::id::PointId;
 use nigh_storage::collection::Collection;
@@ -83,6 +85,11 @@ fn fields<T: DeserializeOwned>(request: Value) -> Result<T> {
     serde_json::from_value(request).map_err(Fault::format)
 }
 
+/// Holds a read of so many points against the limits of the collection.
+pub(super) fn held(call: &Call, filter: Option<&Condition>, limit: usize) -> Result<()> {
+    Strict::of(call).map_or(Ok(()), |strict| strict.read(filter, limit))
+}
+
 #[derive(Deserialize)]
 struct Retrieve {
     ids: Vec<Value>,
@@ -154,6 +161,7 @@ pub(super) async fn scroll(call: Call, request: Value) -> Result<Page> {
     }
     let from = request.offset.as_ref().filter(|from| !from.is_null()).map(ids::id).transpose()?;
     let filter = filter::optional(request.filter.as_ref())?;
+    held(&call, filter.as_ref(), limit)?;
     let scroll = Scroll { filter, from, limit, payload, vectors, version: String::new() };
     let page = call.engine.scroll(collection, scroll, &call.deadline).await?;
     Ok(Page { points: shown(wanted, spec, page.records).await?, next_page_offset: page.next })
@@ -173,6 +181,7 @@ async fn in_order(
     }
     let kind = Kind::Order(ask::order_by(order)?);
     let filter = filter::optional(request.filter.as_ref())?;
+    held(call, filter.as_ref(), limit)?;
     let root = Retriever { name: "order".into(), kind, sources: Vec::new(), limit, filter, score_threshold: None };
     let mut query = Query::new(root, limit);
     (query.payload, query.vectors) = wanted.asked();
@@ -199,6 +208,7 @@ pub(super) struct Count {
 pub(super) async fn count(call: Call, request: Value) -> Result<Count> {
     let request: CountRequest = fields(request)?;
     let filter = filter::optional(request.filter.as_ref())?;
+    held(&call, filter.as_ref(), 0)?;
     let (count, _) = call.engine.count(call.open()?, filter, String::new(), &call.deadline).await?;
     Ok(Count { count })
 }

@@ -228,7 +228,7 @@ async fn made<T: Send + 'static>(bytes: Bytes, read: impl FnOnce(&[u8]) -> Resul
 /// What may stand behind the question mark.
 fn call(engine: Arc<Engine>, collection: String, uri: &Uri) -> Result<Call> {
     let room = Arc::new(Room::new(engine.limits().message_bytes_max));
-    let mut call = Call { engine, collection, wait: false, deadline: Deadline::default(), room };
+    let mut call = Call { engine, collection, wait: false, deadline: Deadline::default(), room, timeout_s: None };
     for pair in uri.query().unwrap_or_default().split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         match name {
@@ -238,7 +238,10 @@ fn call(engine: Arc<Engine>, collection: String, uri: &Uri) -> Result<Call> {
                 _ => return Err(Fault::bad_request(format!("wait is {value}; it is true or false"))),
             },
             "timeout" => match value.parse::<u64>() {
-                Ok(seconds) if seconds > 0 => call.deadline = Deadline::after(Some(Duration::from_secs(seconds))),
+                Ok(seconds) if seconds > 0 => {
+                    call.deadline = Deadline::after(Some(Duration::from_secs(seconds)));
+                    call.timeout_s = Some(seconds);
+                }
                 _ => return Err(Fault::invalid("timeout", "it is a number of seconds, at least 1")),
             },
             // One node is always in agreement with itself.

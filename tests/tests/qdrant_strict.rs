@@ -1,0 +1,122 @@
+//! Strict mode of the Qdrant API: what goes beyond a collection's limits is refused, over both ways, and without it nothing is.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+use nigh_proto::qdrant as q;
+use nigh_proto::qdrant::points_client::PointsClient;
+use nigh_tests::http;
+use nigh_tests::server::{Server, Tuning};
+use serde_json::{Value, json};
+
+struct Strict {
+    server: Server,
+    _folder: tempfile::TempDir,
+}
+
+impl Strict {
+    /// A collection of five points and these limits, with an index on `kind`.
+    async fn with(limits: Value) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start_in(folder.path(), &Tuning::default()).await;
+        let strict = Self { server, _folder: folder };
+        let made = json!({"vectors": {
+            "v": {"size": 2, "distance": "Dot"},
+            "m": {"size": 2, "distance": "Dot", "multivector_config": {"comparator": "max_sim"}},
+        }, "sparse_vectors": {"s": {}}});
+        strict.check(200, "PUT", "/collections/c", made).await;
+        let points: Vec<_> =
+            (1..6).map(|at| json!({"id": at, "vector": {"v": [at, 1]}, "payload": {"kind": "a", "n": at}})).collect();
+        strict.check(200, "PUT", "/collections/c/points?wait=true", json!({ "points": points })).await;
+        strict
+            .check(200, "PUT", "/collections/c/index", json!({"field_name": "kind", "field_schema": "keyword"}))
+            .await;
+        strict.check(200, "PATCH", "/collections/c", json!({ "strict_mode_config": limits })).await;
+        strict
+    }
+
+    async fn check(&self, expected: u16, method: &'static str, path: &'static str, body: Value) -> String {
+        let (addr, sent) = (self.server.http.clone(), body.clone());
+        let asked = move || http::json(&addr, method, path, &sent);
+        let (status, answer) = tokio::task::spawn_blocking(asked).await.unwrap();
+        assert_eq!(status, expected, "{method} {path} {body}: {answer}");
+        answer["status"]["error"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+fn matching(key: &str) -> Value {
+    json!({"must": [{"key": key, "match": {"value": "a"}}]})
+}
+
+const QUERY: &str = "/collections/c/points/query";
+const SCROLL: &str = "/collections/c/points/scroll";
+const UPSERT: &str = "/collections/c/points?wait=true";
+const DELETE: &str = "/collections/c/points/delete";
+
+#[tokio::test]
+async fn what_goes_beyond_a_limit_is_refused() {
+    let strict = Strict::with(json!({
+        "enabled": true, "max_query_limit": 4, "max_timeout": 10, "unindexed_filtering_retrieve": false,
+        "unindexed_filtering_update": false, "search_max_hnsw_ef": 50, "search_allow_exact": false,
+        "search_max_batchsize": 2, "upsert_max_batchsize": 2, "filter_max_conditions": 2, "condition_max_size": 3,
+        "max_payload_index_count": 1, "sparse_config": {"s": {"max_length": 2}}, "multivector_config": {"m": {"max_vectors": 1}},
+    }))
+    .await;
+    let query = |more: Value| {
+        let mut query = json!({"query": [1, 1], "using": "v", "limit": 4});
+        query.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        query
+    };
+    strict.check(200, "POST", QUERY, query(json!({"filter": matching("kind"), "params": {"hnsw_ef": 50}}))).await;
+    strict.check(200, "POST", SCROLL, json!({"limit": 4, "filter": matching("kind")})).await;
+    let text = strict.check(400, "POST", QUERY, query(json!({"limit": 5}))).await;
+    assert_eq!(text, "Bad request: Limit exceeded 5 > 4 for \"limit\"");
+    for (path, wrong) in [
+        (QUERY, json!({"query": {"fusion": "rrf"}, "limit": 2, "prefetch": [query(json!({"limit": 5}))]})),
+        (QUERY, query(json!({"filter": matching("n")}))),
+        (QUERY, query(json!({"filter": {"must": [{"nested": {"key": "kind", "filter": matching("kind")}}]}}))),
+        (QUERY, query(json!({"params": {"hnsw_ef": 51}}))),
+        (QUERY, query(json!({"params": {"exact": true}}))),
+        (QUERY, json!({"limit": 5})),
+        ("/collections/c/points/query/batch", json!({"searches": [{"limit": 1}, {"limit": 1}, {"limit": 1}]})),
+        ("/collections/c/points/query/groups", query(json!({"group_by": "kind", "limit": 3, "group_size": 2}))),
+        ("/collections/c/points/search", json!({"vector": {"name": "v", "vector": [1, 1]}, "limit": 5})),
+        (SCROLL, json!({"limit": 5})),
+        (SCROLL, json!({"limit": 5, "order_by": "n"})),
+        (SCROLL, json!({"limit": 1, "filter": {"must": [{"has_id": [1]}, {"has_id": [1]}, {"has_id": [1]}]}})),
+        (SCROLL, json!({"limit": 1, "filter": {"must": [{"has_id": [1, 2, 3, 4]}]}})),
+        (SCROLL, json!({"limit": 1, "filter": {"must": [{"key": "kind", "match": {"any": ["a", "b", "c", "d"]}}]}})),
+        ("/collections/c/points/count", json!({"filter": matching("n")})),
+        ("/collections/c/facet", json!({"key": "kind", "limit": 5})),
+        ("/collections/c/points/count?timeout=11", json!({})),
+        (DELETE, json!({"filter": matching("n")})),
+    ] {
+        strict.check(400, "POST", path, wrong).await;
+    }
+    let points = |vector: Value, count: u64| json!({"points": (0..count).map(|at| json!({"id": at + 1, "vector": vector})).collect::<Vec<_>>()});
+    strict.check(200, "PUT", UPSERT, points(json!({"v": [1, 2]}), 2)).await;
+    for wrong in [
+        points(json!({"v": [1, 2]}), 3),
+        points(json!({"s": {"indices": [1, 2, 3], "values": [1, 1, 1]}}), 1),
+        points(json!({"m": [[1, 2], [3, 4]]}), 1),
+    ] {
+        strict.check(400, "PUT", UPSERT, wrong).await;
+    }
+    let index = json!({"field_name": "n", "field_schema": "integer"});
+    strict.check(400, "PUT", "/collections/c/index", index).await;
+    strict.check(200, "POST", DELETE, json!({"filter": matching("kind")})).await;
+
+    let mut client = PointsClient::connect(strict.server.url.clone()).await.unwrap();
+    let scroll = |limit| q::ScrollPoints { collection_name: "c".into(), limit: Some(limit), ..Default::default() };
+    client.scroll(scroll(4)).await.unwrap();
+    assert_eq!(client.scroll(scroll(5)).await.unwrap_err().code(), tonic::Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn a_full_collection_takes_no_points_and_limits_that_are_off_hold_nobody() {
+    let strict = Strict::with(json!({"enabled": true, "max_points_count": 5})).await;
+    let point = json!({"points": [{"id": 9, "vector": {"v": [1, 2]}}]});
+    let text = strict.check(400, "PUT", UPSERT, point.clone()).await;
+    assert_eq!(text, "Bad request: Limit exceeded 6 > 5 for \"points count\"");
+    strict.check(200, "PATCH", "/collections/c", json!({"strict_mode_config": {"enabled": false}})).await;
+    strict.check(200, "PUT", UPSERT, point).await;
+}
