@@ -8,14 +8,16 @@ use crate::qdrant::operation::{self, Incoming, Operation};
 use crate::qdrant::vectors::Given;
 use crate::qdrant::{filter, ids};
 use bytes::Bytes;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use std::fmt;
+use std::marker::PhantomData;
 
 #[derive(Deserialize)]
 struct Body {
-    points: Option<Vec<Point>>,
+    points: Option<Vec<Object<Point>>>,
     batch: Option<Value>,
     update_filter: Option<Value>,
     update_mode: Option<Value>,
@@ -27,6 +29,27 @@ struct Point {
     #[serde(deserialize_with = "present")]
     vector: Vectors,
     payload: Option<Payload>,
+}
+
+/// What is written as an object only: a list of its fields' values in their order is nothing that anybody means.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        struct Seen<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Seen<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> std::result::Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(fields)).map(Object)
+            }
+        }
+        from.deserialize_map(Seen(PhantomData))
+    }
 }
 
 /// A field that has to be there, though perhaps null.
@@ -48,7 +71,7 @@ impl<'de> Deserialize<'de> for Payload {
 
 /// Reads the body of an upsert.
 pub(super) fn read(bytes: &[u8]) -> Result<Operation> {
-    let body: Body = serde_json::from_slice(bytes).map_err(Fault::format)?;
+    let Object(body): Object<Body> = serde_json::from_slice(bytes).map_err(Fault::format)?;
     let mode = operation::mode(body.update_mode.as_ref())?;
     let Some(points) = body.points else {
         if body.batch.is_none() {
@@ -59,7 +82,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Operation> {
             &json!({"batch": body.batch, "update_filter": body.update_filter, "update_mode": body.update_mode}),
         );
     };
-    let point = |point: Point| {
+    let point = |Object(point): Object<Point>| {
         let payload = point.payload.map(|payload| payload.0).unwrap_or_default();
         Ok(Incoming { id: ids::id(&point.id)?, vectors: point.vector.0, payload })
     };
@@ -119,7 +142,7 @@ impl<'de> Deserialize<'de> for One {
 
             fn visit_map<A: MapAccess<'de>>(self, fields: A) -> std::result::Result<One, A::Error> {
                 // Few and short: nothing is lost by the usual way.
-                let fields = Value::deserialize(serde::de::value::MapAccessDeserializer::new(fields))?;
+                let fields = Value::deserialize(MapAccessDeserializer::new(fields))?;
                 Given::read(&fields).map(One).map_err(|fault| A::Error::custom(fault.text))
             }
         }
@@ -221,6 +244,8 @@ mod tests {
             json!([]),
             json!({"points": {}}),
             json!({"points": [1]}),
+            json!([[{"id": 1, "vector": [0.5]}], null, null, null]),
+            json!({"points": [[1, [0.5], null]]}),
             json!({"points": [{"id": 1}]}),
             json!({"points": [{"vector": [1]}]}),
             json!({"points": [{"id": -1, "vector": [1]}]}),
