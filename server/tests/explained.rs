@@ -22,7 +22,8 @@ fn explained(document: &str) -> Vec<Explained> {
     while let Some(block) = blocks.next() {
         let Some(line) = block.strip_prefix("sh\nnigh ").filter(|line| line.starts_with("query ")) else { continue };
         assert_eq!(blocks.next(), Some("\n"), "what it says stands behind it");
-        all.push(Explained { args: words(line.trim()), says: blocks.next().unwrap().trim_start_matches('\n').into() });
+        let says = blocks.next().and_then(|block| block.strip_prefix("text\n")).expect("a block of text");
+        all.push(Explained { args: words(line.trim()), says: says.into() });
     }
     all
 }
@@ -86,7 +87,7 @@ async fn the_document_says_what_the_queries_say() {
     let addr = running.grpc_addr().to_string();
     let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/explain.md");
     let document = std::fs::read_to_string(document).unwrap();
-    let (_, setup) = document.split_once("nigh serve --data ./data &\n").unwrap();
+    let (_, setup) = document.split_once("and in another terminal\n\n```sh\n").unwrap();
     let (setup, _) = setup.split_once("```").unwrap();
     for line in setup.replace("\\\n", " ").lines() {
         let args: Vec<String> = line.split_whitespace().skip(1).map(str::to_owned).collect();
