@@ -72,6 +72,8 @@ impl<'a> Asking<'a> {
             return Err(Fault::bad_request("a query is needed where there is a prefetch"));
         };
         let kind = self.kind(query, request, limit)?;
+        // Of fewer candidates than hits no more are chosen than there are.
+        let limit = if let Kind::Diverse { candidates, .. } = &kind { limit.min(*candidates) } else { limit };
         let ranks = matches!(kind, Kind::Fuse(_) | Kind::Formula(_));
         if ranks && sources.is_empty() {
             return Err(Fault::bad_request(format_args!("a {} needs a prefetch", kind.name())));
@@ -181,7 +183,7 @@ impl<'a> Asking<'a> {
         let diversity = diversity.ok_or_else(|| Fault::invalid("mmr.diversity", "it is from 0 to 1"))? as f32;
         let candidates = some(mmr, "candidates_limit").and_then(Value::as_u64);
         let candidates = candidates.map_or(limit, |count| usize::try_from(count).unwrap_or(usize::MAX));
-        Ok(Kind::Diverse { field, target, params, diversity, candidates: candidates.max(limit) })
+        Ok(Kind::Diverse { field, target, params, diversity, candidates: candidates.max(1) })
     }
 
     /// A vector of a field that is not dense, or the id of a point that has one.
