@@ -313,7 +313,7 @@ def frame(tab, api):
     with tab.refusal(500):
         tab.open("#/c/broken")
         page.wait_for_selector("text=collection `broken` is quarantined")
-        page.get_by_text(reason).wait_for()
+        page.get_by_text(reason).first.wait_for()
     tab.open("#/elsewhere")
     page.wait_for_selector("text=There is no such page")
     api("Collections/Create", collection="gone", spec={})
