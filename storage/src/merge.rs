@@ -4,8 +4,7 @@ use crate::collection::Inner;
 use crate::error::{Error, Result};
 use crate::memory::{Budget, Building};
 use crate::part::Part;
-use crate::reading::Reading;
-use crate::seal::{rows_without, save_dead, translate};
+use crate::seal::{self, Built, rows_without, save_dead, translate};
 use crate::segment::build::Rows;
 use crate::segment::{Segment, folder};
 use crate::state::{Entry, Held, State};
@@ -133,13 +132,7 @@ fn install_built(
     number: u64,
     (task, room): (&Task, &Building),
 ) -> Result<bool> {
-    let mut built = None;
-    if rows_of.len() > 0 {
-        let entry = inner.builder(task, room).build(number, rows_of).map_err(|err| inner.explained(err))?;
-        let Some(entry) = entry else { return Ok(false) };
-        let segment = Segment::open(&*inner.disk, &inner.folder, &inner.schema.load().spec, &entry, Reading::First)?;
-        built = Some((entry, Arc::new(segment)));
-    }
+    let Some(built) = seal::build(inner, rows_of, number, (task, room))? else { return Ok(false) };
     install(inner, inputs, rows, built)?;
     Ok(true)
 }
@@ -151,12 +144,7 @@ fn alive(inputs: &[Input]) -> u64 {
     inputs.iter().map(|(segment, dead)| u64::from(segment.rows()) - dead.len()).sum()
 }
 
-fn install(
-    inner: &Inner,
-    inputs: &[Input],
-    rows: &[Vec<Row>],
-    built: Option<(crate::manifest::SegmentEntry, Arc<Segment>)>,
-) -> Result<()> {
+fn install(inner: &Inner, inputs: &[Input], rows: &[Vec<Row>], built: Built) -> Result<()> {
     // Only a checkpoint changes what is saved, and it needs this lock too.
     let mut manifest = inner.manifest.lock();
     let mut next = manifest.clone();

@@ -102,6 +102,25 @@ fn build_and_install(inner: &Inner, frozen: &Frozen, task: &Task) -> Result<bool
     sealed
 }
 
+/// A segment and what the manifest says of it; `None` where there was no row to lay down.
+pub(crate) type Built = Option<(SegmentEntry, Arc<Segment>)>;
+
+/// Lays a segment down and opens it; `None` where it was called off.
+pub(crate) fn build(
+    inner: &Inner,
+    rows_of: &Rows<'_>,
+    number: u64,
+    (task, room): (&Task, &Building),
+) -> Result<Option<Built>> {
+    if rows_of.len() == 0 {
+        return Ok(Some(None));
+    }
+    let entry = inner.builder(task, room).build(number, rows_of).map_err(|err| inner.explained(err))?;
+    let Some(entry) = entry else { return Ok(None) };
+    let segment = Segment::open(&*inner.disk, &inner.folder, &inner.schema.load().spec, &entry, Reading::First)?;
+    Ok(Some(Some((entry, Arc::new(segment)))))
+}
+
 fn install_built(
     inner: &Inner,
     frozen: &Frozen,
@@ -109,13 +128,7 @@ fn install_built(
     number: u64,
     (task, room): (&Task, &Building),
 ) -> Result<bool> {
-    let mut built = None;
-    if rows_of.len() > 0 {
-        let entry = inner.builder(task, room).build(number, rows_of).map_err(|err| inner.explained(err))?;
-        let Some(entry) = entry else { return Ok(false) };
-        let segment = Segment::open(&*inner.disk, &inner.folder, &inner.schema.load().spec, &entry, Reading::First)?;
-        built = Some((entry, Arc::new(segment)));
-    }
+    let Some(built) = build(inner, rows_of, number, (task, room))? else { return Ok(false) };
 
     // The log up to the checkpoint is made durable first: a new log file after a crash would
     // otherwise begin behind a gap.
