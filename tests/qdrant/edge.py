@@ -90,13 +90,18 @@ def condition(given):
     )
 
 
+CONDITIONS = (
+    m.FieldCondition, m.IsEmptyCondition, m.IsNullCondition, m.HasIdCondition, m.HasVectorCondition, m.NestedCondition, m.Filter,
+)
+
+
 def expression(given):
     x = e.Expression
     if isinstance(given, (int, float)):
         return x.Constant(float(given))
     if isinstance(given, str):
         return x.Variable(given)
-    if isinstance(given, (m.FieldCondition, m.IsEmptyCondition, m.IsNullCondition, m.HasIdCondition, m.Filter)):
+    if isinstance(given, CONDITIONS):
         return x.Condition(condition(given))
     name = next(iter(type(given).model_fields))
     of = getattr(given, name)
@@ -305,7 +310,7 @@ class Edge:
             filter_of(query_filter), score_threshold, params(search_params),
         )
         points = [point(one) for one in self.shard.query(asked)]
-        for one in points if with_vectors is False else ():
+        for one in () if with_vectors else points:
             # Reranked by their own vectors, they still carry them.
             one.vector = None
         return SimpleNamespace(points=points)

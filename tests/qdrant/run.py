@@ -85,7 +85,9 @@ def main():
                 for transport in [[], ["--grpc", grpc]]:
                     calls = ["--calls", "300", "--seed", str(seed), *transport]
                     subprocess.run([python, HERE / "same_answers.py", url, *calls], check=True)
-            subprocess.run([python, HERE / "same_answers.py", url, "--edge", "--calls", "400"], check=True)
+            for seed in range(1, 4):
+                calls = ["--edge", "--calls", "700", "--seed", str(seed)]
+                subprocess.run([python, HERE / "same_answers.py", url, *calls], check=True)
             for name, requirements in FRAMEWORKS.items():
                 python = python_with(home, name, requirements)
                 subprocess.run([python, HERE / "frameworks.py", name, url, grpc], check=True)

@@ -73,23 +73,29 @@ def same(name, left, right):
 
 def points_of(client):
     found = client.scroll(calls.C, limit=1000, with_payload=True, with_vectors=True)[0]
-    # A null that is set where there was no payload at all is kept there, elsewhere it takes its key out.
-    kept = ({key: value for key, value in (point.payload or {}).items() if key != "extra" or value is not None} for point in found)
-    return {point.id: (payload, point.vector or {}) for point, payload in zip(found, kept)}
+    return {point.id: (point.payload or {}, point.vector or {}) for point in found}
+
+
+def told_of(points):
+    """A null that is set where there was no payload at all is kept there, elsewhere it takes its key out."""
+    def kept(payload):
+        return {key: value for key, value in payload.items() if key != "extra" or value is not None}
+
+    return {id: (kept(payload), vector) for id, (payload, vector) in points.items()}
 
 
 def mended(first, second):
     """Gives the first the points of the second; says which there were, in both."""
     points = [points_of(client) for client in (first, second)]
-    if near(*points):
-        return None
     ids = [id for id in points[0].keys() | points[1].keys() if not near(points[0].get(id), points[1].get(id))]
-    told = [{id: of.get(id) for id in ids[:2]} for of in points]
+    if not ids:
+        return None
     first.delete(calls.C, ids, wait=True)
     kept = [m.PointStruct(id=id, payload=points[1][id][0], vector=points[1][id][1]) for id in ids if id in points[1]]
     if kept:
         first.upsert(calls.C, kept, wait=True)
-    return told
+    told = [told_of({id: of[id] for id in ids if id in of}) for of in points]
+    return None if near(*told) else [dict(list(of.items())[:2]) for of in told]
 
 
 def asked(call):

@@ -220,8 +220,10 @@ def looks(r, chosen, name):
         return [(p.id, p.payload or {}, p.vector) for p in points]
 
     def ordered(c):
-        """With the values; of those that are equal any may come first."""
-        points = c.scroll(name, scroll_filter=chosen, order_by=by, limit=limit)[0]
+        """With the values; of those that are equal any may come first, and those with several values are left out."""
+        single = m.FieldCondition(key=key, values_count=m.ValuesCount(lte=1))
+        among = m.Filter(must=[single, chosen] if chosen else [single])
+        points = c.scroll(name, scroll_filter=among, order_by=by, limit=limit)[0]
         last = points[-1].payload.get(key) if points else None
         return [p.payload[key] for p in points], sorted((str(p.id) for p in points if p.payload.get(key) != last))
 
