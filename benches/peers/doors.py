@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The doors of the Qdrant API under Qdrant's own Python client: nigh over REST and over gRPC, and Qdrant.
+"""The doors of the Qdrant API under Qdrant's own Python client: nigh over REST and over gRPC, and Qdrant's engine.
 
     python3 benches/peers/doors.py [--rows 100000] [--rounds 3] [--nigh target/release/nigh]
 
@@ -8,8 +8,9 @@ Passages go in by batches of 256 with their payload, one client after the other 
 `--recall` against an exact answer of the same server. Contestants take turns, told are medians of the rounds: points a
 second, and p50 and p99 of a query in milliseconds.
 
-A Qdrant server takes part where `QDRANT_BINARY` names its program. Qdrant's engine in this process (`qdrant-edge-py`)
-always does: **there is no network and no client before it**, so it says what the engine costs, and not what its doors cost.
+Qdrant's engine takes part three ways: behind the thin server of `qdrant-door/` (built here, or `--door`), which does less
+on the way to it than Qdrant's own server, over REST and over gRPC; in this process (`qdrant-edge-py`), with **no network and
+no client before it**, which says what the engine costs alone; and as a Qdrant server where `QDRANT_BINARY` names its program.
 
 Everything is installed into target/peers/doors-venv, once.
 """
@@ -26,11 +27,12 @@ import tempfile
 import time
 import urllib.request
 
-from ingest import ROOT, START_SECONDS_MAX, Passages, Process, free_port
+from ingest import ROOT, START_SECONDS_MAX, Passages, Process, free_port, qdrant_door
 
 NEEDED = ["numpy", "qdrant-client", "qdrant-edge-py"]
 EFFORTS = [16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512]
 HITS, BATCH, SIZE, NAME = 10, 256, 384, "doors"
+CLIENTS_MAX = 8
 STILL_SECONDS = 8
 
 
@@ -42,6 +44,7 @@ def arguments():
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--recall", type=float, default=0.98)
     parser.add_argument("--nigh", default=ROOT / "target" / "release" / "nigh")
+    parser.add_argument("--door", help="a `qdrant-door` that is built already")
     parser.add_argument("--data", default=os.environ.get("NIGH_DATA", ROOT.parent / "shared" / "data"))
     parser.add_argument("--out", default=ROOT / "target" / "peers" / "doors.md")
     return parser.parse_args()
@@ -83,13 +86,17 @@ class Door:
         from qdrant_client import QdrantClient
 
         over = {"prefer_grpc": True, "grpc_port": grpc} if self.grpc else {}
-        self.client = lambda: QdrantClient(url=self.url, check_compatibility=False, timeout=120, **over)
-        self.ready = [self.client() for _ in range(8)]
+        def client(**over):
+            return QdrantClient(url=self.url, check_compatibility=False, timeout=120, **over)
+
+        self.ready = [client(**over) for _ in range(CLIENTS_MAX)]
+        # Collections come and go over REST, whatever points are asked over.
+        self.keeper = client()
 
     def create(self):
         from qdrant_client import models as m
 
-        self.ready[0].create_collection(NAME, vectors_config=m.VectorParams(size=SIZE, distance=m.Distance.COSINE))
+        self.keeper.create_collection(NAME, vectors_config=m.VectorParams(size=SIZE, distance=m.Distance.COSINE))
 
     def point(self, row, vector, payload):
         from qdrant_client import models as m
@@ -103,9 +110,10 @@ class Door:
         """Until as many rows as ever will be are behind a graph."""
         last, since = None, time.time()
         while time.time() - since < STILL_SECONDS:
-            now = self.ready[0].get_collection(NAME)
+            now = self.keeper.get_collection(NAME)
             state = (now.indexed_vectors_count, now.segments_count, str(now.status))
-            if state != last:
+            # Yellow: a graph is being built.
+            if state != last or "yellow" in state[2].lower():
                 last, since = state, time.time()
             time.sleep(0.5)
 
@@ -117,10 +125,10 @@ class Door:
         return [point.id for point in found.points]
 
     def drop(self):
-        self.ready[0].delete_collection(NAME)
+        self.keeper.delete_collection(NAME)
 
     def end(self):
-        for client in self.ready:
+        for client in [*self.ready, self.keeper]:
             client.close()
         self.process.end()
 
@@ -170,6 +178,12 @@ def contestants(args):
 
     args.nigh = pathlib.Path(args.nigh).resolve()
     all_ = [Door("nigh, REST", False, nigh, lambda *_: {}), Door("nigh, gRPC", True, nigh, lambda *_: {})]
+
+    def engine(http, grpc):
+        return [door, f"127.0.0.1:{http}", f"127.0.0.1:{grpc}", "shards"]
+
+    door = qdrant_door(args.door)
+    all_ += [Door(f"Qdrant's engine behind a thin server, {over}", over == "gRPC", engine, lambda *_: {}) for over in ("REST", "gRPC")]
     binary = os.environ.get("QDRANT_BINARY")
     if binary:
         def ports(http, grpc):
@@ -181,8 +195,6 @@ def contestants(args):
 
         program = [pathlib.Path(binary).resolve()]
         all_ += [Door("Qdrant, REST", False, lambda *_: program, ports), Door("Qdrant, gRPC", True, lambda *_: program, ports)]
-    else:
-        print("QDRANT_BINARY names no server: Qdrant takes part as an engine only", flush=True)
     return [*all_, InProcess()]
 
 

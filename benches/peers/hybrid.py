@@ -1,20 +1,25 @@
 #!/usr/bin/env python3
-"""Hybrid search of the 100,000 passages: nigh's server beside Qdrant's engine in this process, in one run, in turns.
+"""Hybrid search of the 100,000 passages: nigh's server beside Qdrant's engine, in one run, in turns.
 
-    python3 benches/peers/hybrid.py [--rows 100000] [--rounds 3] [--nigh target/release/nigh]
+    python3 benches/peers/hybrid.py [--rows 100000] [--rounds 3] [--nigh target/release/nigh] [--door qdrant-door]
 
-Both fuse the 100 nearest by vector and the 100 best by BM25 (English stems, stop words left out) with reciprocal ranks
-(k = 60) into ten hits without payload. Qdrant's engine is qdrant-edge from the Python registry: HNSW (m 16, ef_construct
-100), sparse vectors of its own BM25 with its IDF, every filtered field indexed, one merged segment, and **no server in
-between**: its time is that of a call, where nigh's is that of a request over gRPC on loopback, requests serialised before
-the clock starts and replies left unread until it has stopped. Four clients are four threads (the engine gives the
-interpreter's lock back while it searches).
+All fuse the 100 nearest by vector and the 100 best by BM25 (English stems, stop words left out) with reciprocal ranks
+(k = 60) into ten hits without payload. Contestants, each asked over gRPC on loopback by the same client, requests serialised
+before the clock starts and replies left unread until it has stopped:
 
-Told are milliseconds of a query (p50, p99) at one and at four clients, without a filter and under each of filters.json,
-how much of the hits the same engine finds when its vectors are compared exactly ("recall"), and nigh's time in its own
-engine under the same number of clients, as `explain` tells it: like for like with the other's.
+- nigh over its own API: a text field, which it analyzes and scores itself;
+- nigh over the Qdrant API: sparse vectors of Qdrant's BM25, made before the clock starts, and IDF;
+- Qdrant's engine behind the thin server of `qdrant-door/`, which is sent the same bytes: HNSW (m 16, ef_construct 100), sparse
+  vectors with IDF, every filtered field indexed, one merged segment;
+- the same engine in this process (qdrant-edge from the Python registry), with **no server in between**: its time is that
+  of a call, and its client shares an interpreter with it.
 
-The environment (`target/peers/hybrid-venv`) is made where it is not there; nigh is built in release unless it is given.
+Told are milliseconds of a query (p50, p99) at one and at four clients, which are threads, without a filter and under each of
+filters.json, how much of the hits the same engine finds when its vectors are compared exactly ("recall"), and nigh's time in
+its own engine under the same number of clients, as `explain` tells it.
+
+The environment (`target/peers/hybrid-venv`) is made where it is not there; nigh and the thin server are built in release
+unless they are given.
 """
 
 import argparse
@@ -28,15 +33,12 @@ import sys
 import tempfile
 import time
 
-from ingest import ROOT, START_SECONDS_MAX, UNLIMITED, Nigh, Passages
+from by_qdrant import CANDIDATES, HITS, INDEXED, RRF_K, ByQdrant, Words, clauses
+from ingest import ROOT, START_SECONDS_MAX, UNLIMITED, Nigh, Passages, qdrant_door
 
-NEEDED = ["grpcio", "grpcio-tools", "numpy", "qdrant-edge-py"]
-CANDIDATES, HITS, RRF_K = 100, 10, 60
+NEEDED = ["grpcio", "grpcio-tools", "numpy", "qdrant-client", "qdrant-edge-py"]
 ANALYZER = "english+stop"
-INDEXED = {
-    "words": "Integer", "kind": "Keyword", "position": "Float", "tags": "Keyword",
-    "has_code": "Bool", "year": "Integer", "source": "Keyword",
-}
+DOOR = "Qdrant's engine behind a thin server"
 
 
 def arguments():
@@ -46,6 +48,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=3, help="every query is asked so often, in turns")
     parser.add_argument("--clients", type=int, nargs="*", default=[1, 4])
     parser.add_argument("--nigh", help="a `nigh` that is built already")
+    parser.add_argument("--door", help="a `qdrant-door` that is built already")
     parser.add_argument("--data", default=os.environ.get("NIGH_DATA", ROOT.parent / "shared" / "data"))
     parser.add_argument("--out", default=ROOT / "target" / "peers" / "hybrid.md")
     return parser.parse_args()
@@ -58,29 +61,16 @@ def in_environment():
     python = home / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", home], check=True)
-    have = subprocess.run([python, "-m", "pip", "freeze"], capture_output=True, text=True).stdout.lower()
+    have = subprocess.run([python, "-m", "pip", "freeze"], capture_output=True, text=True).stdout.lower().replace("_", "-")
     wanted = [name for name in NEEDED if name + "==" not in have]
     if wanted:
         subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted], check=True)
     os.execve(python, [python, __file__, *sys.argv[1:]], os.environ | {"NIGH_HYBRID_INSIDE": "1"})
 
 
-def clauses(filter_):
-    """The clauses of a filter of filters.json: (part, field, what, value)."""
-    for part in ("must", "should", "must_not"):
-        for clause in filter_.get(part, []):
-            field = clause["field"]
-            if clause.get("missing"):
-                yield part, field, "missing", None
-            elif "eq" in clause or "contains" in clause:
-                yield part, field, "value", clause.get("eq", clause.get("contains"))
-            elif "in" in clause:
-                yield part, field, "any", clause["in"]
-            else:
-                yield part, field, "range", {end: clause[end] for end in ("gt", "gte", "lt", "lte") if end in clause}
-
-
 class OverGrpc(Nigh):
+    name = "nigh, its own API"
+
     def create(self, channel):
         from nigh.v1 import collections_pb2 as of
 
@@ -173,7 +163,7 @@ class InProcess:
         import qdrant_edge as of
 
         self.of = of
-        self.bm25 = of.Bm25(of.Bm25Config(language="english", avg_len=self.words(passages)))
+        self.words = Words(passages)
         config = of.EdgeConfig(
             vectors={"text": of.EdgeVectorParams(384, of.Distance.Cosine)},
             sparse_vectors={"words": of.EdgeSparseVectorParams(modifier=of.Modifier.Idf)},
@@ -188,18 +178,11 @@ class InProcess:
             points = []
             for row in rows:
                 payload = json.loads(passages.payloads[row])
-                vector = {"text": passages.vectors[row].tolist(), "words": self.bm25.embed_document(payload["text"])}
+                vector = {"text": passages.vectors[row].tolist(), "words": self.words.of_document(payload["text"])}
                 points.append(of.Point(row, vector, payload))
             self.shard.update(of.UpdateOperation.upsert_points(points))
         self.shard.optimize()
         print(self.shard.info(), flush=True)
-
-    def words(self, passages):
-        """The mean length after its own analysis, which its weights are relative to: known here, as it is to nigh."""
-        bm25 = self.of.Bm25(self.of.Bm25Config(language="english", avg_len=1.0, b=0.0, k=1e9))
-        sample = passages.payloads[:2000]
-        # With k beyond all counts a weight is the count of its word.
-        return sum(sum(bm25.embed_document(json.loads(line)["text"]).values) for line in sample) / len(sample)
 
     def request(self, vector, text, filter_, exact):
         of = self.of
@@ -214,7 +197,7 @@ class InProcess:
             parts[part].append(condition)
         filter_ = of.Filter(**{part: found or None for part, found in parts.items()}) if filter_ else None
         dense = of.Query.Nearest(vector.tolist(), "text")
-        sparse = of.Query.Nearest(self.bm25.embed_query(text), "words")
+        sparse = of.Query.Nearest(self.words.of_query(text), "words")
         prefetches = [
             of.Prefetch(CANDIDATES, dense, filter=filter_, params=of.SearchParams(exact=exact)),
             of.Prefetch(CANDIDATES, sparse, filter=filter_),
@@ -259,9 +242,12 @@ def measure(engines, passages, texts, filters, args):
     import numpy
 
     nothing = numpy.percentile(engines[0].nothing(2000), [50, 99])
+    against = [engine for engine in engines if engine.name == DOOR]
+    columns = ["filter", "clients", *(f"{engine.name}: p50, p99 ms, recall" for engine in engines)]
+    columns.insert(3, "nigh's engine alone")
+    columns += [f"{DOOR}: times {engine.name}" for engine in engines[:2]]
     lines = [f"A request that asks for nothing takes this client {nothing[0]:.2f} ms (p50), {nothing[1]:.2f} (p99).\n",
-             f"| filter | clients | {engines[0].name}: p50, p99 ms, recall | in its engine alone | {engines[1].name}: p50, "
-             "p99 ms, recall | p50, p99: times nigh's | times its engine's |", "|---|---|---|---|---|---|---|"]
+             "| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     for name, filter_ in filters:
         def requests(engine, exact, count):
             return [engine.request(vector, text, filter_, exact)
@@ -280,8 +266,8 @@ def measure(engines, passages, texts, filters, args):
             cells = [f"{ends[engine][0]:.2f}, {ends[engine][1]:.2f}, {recalls[engine]:.3f}" for engine in engines]
             alone = numpy.percentile(inside, [50, 99])
             cells.insert(1, f"{alone[0]:.2f}, {alone[1]:.2f}")
-            for base in (ends[engines[0]], alone):
-                ratio = ends[engines[1]] / base
+            for engine in engines[:2]:
+                ratio = ends[against[0]] / ends[engine]
                 cells.append(f"{ratio[0]:.1f}, {ratio[1]:.1f}")
             lines.append(f"| {name} | {clients} | " + " | ".join(cells) + " |")
             print(lines[-1], flush=True)
@@ -302,9 +288,16 @@ def main():
         texts = [json.loads(line)["text"] for line, _ in zip(lines, range(args.queries))]
     filters = [("none", None)] + [(one["name"], one["filter"]) for one in json.loads((folder / "filters.json").read_text())]
     with tempfile.TemporaryDirectory(prefix="hybrid-", dir=out.parent) as scratch:
-        engines = [OverGrpc(args, scratch), InProcess()]
-        for engine in engines:
-            home = pathlib.Path(scratch) / type(engine).__name__
+        own = OverGrpc(args, scratch)
+        door = qdrant_door(args.door)
+
+        def nigh(http, grpc):
+            return [own.binary, "serve", "--data", "data", "--http", http, "--grpc", grpc]
+
+        engines = [own, ByQdrant("nigh, Qdrant's API", nigh), ByQdrant(DOOR, lambda http, grpc: [door, http, grpc, "shards"]),
+                   InProcess()]
+        for at, engine in enumerate(engines):
+            home = pathlib.Path(scratch) / str(at)
             home.mkdir()
             began = time.time()
             engine.load(passages, home)

@@ -89,6 +89,16 @@ def free_port():
         return taken.getsockname()[1]
 
 
+def qdrant_door(given):
+    """The program that puts Qdrant's engine behind a door: built where none was given, which takes long."""
+    if given:
+        return pathlib.Path(given).resolve()
+    # There the compiler is named that the engine needs.
+    home = HERE / "qdrant-door"
+    subprocess.run(["cargo", "build", "--release"], cwd=home, check=True)
+    return home / "target" / "release" / "qdrant-door"
+
+
 class Process:
     """A server of its own, its memory watched; ended by its id."""
 
