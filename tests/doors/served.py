@@ -1,5 +1,6 @@
 """A server to be attacked, in a process of its own, and somebody else who is served by it meanwhile."""
 
+import collections
 import contextlib
 import http.client
 import json
@@ -98,6 +99,11 @@ class Server:
     def resident(self):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
+
+    def threads(self):
+        """How many threads there are of each name."""
+        named = pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/comm")
+        return dict(collections.Counter(re.sub(r"[-\d]*$", "", name.read_text().strip()) for name in named))
 
     def connections(self):
         """Connections that the server holds open, on both ports."""

@@ -1,5 +1,5 @@
-//! A hundred thousand hits, most of them ties, read page by page at one version while others write: nothing twice, nothing
-//! missed, the same order as in one piece.
+//! Many hits, most of them ties, read page by page at one version while others write: nothing twice, nothing missed, the same
+//! order as in one piece. `NIGH_PAGES=100000` reads so many.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
@@ -15,8 +15,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const C: &str = "c";
-const POINTS: u64 = 100_000;
+const BATCH: u64 = 2_000;
+const POINTS: u64 = 30_000;
 const PAGE: u32 = 10_000;
+
+/// So many as the environment says, in whole batches.
+fn points() -> u64 {
+    let asked = std::env::var("NIGH_PAGES").ok().and_then(|value| value.parse().ok()).unwrap_or(POINTS);
+    asked.max(u64::from(PAGE)).next_multiple_of(BATCH)
+}
 
 /// Ten different vectors, a hundred different numbers, two different texts.
 fn point(id: u64) -> Point {
@@ -40,14 +47,14 @@ async fn pages(client: &Client, query: &Query) -> Vec<u64> {
 
 /// Whether every point is there once, and the keys never fall; equal keys by rising id.
 fn in_order<K: PartialOrd>(ids: &[u64], key: impl Fn(u64) -> K) {
-    assert_eq!(ids.len() as u64, POINTS);
+    assert_eq!(ids.len() as u64, points());
     for pair in ids.windows(2) {
         let (one, other) = ((key(pair[0]), pair[0]), (key(pair[1]), pair[1]));
         assert!(one.0 < other.0 || (one.0 == other.0 && one.1 < other.1), "{} before {}", pair[0], pair[1]);
     }
     let mut rising = ids.to_vec();
     rising.sort_unstable();
-    assert!(rising.into_iter().eq(0..POINTS));
+    assert!(rising.into_iter().eq(0..points()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -60,8 +67,8 @@ async fn pages_of_one_version_never_overlap_and_leave_nothing_out() {
     let client = patient.connect().await.unwrap();
     let spec = CollectionSpec::new().vector("v", 2, Metric::Dot).text("text", "standard");
     client.create_collection(C, spec).await.unwrap();
-    for from in (0..POINTS).step_by(2_000) {
-        client.upsert(C, (from..from + 2_000).map(point)).await.unwrap();
+    for from in (0..points()).step_by(BATCH as usize) {
+        client.upsert(C, (from..from + BATCH).map(point)).await.unwrap();
     }
     client.pin(C, "pages").await.unwrap();
 
@@ -72,7 +79,7 @@ async fn pages_of_one_version_never_overlap_and_leave_nothing_out() {
             let mut from = 0;
             while !done.load(Ordering::Relaxed) {
                 // Points that are replaced by others, and new ones.
-                let changed = (from..from + 50).flat_map(|id| [Point::new(id), Point::new(POINTS + id)]);
+                let changed = (from..from + 50).flat_map(|id| [Point::new(id), Point::new(points() + id)]);
                 let changed = changed.map(|point| point.vector("v", [99.0, 99.0]).payload(json!({"n": -1})));
                 client.upsert(C, changed).await.unwrap();
                 from += 50;
@@ -105,6 +112,6 @@ async fn pages_of_one_version_never_overlap_and_leave_nothing_out() {
     writer.await.unwrap();
     let newest: HashMap<u64, ()> =
         pages(&client, &Query::dense("v", [1.0, 0.0])).await.into_iter().map(|id| (id, ())).collect();
-    assert!(newest.len() as u64 > POINTS, "the writer went on meanwhile");
+    assert!(newest.len() as u64 > points(), "the writer went on meanwhile");
     server.stop().await;
 }

@@ -60,7 +60,7 @@ fn a_crash_at_any_call_keeps_what_was_acknowledged() {
     let kind = Kind { every: 10, ..Kind::default() };
     let ran = match number("NIGH_SEED") {
         Some(seed) => crash_everywhere(seed, &kind).map_err(|why| format!("seed {seed}: {why}")),
-        None => crash_until(number("NIGH_CRASH_POINTS").unwrap_or(2_000), &kind),
+        None => crash_until(number("NIGH_CRASH_POINTS").unwrap_or(1_000), &kind),
     };
     match ran {
         Ok(Ran { points, seeds, restored }) => eprintln!(
