@@ -20,8 +20,10 @@ use crate::effort::{Efforts, Expected, Sought, cohesion};
 use crate::params::{ListsOutline, Note, Outline, Plan, Route, SearchParams};
 use crate::query::cost::Machine;
 
-/// Recall aimed at where nothing is asked for.
+/// Recall aimed at where nothing is asked for: the first at any rate, the second where it takes at most so many times the effort.
 const RECALL_DEFAULT: f32 = 0.985;
+const RECALL_GOOD: f32 = 0.995;
+const GOOD_COSTS: f64 = 2.0;
 
 /// Effort where nothing is asked for, at least: curves learned from few rows may be too hopeful.
 const EFFORT_LEAST: u32 = 48;
@@ -155,8 +157,9 @@ fn expected(efforts: &Efforts, sought: Sought, asked: &Asked) -> Option<Expected
         Some(recall) if recall >= 1.0 => None,
         Some(recall) => reaching(recall),
         None => {
-            let reaching = reaching(RECALL_DEFAULT)?;
-            if reaching.ef >= f64::from(EFFORT_LEAST) { Some(reaching) } else { at_least(EFFORT_LEAST) }
+            let least = reaching(RECALL_DEFAULT)?;
+            let good = reaching(RECALL_GOOD).filter(|good| good.ef <= GOOD_COSTS * least.ef).unwrap_or(least);
+            if good.ef >= f64::from(EFFORT_LEAST) { Some(good) } else { at_least(EFFORT_LEAST) }
         }
     }
     .map(|at| Expected { is_least: at.is_least && params.recall.is_some_and(|asked| at.recall > asked), ..at })
@@ -343,6 +346,32 @@ mod tests {
             assert!(plan.ef >= last && plan.recall.unwrap() >= target - 0.01, "{target}: {plan:?}");
             last = plan.ef;
         }
+    }
+
+    #[test]
+    fn the_default_takes_more_recall_where_it_is_cheap() {
+        let ef = |power: i32| {
+            let mut rungs = [Rung::default(); LADDER.len()];
+            for (rung, ef) in rungs.iter_mut().zip(LADDER) {
+                *rung = Rung { recall: 1.0 - (8.0 / ef as f32).powi(power), coded: 12 * ef, expanded: ef };
+            }
+            let curve = Curve { route: Route::Graph, share: 1.0, together: 1.0, k: 10, rungs };
+            let efforts = Efforts::new(vec![curve], 30.0);
+            let outline = Outline {
+                rows: 1 << 30,
+                size: 384,
+                code_bytes: 392,
+                gist_bytes: 0,
+                lists: None,
+                efforts: Some(&efforts),
+            };
+            let asked = |params| plan(&outline, &Asked::new(1 << 30, 10, params), &Machine::default(), || 1.0).ef;
+            (asked(recall(RECALL_DEFAULT)), asked(recall(RECALL_GOOD)), asked(SearchParams::default()))
+        };
+        let (least, good, default) = ef(2);
+        assert!(good < 2 * least && default == good, "{least} {good} {default}");
+        let (least, good, default) = ef(1);
+        assert!(good > 2 * least && default == least, "{least} {good} {default}");
     }
 
     #[test]
