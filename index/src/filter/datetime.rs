@@ -1,4 +1,5 @@
-//! Instants in strings: RFC 3339, or a date alone for its midnight in UTC.
+//! Instants in strings: RFC 3339, or a date alone for its midnight in UTC. What other writers leave out may be left out:
+//! the zone (UTC then), the seconds, the colon of an offset.
 //!
 //! Read by hand, since a range compares every distinct string of a field: a string that is no
 //! instant is turned away after a few bytes. Instants lie in the years 0 to 9999 of UTC, so that
@@ -50,37 +51,45 @@ pub fn text(micros: i64) -> String {
     text
 }
 
-/// `hh:mm:ss[.fraction](Z|±hh:mm)` in microseconds, the offset taken off.
+/// `hh:mm[:ss[.fraction]][Z|±hh:mm|±hhmm]` in microseconds, the offset taken off.
 fn time(bytes: &[u8]) -> Option<i64> {
-    if bytes.len() < 9 || bytes[2] != b':' || bytes[5] != b':' {
-        return None;
-    }
-    let (hour, minute, second) = (digits(&bytes[..2])?, digits(&bytes[3..5])?, digits(&bytes[6..8])?);
+    let [a, b, b':', c, d, rest @ ..] = bytes else { return None };
+    let (hour, minute) = (digits(&[*a, *b])?, digits(&[*c, *d])?);
+    let (second, fraction, rest) = match rest {
+        [b':', tens, ones, rest @ ..] => {
+            let (fraction, rest) = fraction(rest)?;
+            (digits(&[*tens, *ones])?, fraction, rest)
+        }
+        rest => (0, 0, rest),
+    };
     if hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    let mut rest = &bytes[8..];
-    let mut fraction = 0;
-    if let Some(after) = rest.strip_prefix(b".") {
-        let count = after.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if count == 0 {
-            return None;
-        }
-        fraction = digits(&after[..count.min(6)])? * 10i64.pow(6 - count.min(6) as u32);
-        rest = &after[count..];
-    }
-    let offset = match rest {
-        [b'Z' | b'z'] => 0,
-        [sign @ (b'+' | b'-'), hours @ .., b':', tens, ones] if hours.len() == 2 => {
-            let (hours, minutes) = (digits(hours)?, digits(&[*tens, *ones])?);
-            if hours > 23 || minutes > 59 {
-                return None;
-            }
-            (hours * 3600 + minutes * 60) * if *sign == b'-' { -1 } else { 1 }
-        }
+    Some((hour * 3600 + minute * 60 + second.min(59) - offset(rest)?) * 1_000_000 + fraction)
+}
+
+/// Microseconds of `.fraction`, where there is one, and what follows.
+fn fraction(bytes: &[u8]) -> Option<(i64, &[u8])> {
+    let Some(after) = bytes.strip_prefix(b".") else { return Some((0, bytes)) };
+    let count = after.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let known = count.min(6);
+    let micros = digits(&after[..known])? * 10i64.pow(6 - known as u32);
+    (count > 0).then_some((micros, &after[count..]))
+}
+
+/// Seconds that a zone is ahead of UTC.
+fn offset(bytes: &[u8]) -> Option<i64> {
+    let (sign, hours, minutes) = match bytes {
+        [] | [b'Z' | b'z'] => return Some(0),
+        [sign, a, b, b':', c, d] | [sign, a, b, c, d] => (sign, digits(&[*a, *b])?, digits(&[*c, *d])?),
         _ => return None,
     };
-    Some((hour * 3600 + minute * 60 + second.min(59) - offset) * 1_000_000 + fraction)
+    let ahead = (hours <= 23 && minutes <= 59).then_some(hours * 3600 + minutes * 60)?;
+    match sign {
+        b'+' => Some(ahead),
+        b'-' => Some(-ahead),
+        _ => None,
+    }
 }
 
 fn digits(bytes: &[u8]) -> Option<i64> {
@@ -131,6 +140,11 @@ mod tests {
             ("1970-01-01 01:00:00+01:00", 0),
             ("1970-01-01T00:00:00.1234567-00:30", 1_800_123_456),
             ("2016-12-31T23:59:60Z", 1_483_228_799_000_000),
+            ("1970-01-01T00:00:01", 1_000_000),
+            ("1970-01-01 00:00:01.5", 1_500_000),
+            ("1970-01-01T00:01", 60_000_000),
+            ("1970-01-01T02:00+0200", 0),
+            ("1970-01-01T00:00:00-0030", 1_800_000_000),
             ("0000-01-01", MICROS_MIN),
             ("9999-12-31T23:59:59.999999Z", MICROS_MAX),
         ] {
@@ -151,12 +165,18 @@ mod tests {
             "2020-00-01",
             "2020-01-00",
             "2020-01-01T",
-            "2020-01-01T00:00",
-            "2020-01-01T00:00:00",
+            "2020-01-01T00:0",
+            "2020-01-01T00:00:",
+            "2020-01-01T00:00:0",
+            "2020-01-01T00:00.5Z",
+            "2020-01-01T000000Z",
             "2020-01-01T24:00:00Z",
             "2020-01-01T00:60:00Z",
             "2020-01-01T00:00:00.Z",
             "2020-01-01T00:00:00+1:00",
+            "2020-01-01T00:00:00+01",
+            "2020-01-01T00:00:00 0100",
+            "2020-01-01T00:00:00+0160",
             "2020-01-01T00:00:00+24:00",
             "2020-01-01x",
             "2020-01-01T00:00:00Zx",
