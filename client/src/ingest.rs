@@ -406,8 +406,9 @@ impl Driver {
             }
             ingest_reply::Reply::Refusal(refusal) => {
                 let code = Code::from(refusal.code);
-                // Refused for the moment is not refused: everything from here on is sent again.
-                if matches!(code, Code::Unavailable | Code::ResourceExhausted) {
+                // Refused for the moment is not refused: everything from here on is sent again. So is a batch of which nobody
+                // knows whether it is kept: it has a name, and is not applied twice.
+                if matches!(code, Code::Unavailable | Code::ResourceExhausted | Code::Unknown) {
                     return Err(Error::Server {
                         code: Code::Unavailable,
                         field: None,

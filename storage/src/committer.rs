@@ -22,7 +22,7 @@ use crate::recover::dropped_sources;
 use crate::sync::{Condvar, Mutex};
 use crate::times::{Histogram, Times};
 use crate::wal::Record;
-use crate::write::{Durability, Written};
+use crate::write::{Chain, Durability, Written};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -254,14 +254,23 @@ impl Pending {
 /// A batch that was folded, with what its caller will hear.
 struct Taken {
     done: Done,
+    chain: Option<Chain>,
     written: Written,
+}
+
+/// Tells the caller of a batch that the disk did not take it, so that nothing that follows upon it is taken either.
+fn not_taken(done: Done, chain: Option<&Chain>, err: Error) {
+    if let Some(chain) = chain {
+        chain.break_off();
+    }
+    done(Err(err));
 }
 
 /// Commits a group; whether something of the log is still unsynced.
 fn commit(inner: &Inner, group: Vec<Pending>, unsynced: bool) -> bool {
     if let Some(err) = inner.poisoned() {
-        for pending in group {
-            (pending.done)(Err(told_too(&err, &inner.name)));
+        for Pending { batch, done, .. } in group {
+            not_taken(done, batch.chain.as_ref(), told_too(&err, &inner.name));
         }
         return unsynced;
     }
@@ -279,11 +288,16 @@ fn commit(inner: &Inner, group: Vec<Pending>, unsynced: bool) -> bool {
     let mut durable = false;
     for Pending { batch, durability, gives_back: deletes, done, .. } in group {
         if let Some(err) = full.as_ref().filter(|_| !deletes) {
-            done(Err(told_too(err, &inner.name)));
+            not_taken(done, batch.chain.as_ref(), told_too(err, &inner.name));
+            continue;
+        }
+        if batch.chain.as_ref().is_some_and(Chain::is_broken) {
+            done(Err(Error::Behind { name: inner.name.clone() }));
             continue;
         }
         gives_back &= deletes;
         let place = Record { first_seq: seq + 1, ops: batch.steps.len() as u32, time_ms, payload: Bytes::new() };
+        let chain = batch.chain.clone();
         let (outcome, duplicate) = match take(&mut fold, &mut draft, batch, place, inner.options.record_bytes_max) {
             Err(err) => {
                 done(Err(err));
@@ -298,7 +312,7 @@ fn commit(inner: &Inner, group: Vec<Pending>, unsynced: bool) -> bool {
         };
         durable |= durability == Durability::Durable;
         let Outcome { seq, affected } = outcome;
-        taken.push(Taken { done, written: Written { seq, reached: Durability::Logged, affected, duplicate } });
+        taken.push(Taken { done, chain, written: Written { seq, reached: Durability::Logged, affected, duplicate } });
     }
     if taken.is_empty() {
         return unsynced;
@@ -312,7 +326,7 @@ fn commit(inner: &Inner, group: Vec<Pending>, unsynced: bool) -> bool {
     };
     if let Err(err) = logged {
         for one in taken {
-            (one.done)(Err(told_too(&err, &inner.name)));
+            not_taken(one.done, one.chain.as_ref(), told_too(&err, &inner.name));
         }
         return unsynced;
     }

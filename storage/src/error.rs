@@ -89,6 +89,12 @@ pub enum Error {
         /// What failed first.
         why: String,
     },
+    /// The disk did not take what this follows upon: nothing of it was written.
+    #[error("a batch before this one was not taken by `{name}`: send again from that one on")]
+    Behind {
+        /// The collection.
+        name: String,
+    },
     /// The collection cannot be served; the others are.
     #[error("collection `{name}` is quarantined: {why}")]
     Quarantined {
@@ -190,7 +196,7 @@ impl Error {
         use io::ErrorKind as Kind;
         match self {
             Self::Full { .. } | Self::NoSpace { .. } | Self::Unknown { .. } | Self::Poisoned { .. } => true,
-            Self::Closed { .. } | Self::Opening { .. } => true,
+            Self::Closed { .. } | Self::Opening { .. } | Self::Behind { .. } => true,
             Self::Io { source, .. } => {
                 let kind = matches!(
                     source.kind(),

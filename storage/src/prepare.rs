@@ -9,7 +9,7 @@ use crate::op::{self, Heading, Op};
 use crate::point::Point;
 use crate::schema::{CollectionSpec, VectorPlace};
 use crate::snapshot::Snapshot;
-use crate::write::{IfVersion, POSITIONS_MAX, Position, SOURCE_BYTES_MAX, Selector, Write, WriteBatch};
+use crate::write::{Chain, IfVersion, POSITIONS_MAX, Position, SOURCE_BYTES_MAX, Selector, Write, WriteBatch};
 use bytes::Bytes;
 use nigh_index::filter::live::Extracted;
 use nigh_index::filter::rules::FieldRules;
@@ -87,6 +87,7 @@ pub(crate) struct Batch {
     pub(crate) conditions: Vec<IfVersion>,
     pub(crate) heading: Heading,
     pub(crate) log: LogForm,
+    pub(crate) chain: Option<Chain>,
     /// What it weighs in the queue.
     pub(crate) bytes: u64,
 }
@@ -125,7 +126,7 @@ impl Schema {
 
     /// Checks a batch and prepares it. An error names the operation and the field in it.
     pub(crate) fn batch(&self, batch: WriteBatch) -> Result<Batch> {
-        let WriteBatch { ops: writes, conditions, op_id, positions } = batch;
+        let WriteBatch { ops: writes, conditions, op_id, positions, chain } = batch;
         check_positions(&positions)?;
         check_conditions(&conditions, &writes)?;
         let heading = Heading { op_id, positions };
@@ -156,14 +157,14 @@ impl Schema {
         for (at, write) in writes.into_iter().enumerate() {
             steps.push(self.step(at, write)?);
         }
-        Ok(Batch { steps, conditions, heading, log, bytes })
+        Ok(Batch { steps, conditions, heading, log, chain, bytes })
     }
 
     /// The batch of the sweep: which points it deletes is seen when its turn comes.
     pub(crate) fn sweep(points_max: usize) -> Batch {
         let steps = vec![Step::Sweep { points_max }];
         let log = LogForm::Unresolved(vec![None]);
-        Batch { steps, conditions: Vec::new(), heading: Heading::default(), log, bytes: 0 }
+        Batch { steps, conditions: Vec::new(), heading: Heading::default(), log, chain: None, bytes: 0 }
     }
 
     /// Prepares a logged operation.

@@ -5,6 +5,8 @@ use crate::schema::VectorPlace;
 use bytes::Bytes;
 use nigh_index::filter::condition::Condition;
 use nigh_index::id::PointId;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use uuid::Uuid;
 
 /// A batch has at most this many positions.
@@ -24,11 +26,36 @@ pub struct WriteBatch {
     pub op_id: Option<Uuid>,
     /// How far its sources have come with it.
     pub positions: Vec<Position>,
+    /// What it follows upon, if anything.
+    pub chain: Option<Chain>,
 }
 
 impl From<Vec<Write>> for WriteBatch {
     fn from(ops: Vec<Write>) -> Self {
         Self { ops, ..Self::default() }
+    }
+}
+
+/// What holds batches together that follow upon each other: once one of them is not taken, because of the disk and not of what
+/// is in it, none behind it is. Whoever sends them again, from that one on, never turns their order round.
+#[derive(Clone, Debug, Default)]
+pub struct Chain(Arc<AtomicBool>);
+
+impl Chain {
+    /// Whether one was not taken.
+    pub fn is_broken(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Nothing of it is taken from now on.
+    pub fn break_off(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+impl PartialEq for Chain {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+use nigh_client::{Client, IngestOptions, Op, Point, Selector};
 use nigh_tests::disks::SmallDisk;
 use nigh_tests::random::Random;
 use nigh_tests::server::{Server, Tuning};
@@ -13,6 +14,8 @@ use tonic::Code;
 const COLLECTION: &str = "points";
 const SIZE: usize = 256;
 const BATCH: u64 = 32;
+/// A point that comes and goes.
+const PASSING: u64 = 1 << 41;
 
 /// Writes batches until one is refused; how many were taken.
 async fn fill(door: &Door, random: &mut Random, from: u64) -> (u64, tonic::Status) {
@@ -81,9 +84,18 @@ async fn a_full_disk_is_told_read_from_deleted_from_and_survived() {
     door.write(COLLECTION, vec![wire::delete(deleted)]).await.expect("a delete on a full disk");
     assert_eq!(points(&door).await, (batches - 1) * BATCH);
 
+    // A stream that writes a point and deletes it, while only the second is taken: both are sent again, in their order.
+    let client = Client::connect(&server.url).await.unwrap();
+    let mut stream = client.ingest(COLLECTION, IngestOptions { batch_ops: 1, ..IngestOptions::default() });
+    stream.send(Op::Upsert(Point::new(PASSING).vector("v", [1.0; SIZE]))).await.unwrap();
+    stream.send(Op::Delete(Selector::ids([PASSING]))).await.unwrap();
+    stream.watch().wait_for(|progress| progress.resumed > 1).await.unwrap();
+
     // There is room again: nothing is restarted.
     std::fs::remove_file(&filler).unwrap();
     std::fs::remove_file(&others).unwrap();
+    assert_eq!(stream.finish().await.unwrap().refusals, []);
+    assert!(door.points_of(COLLECTION, vec![wire::num(PASSING)]).await.unwrap().points.is_empty());
     write_one(&door, 1 << 40).await.unwrap();
     assert_eq!(door.status(COLLECTION).await.unwrap().refuses_writes, "");
     server.stop().await;

@@ -152,7 +152,7 @@ impl From<nigh_storage::error::Error> for Error {
                 Self::Quarantined { name, why: "the server's log says why".to_owned() }
             }
             Storage::Opening { retry_ms, .. } => Self::Opening { what: err.to_string(), retry_ms },
-            Storage::Closed { .. } => Self::Unavailable(err.to_string()),
+            Storage::Closed { .. } | Storage::Behind { .. } => Self::Unavailable(err.to_string()),
             Storage::Corrupt { .. } | Storage::Newer { .. } | Storage::Older { .. } => {
                 tracing::error!(%err, "a request met corrupt data");
                 Self::Corrupt

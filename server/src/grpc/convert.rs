@@ -34,7 +34,7 @@ pub(super) fn batch(
         after: one.after,
     };
     let positions = positions.into_iter().map(position).collect();
-    Ok(WriteBatch { ops, conditions, op_id: name(op_id)?, positions })
+    Ok(WriteBatch { ops, conditions, op_id: name(op_id)?, positions, chain: None })
 }
 
 /// The name of a batch.

@@ -8,6 +8,9 @@
 //! count its credits is held up by the transport. When the server stops, the reader takes no more,
 //! what is on its way is acknowledged, and the stream ends with UNAVAILABLE. When the key of its caller
 //! is changed or a token expires, the stream ends at the next batch with UNAUTHENTICATED.
+//!
+//! Batches never overtake each other: behind one that was refused because there was no room, or because the disk failed,
+//! nothing is taken, and the stream ends with UNAVAILABLE. The sender sends again from that one on, in a new stream.
 
 use super::{Door, convert, status};
 use crate::engine::access::Access;
@@ -17,13 +20,13 @@ use crate::engine::write::Submitted;
 use crate::metrics::{Metrics, Rpc};
 use nigh_proto::v1::{self, IngestReply, ingest_reply, ingest_request};
 use nigh_storage::collection::Collection;
-use nigh_storage::write::{Durability, WriteBatch};
+use nigh_storage::write::{Chain, Durability, WriteBatch};
 use prost::Message;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 /// Replies that wait for the transport.
 const REPLIES: usize = 64;
@@ -47,6 +50,8 @@ struct Reader {
     settling: mpsc::Sender<Settling>,
     /// The number of the batch before.
     last: Option<u64>,
+    /// What every batch follows upon.
+    chain: Chain,
 }
 
 impl Door {
@@ -68,7 +73,8 @@ impl Door {
         let metrics = self.metrics.clone();
         let room = Arc::new(Semaphore::new(bytes as usize));
         let access = Access::current();
-        let reader = Reader { door: self, access, collection, durability, room, settling, last: None };
+        let chain = Chain::default();
+        let reader = Reader { door: self, access, collection, durability, room, settling, last: None, chain };
         tokio::spawn(reader.run(requests, bytes));
         tokio::spawn(settle(settles, replies, metrics, v1::Credits { batches, bytes: bytes.into() }));
         Ok(ReceiverStream::new(outgoing))
@@ -95,6 +101,9 @@ impl Reader {
             };
             if let Some(Err(why)) = self.access.as_ref().map(|access| access.still()) {
                 break Some(Status::unauthenticated(why));
+            }
+            if self.chain.is_broken() {
+                break Some(Status::unavailable("a batch of this stream was not taken: send again from it on"));
             }
             match self.take(batch, bytes_max).await {
                 Ok(true) => {}
@@ -124,9 +133,13 @@ impl Reader {
         let Ok(slot) = self.settling.reserve().await else { return Ok(false) };
         let batch = convert::batch(batch.ops, &batch.op_id, batch.positions, &self.collection.spec());
         let submitted = match batch {
-            Ok(batch) => self.submit(batch).await,
+            Ok(batch) => self.submit(WriteBatch { chain: Some(self.chain.clone()), ..batch }).await,
             Err(err) => Err(err),
         };
+        // Refused for what is in it, it is not sent again, and what follows does not wait for it.
+        if submitted.as_ref().is_err_and(|err| is_for_now(status::code(err))) {
+            self.chain.break_off();
+        }
         slot.send(Settling::Batch { number, bytes, begin, submitted, room });
         Ok(true)
     }
@@ -149,6 +162,11 @@ impl Reader {
             }
         }
     }
+}
+
+/// Whether a batch that is refused with this code is sent again.
+fn is_for_now(code: Code) -> bool {
+    matches!(code, Code::Unavailable | Code::ResourceExhausted | Code::Unknown)
 }
 
 /// Waits for every batch in turn and tells what became of it.

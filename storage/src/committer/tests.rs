@@ -3,14 +3,14 @@
 
 use crate::clock::Clock;
 use crate::collection::{Collection, Done};
-use crate::disk::cruel::CruelDisk;
+use crate::disk::cruel::{CruelDisk, Fault};
 use crate::disk::{Appender, Disk, Space};
 use crate::error::{Error, Result};
 use crate::ledger::SourcePosition;
 use crate::point::Point;
 use crate::schema::CollectionSpec;
 use crate::store::{Options, Store};
-use crate::write::{Durability, IfVersion, Position, Selector, Write, WriteBatch, Written};
+use crate::write::{Chain, Durability, IfVersion, Position, Selector, Write, WriteBatch, Written};
 use bytes::Bytes;
 use nigh_index::filter::parse::parse;
 use nigh_index::id::PointId;
@@ -430,4 +430,47 @@ fn writers_share_their_syncs_and_every_acknowledgement_is_durable() {
     let syncs = gate.syncs.load(Ordering::Relaxed) - before;
     let batches = WRITERS as u64 * BATCHES;
     assert!(syncs <= batches / 3, "{syncs} syncs for {batches} batches");
+}
+
+/// A disk that is full for a while turns no order round: of batches that follow upon each other, nothing behind one that was
+/// refused is taken, deletes neither, though a full disk takes deletes.
+#[test]
+fn behind_a_batch_that_the_disk_refused_nothing_of_its_chain_is_taken() {
+    let disk = CruelDisk::new();
+    let home = Home::on(Arc::new(disk.clone()));
+    let chain = Chain::default();
+    let linked = |ops: Vec<Write>| WriteBatch { chain: Some(chain.clone()), ..ops.into() };
+    home.write(linked(vec![upsert(7)])).unwrap();
+
+    disk.bound(Some(disk.used() + disk.used() / 100));
+    assert!(matches!(home.write(linked(vec![upsert(8)])), Err(Error::NoSpace { .. })));
+    assert!(chain.is_broken());
+    assert!(matches!(home.write(linked(vec![Write::Delete(ids(&[7]))])), Err(Error::Behind { .. })));
+    home.write(one(Write::Delete(ids(&[7])))).unwrap();
+    disk.bound(None);
+    assert!(matches!(home.write(linked(vec![upsert(9)])), Err(Error::Behind { .. })), "room alone mends no chain");
+
+    let again = Chain::default();
+    let linked = |ops: Vec<Write>| WriteBatch { chain: Some(again.clone()), ..ops.into() };
+    home.write(linked(vec![upsert(8)])).unwrap();
+    // What is wrong with a batch breaks nothing: it is not sent again.
+    let wrong = WriteBatch { conditions: vec![IfVersion { op: 0, version: 99 }], ..linked(vec![upsert(9)]) };
+    assert!(matches!(home.write(wrong), Err(Error::Condition { .. })));
+    home.write(linked(vec![upsert(10)])).unwrap();
+    assert_eq!(home.there(), [8, 10]);
+}
+
+/// A sync that fails breaks the chains of all that waited for it.
+#[test]
+fn a_failed_sync_breaks_the_chain() {
+    let disk = CruelDisk::new();
+    let home = Home::on(Arc::new(disk.clone()));
+    let chain = Chain::default();
+    let linked = |ops: Vec<Write>| WriteBatch { chain: Some(chain.clone()), ..ops.into() };
+    home.write(linked(vec![upsert(1)])).unwrap();
+    disk.fail_at(1, Fault::Io);
+    assert!(home.write(linked(vec![upsert(2)])).is_err());
+    disk.heal();
+    assert!(matches!(home.write(linked(vec![upsert(3)])), Err(Error::Behind { .. } | Error::Poisoned { .. })));
+    assert!(chain.is_broken());
 }

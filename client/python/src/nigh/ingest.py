@@ -250,8 +250,9 @@ class Ingest:
 
     def _refused(self, said: points_pb2.IngestRefusal) -> None:
         code = code_name(said.code)
-        # Refused for the moment is not refused: everything from here on is sent again.
-        if code in ("UNAVAILABLE", "RESOURCE_EXHAUSTED"):
+        # Refused for the moment is not refused: everything from here on is sent again. So is a batch of which nobody knows
+        # whether it is kept: it has a name, and is not applied twice.
+        if code in ("UNAVAILABLE", "RESOURCE_EXHAUSTED", "UNKNOWN"):
             raise UnavailableError(said.message)
         for batch in self._unacked:
             if batch.number == said.number and not batch.refused:
