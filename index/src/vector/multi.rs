@@ -26,6 +26,9 @@ use std::io::{self, Write};
 
 const VERSION: u64 = 1;
 
+/// A search asks whether to go on after so many comparisons, or a row more: some milliseconds.
+const ASKED_EVERY: u64 = 1 << 16;
+
 /// A row has at most this many vectors.
 pub const VECTORS_MAX: usize = 16_384;
 /// The vectors of a row have at most this many numbers together.
@@ -208,22 +211,34 @@ impl MultiVectors {
     }
 
     /// The `k` nearest rows of `allowed` (of all rows where it is `None`); the caller has taken dead rows out of it. The
-    /// query's vectors have the field's size.
-    pub fn search(&self, query: &MultiVector, k: usize, allowed: Option<&Selection>) -> Found {
+    /// query's vectors have the field's size. `go_on` is asked now and then: where it says no, what was found until then is
+    /// given back.
+    pub fn search(
+        &self,
+        query: &MultiVector,
+        k: usize,
+        allowed: Option<&Selection>,
+        go_on: &dyn Fn() -> bool,
+    ) -> Found {
         let size = self.full.size() as u32;
         let queries: Vec<Query<'_>> = query.vectors(size).map(Query::new).collect();
-        let (mut top, mut work) = (TopK::new(k), Work::default());
+        let (mut top, mut work, mut ask_at) = (TopK::new(k), Work::default(), ASKED_EVERY);
         let mut see = |row: Row| {
             let places = self.places(row);
             work.distances_full += places.len() as u64 * queries.len() as u64;
             if let Some(score) = self.score(&queries, places) {
                 top.offer(Hit { row, score });
             }
+            if work.distances_full < ask_at {
+                return true;
+            }
+            ask_at = work.distances_full + ASKED_EVERY;
+            go_on()
         };
         match allowed {
-            Some(rows) => rows.rows().iter().take_while(|row| row.0 < self.rows).for_each(&mut see),
-            None => (0..self.rows).map(Row).for_each(&mut see),
-        }
+            Some(rows) => rows.rows().iter().take_while(|row| row.0 < self.rows).all(&mut see),
+            None => (0..self.rows).map(Row).all(&mut see),
+        };
         if k == 0 || work.distances_full == 0 {
             return Found { work, ..Found::nothing() };
         }
@@ -293,7 +308,7 @@ mod tests {
             let alive = rows.iter().enumerate().filter(|(at, _)| (*at as u32).is_multiple_of(every));
             let mut expected: Vec<f64> = alive.filter_map(|(_, row)| Some(score(row.as_ref()?))).collect();
             expected.sort_by(|a, b| b.total_cmp(a));
-            let found = part.search(&query, k, Some(&allowed));
+            let found = part.search(&query, k, Some(&allowed), &|| true);
             prop_assert_eq!(found.hits.len(), k.min(expected.len()));
             for (hit, best) in found.hits.iter().zip(expected) {
                 prop_assert!((f64::from(hit.score) - best).abs() < 1e-3, "{:?} {}", hit, best);
@@ -315,7 +330,7 @@ mod tests {
             let at = at.index(body.len());
             body[at] ^= 1 << bit;
             if let Ok(part) = MultiVectors::open(&spec, rows.len() as u32, body.into()) {
-                part.search(&MultiVector::of([[1.0, 2.0]]), 3, None);
+                part.search(&MultiVector::of([[1.0, 2.0]]), 3, None, &|| true);
                 (0..rows.len() as u32).for_each(|row| drop(part.vectors(Row(row))));
             }
         }
@@ -338,9 +353,25 @@ mod tests {
             [whole.vectors(Row(1)), whole.vectors(Row(2)), whole.vectors(Row(3))],
             [None, rows[2].clone(), rows[0].clone()]
         );
-        let found = whole.search(&MultiVector::of([[1.0], [-1.0]]), 5, None);
+        let found = whole.search(&MultiVector::of([[1.0], [-1.0]]), 5, None, &|| true);
         assert_eq!(found.hits, [Hit { row: Row(3), score: 1.0 }, Hit { row: Row(2), score: 0.0 }]);
         assert_eq!(found.work.distances_full, 6);
+    }
+
+    #[test]
+    fn a_search_ends_where_it_is_told_to() {
+        let spec = MultiSpec { size: 1, metric: Metric::Dot };
+        let row = MultiVector::of([[1.0]; 64]);
+        let part = MultiVectors::build(&spec, 4096, &mut |_| Some(row.clone()));
+        let query = MultiVector::of([[1.0]; 64]);
+        let asked = std::cell::Cell::new(0);
+        let found = part.search(&query, 3, None, &|| {
+            asked.set(asked.get() + 1);
+            asked.get() < 5
+        });
+        assert_eq!(asked.get(), 5);
+        assert!(found.work.distances_full < 6 * (ASKED_EVERY + 64 * 64), "{}", found.work.distances_full);
+        assert!(part.search(&query, 3, None, &|| true).work.distances_full == 4096 * 64 * 64);
     }
 
     #[test]

@@ -61,7 +61,10 @@ pub(crate) fn multi(
         deadline.check()?;
         let begin = Instant::now();
         let found = match view.part.others().multi(field).filter(|_| allowed.matching > 0) {
-            Some(part) => untied(k, |k| Ok(part.search(query, k, allowed.rows.as_deref())))?,
+            Some(part) => untied(k, |k| {
+                let found = part.search(query, k, allowed.rows.as_deref(), &|| deadline.check().is_ok());
+                deadline.check().map(|()| found)
+            })?,
             None => Found::nothing(),
         };
         ranking.add(at, (view, allowed), found, None, begin.elapsed());
