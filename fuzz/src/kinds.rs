@@ -47,7 +47,7 @@ pub fn multi(data: &[u8]) {
         out.finish().expect("memory takes it")
     });
     let Ok(part) = MultiVectors::open(&SPEC, ROWS, damaged(data, &WHOLE).into()) else { return };
-    ask(|allowed| part.search(&MultiVector::of([[1.0, 2.0, 3.0], [0.0, -1.0, 0.5]]), 10, allowed));
+    ask(|allowed| part.search(&MultiVector::of([[1.0, 2.0, 3.0], [0.0, -1.0, 0.5]]), 10, allowed, &|| true));
     (0..ROWS).for_each(|row| drop(part.vectors(Row(row))));
 }
 

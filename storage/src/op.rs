@@ -380,7 +380,11 @@ impl Reader<'_> {
     fn sparse(&mut self) -> Read<(u16, SparseVector)> {
         let field = self.half()?;
         let pairs = self.many(8, |reader| Ok((reader.word()?, f32::from_bits(reader.word()?))))?;
-        let (indices, values) = pairs.into_iter().unzip();
+        let (indices, values): (Vec<u32>, _) = pairs.into_iter().unzip();
+        // A batch has one form: what was laid down rises.
+        if !indices.is_sorted() {
+            return self.fail("a sparse vector whose indices do not rise");
+        }
         match SparseVector::new(indices, values) {
             Ok(vector) => Ok((field, vector)),
             Err(_) => self.fail("no sparse vector"),
@@ -533,6 +537,18 @@ mod tests {
     fn a_huge_count_is_refused_before_it_is_allocated() {
         let body = [&[VERSION, 0, 0, 0, 0, 0, 1, 0, 0, 0, DELETE][..], &u32::MAX.to_le_bytes(), &[0; 32]].concat();
         assert_eq!(decode(&body.into()).unwrap_err().why, "a count is larger than the bytes that are left");
+    }
+
+    /// Found by the fuzzer: what was read was not what would be written.
+    #[test]
+    fn a_sparse_vector_out_of_order_is_refused() {
+        let sparse = SparseVector::new(vec![1, 2], vec![3.0, 4.0]).unwrap();
+        let mut body =
+            encoded(&Heading::default(), &[Op::Upsert(Point { sparse: vec![(0, sparse)], ..Point::new(7) })]);
+        assert!(decode(&body.clone().into()).is_ok());
+        let first = body.windows(4).position(|four| four == 3f32.to_le_bytes()).unwrap() - 4;
+        body[first] = 9;
+        assert_eq!(decode(&body.into()).unwrap_err().why, "a sparse vector whose indices do not rise");
     }
 
     #[test]
