@@ -102,7 +102,20 @@ pub fn plan(outline: &Outline<'_>, asked: &Asked, machine: &Machine, together: i
     }
     let is_exact = asked.params.exact || asked.params.recall.is_some_and(|recall| recall >= 1.0);
     let efforts = outline.efforts.filter(|_| !asked.params.exact && matching > k as u64);
-    let Some(efforts) = efforts else { return chosen(vec![exact(0.0)], None) };
+    let scanned = |exact: Way, gist_bytes: u32| {
+        let codes_us = codes_us(&Outline { gist_bytes, ..*outline }, matching, k, machine);
+        let saved_us = exact.cost_us - codes_us;
+        let saves = !is_exact && saved_us > SAVED_LEAST_US && saved_us > SAVED_LEAST * exact.cost_us;
+        let codes =
+            saves.then_some(Way { route: Route::Codes, ef: 0, cost_us: codes_us, recall: None, is_least: false });
+        std::iter::once(exact).chain(codes)
+    };
+    let Some(efforts) = efforts else {
+        // Without a graph codes alone are no way: live parts have them for their bounds.
+        let ways =
+            scanned(exact(0.0), outline.gist_bytes).filter(|way| way.route == Route::Exact || outline.gist_bytes > 0);
+        return chosen(ways.collect(), None);
+    };
     let together = if matching < outline.rows { f64::from(together()) } else { 1.0 };
     let routes = [Route::Graph, Route::GraphFiltered].into_iter();
     let mut ways: Vec<Way> = routes
@@ -125,13 +138,7 @@ pub fn plan(outline: &Outline<'_>, asked: &Asked, machine: &Machine, together: i
     // Without a filter a scan is reckoned with its codes alone: skimming would win on parts of a few thousand rows, by a few
     // microseconds, and a graph is there to be walked.
     let gist_bytes = if matching < outline.rows { outline.gist_bytes } else { 0 };
-    let codes_us = codes_us(&Outline { gist_bytes, ..*outline }, matching, k, machine);
-    let exact = exact(together);
-    let saved_us = exact.cost_us - codes_us;
-    if !is_exact && saved_us > SAVED_LEAST_US && saved_us > SAVED_LEAST * exact.cost_us {
-        ways.insert(0, Way { route: Route::Codes, ef: 0, cost_us: codes_us, recall: None, is_least: false });
-    }
-    ways.insert(0, exact);
+    ways.splice(0..0, scanned(exact(together), gist_bytes));
     chosen(ways, note)
 }
 
@@ -350,10 +357,10 @@ mod tests {
 
     #[test]
     fn the_default_takes_more_recall_where_it_is_cheap() {
-        let ef = |power: i32| {
+        let ef = |near: f32, power: i32| {
             let mut rungs = [Rung::default(); LADDER.len()];
             for (rung, ef) in rungs.iter_mut().zip(LADDER) {
-                *rung = Rung { recall: 1.0 - (8.0 / ef as f32).powi(power), coded: 12 * ef, expanded: ef };
+                *rung = Rung { recall: 1.0 - (near / ef as f32).powi(power), coded: 12 * ef, expanded: ef };
             }
             let curve = Curve { route: Route::Graph, share: 1.0, together: 1.0, k: 10, rungs };
             let efforts = Efforts::new(vec![curve], 30.0);
@@ -368,9 +375,9 @@ mod tests {
             let asked = |params| plan(&outline, &Asked::new(1 << 30, 10, params), &Machine::default(), || 1.0).ef;
             (asked(recall(RECALL_DEFAULT)), asked(recall(RECALL_GOOD)), asked(SearchParams::default()))
         };
-        let (least, good, default) = ef(2);
+        let (least, good, default) = ef(8.0, 2);
         assert!(good < 2 * least && default == good, "{least} {good} {default}");
-        let (least, good, default) = ef(1);
+        let (least, good, default) = ef(4.0, 1);
         assert!(good > 2 * least && default == least, "{least} {good} {default}");
     }
 

@@ -26,6 +26,24 @@ pub(super) fn nearest(
     query: &[f32],
     k: usize,
     allowed: Option<&Bitmap>,
+    bounds: impl FnMut(&[u32], &mut Vec<Bound>),
+) -> Found {
+    let has = |row: &Row| full.present().is_none_or(|present| present.has(*row));
+    match allowed {
+        None => nearest_of(full, query, k, (0..full.rows()).map(Row).filter(has), bounds),
+        Some(rows) => {
+            let rows = rows.iter().take_while(|row| row.0 < full.rows()).filter(has);
+            nearest_of(full, query, k, rows, bounds)
+        }
+    }
+}
+
+/// The `k` nearest of the given rows, which all have a vector.
+pub(super) fn nearest_of(
+    full: &Full,
+    query: &[f32],
+    k: usize,
+    rows: impl Iterator<Item = Row>,
     mut bounds: impl FnMut(&[u32], &mut Vec<Bound>),
 ) -> Found {
     let mut sieve = Sieve { lowers: TopK::new(k), floor: f32::NEG_INFINITY, passed: Vec::new() };
@@ -45,11 +63,7 @@ pub(super) fn nearest(
         }
     };
     if k > 0 {
-        let has = |row: &Row| full.present().is_none_or(|present| present.has(*row));
-        match allowed {
-            None => (0..full.rows()).map(Row).filter(has).for_each(&mut each),
-            Some(rows) => rows.iter().take_while(|row| row.0 < full.rows()).filter(has).for_each(&mut each),
-        }
+        rows.for_each(&mut each);
         sift(&mut list);
     }
     let hits = sieve.compare(full, query, k, &mut work);

@@ -2,21 +2,27 @@
 //!
 //! A part of some size also has 8-bit codes (`quant/lvq`), made when the part is built: a scan reads a
 //! quarter of the bytes, and compares in full only what a code's bound cannot rule out. They cost
-//! `size` bytes (up to whole cache lines) and 24 more for each row.
+//! `size` bytes (up to whole cache lines) and 24 more for each row. A part of many rows has their signs
+//! besides (`quant/signs`): a scan that need not be exact skims those first, an eighth of the codes' bytes.
 
 use crate::bitmap::Bitmap;
-use crate::params::{Found, Outline, Plan};
-use crate::row::{Kept, Row};
+use crate::params::{Found, Outline, Plan, Route};
+use crate::row::{Hit, Kept, Row, TopK};
 use crate::selection::Selection;
 use crate::vector::nearest::Nearest;
 use crate::vector::quant::full::{Full, Query};
 use crate::vector::quant::lvq::Lvq;
+use crate::vector::quant::signs::Signs;
+use crate::vector::skim::{DEVIATIONS, keep, nearest_of_stretches, stretches};
 use crate::vector::spec::VectorSpec;
 use crate::vector::{bounded, flat};
 use std::borrow::Cow;
 
 /// A part of fewer rows has no codes: it is scanned in microseconds, and soon melted into a larger one.
 const CODED_ROWS_MIN: u32 = 256;
+
+/// A part of fewer rows has no signs: its codes are scanned nearly as fast.
+const SIGNED_ROWS_MIN: u32 = 4096;
 
 /// Vectors of fewer numbers have no codes: padded to a cache line they would be hardly smaller.
 const CODED_SIZE_MIN: usize = 32;
@@ -26,6 +32,7 @@ const CODED_SIZE_MIN: usize = 32;
 pub struct LiveVectors {
     full: Full,
     codes: Option<Lvq>,
+    signs: Option<Signs>,
 }
 
 impl LiveVectors {
@@ -33,7 +40,9 @@ impl LiveVectors {
     pub fn build<'v>(spec: &VectorSpec, rows: impl IntoIterator<Item = Option<&'v [f32]>>) -> Self {
         let full = Full::collect(spec, rows);
         let coded = full.rows() >= CODED_ROWS_MIN && full.size() >= CODED_SIZE_MIN;
-        Self { codes: coded.then(|| Lvq::encode(&full, spec.metric)), full }
+        let signed = coded && full.rows() >= SIGNED_ROWS_MIN;
+        let signs = signed.then(|| Signs::of(&full, spec.metric)).flatten();
+        Self { codes: coded.then(|| Lvq::encode(&full, spec.metric)), signs, full }
     }
 
     /// From the rows of other live parts that go on.
@@ -48,7 +57,30 @@ impl LiveVectors {
 
     /// Bytes in memory.
     pub fn memory_bytes(&self) -> u64 {
-        self.full.bytes() + self.codes.as_ref().map_or(0, Lvq::memory_bytes)
+        let codes = self.codes.as_ref().map_or(0, Lvq::memory_bytes);
+        self.full.bytes() + codes + self.signs.as_ref().map_or(0, Signs::memory_bytes)
+    }
+
+    /// The rows that are worth a look at their codes; `None` where there is nothing to tell by.
+    fn skimmed(&self, query: &[f32], k: usize, allowed: Option<&Bitmap>) -> Option<Vec<u32>> {
+        let (signs, query) = (self.signs.as_ref()?, Query::new(query));
+        let count = allowed.map_or(self.full.count(), Bitmap::len);
+        stretches(usize::try_from(count).ok()?, k)?;
+        let signed = signs.encode_query(query)?;
+        let has = |row: &u32| self.full.has(Row(*row));
+        let mut rows: Vec<u32> = match allowed {
+            None => (0..self.full.rows()).filter(has).collect(),
+            Some(rows) => rows.iter().map(|row| row.0).filter(has).collect(),
+        };
+        let mut distances = Vec::new();
+        signs.distances(&signed, &rows, &mut distances);
+        let mut top = TopK::new(k);
+        for row in nearest_of_stretches(&rows, &distances, k)? {
+            top.offer(Hit { row: Row(row), score: self.full.score(query, Row(row)) });
+        }
+        let limit = signs.distance_of_score(top.floor());
+        keep(&mut rows, &distances, limit + DEVIATIONS * signs.deviation(limit));
+        Some(rows)
     }
 }
 
@@ -56,7 +88,8 @@ impl Nearest for LiveVectors {
     fn outline(&self) -> Outline<'_> {
         let size = self.full.size() as u32;
         let code_bytes = if self.codes.is_some() { size } else { size * 4 };
-        Outline { rows: self.full.count(), size, code_bytes, gist_bytes: 0, efforts: None, lists: None }
+        let gist_bytes = self.signs.as_ref().map_or(0, Signs::row_bytes);
+        Outline { rows: self.full.count(), size, code_bytes, gist_bytes, efforts: None, lists: None }
     }
 
     fn together(&self, _selection: &Selection) -> f32 {
@@ -71,16 +104,23 @@ impl Nearest for LiveVectors {
         self.full.has(row).then(|| self.full.vector(row))
     }
 
-    fn search(&self, query: &[f32], k: usize, allowed: Option<&Selection>, _plan: &Plan) -> Found {
+    fn search(&self, query: &[f32], k: usize, allowed: Option<&Selection>, plan: &Plan) -> Found {
         let allowed = allowed.map(Selection::rows);
         // Codes tell little where nearly every row is a hit.
         let few = allowed.map_or(self.full.count(), Bitmap::len) < 2 * k as u64 + 64;
         let coded = self.codes.as_ref().filter(|_| !few);
-        match coded.and_then(|codes| Some((codes, codes.encode_query(Query::new(query))?))) {
-            Some((codes, mut coded)) => bounded::nearest(&self.full, query, k, allowed, |rows, out| {
-                codes.bounds(&mut coded, rows, out);
-            }),
-            None => flat::nearest(&self.full, query, k, allowed),
+        let Some((codes, mut coded)) = coded.and_then(|codes| Some((codes, codes.encode_query(Query::new(query))?)))
+        else {
+            return flat::nearest(&self.full, query, k, allowed);
+        };
+        let bounds = |rows: &[u32], out: &mut Vec<_>| codes.bounds(&mut coded, rows, out);
+        let is_rough = plan.route == Route::Codes;
+        match is_rough.then(|| self.skimmed(query, k, allowed)).flatten() {
+            None => bounded::nearest(&self.full, query, k, allowed, bounds),
+            Some(rows) => {
+                let found = bounded::nearest_of(&self.full, query, k, rows.into_iter().map(Row), bounds);
+                if found.route == Route::Exact { Found { route: Route::Codes, ..found } } else { found }
+            }
         }
     }
 }
@@ -133,6 +173,39 @@ mod tests {
             }
         }
         out
+    }
+
+    #[test]
+    fn what_is_skimmed_finds_the_nearest_and_looks_at_few() {
+        let mut dice = Dice(11);
+        let clouds: Vec<Vec<f32>> = (0..60).map(|_| dice.vector(192, 1.0)).collect();
+        let near = |dice: &mut Dice, at: usize| -> Vec<f32> {
+            clouds[at % 60].iter().map(|value| value + dice.number() * 0.6).collect()
+        };
+        let vectors: Vec<Option<Vec<f32>>> = (0..9_000).map(|at| (at % 9 != 0).then(|| near(&mut dice, at))).collect();
+        for metric in METRICS {
+            let spec = VectorSpec::new(192, metric);
+            let live = LiveVectors::build(&spec, vectors.iter().map(Option::as_deref));
+            let half = Selection::new(Bitmap::from_rows((0..9_000).step_by(2)), 9_000);
+            let skims = live.signs.is_some();
+            assert_eq!(live.outline().gist_bytes > 0, skims);
+            for allowed in [None, Some(&half)] {
+                let (mut found, mut coded, mut all) = (0, 0, 0);
+                for at in 0..50 {
+                    let query = near(&mut dice, at);
+                    let by = |route| live.search(&query, 10, allowed, &Plan::by(route, 0));
+                    let (exact, rough) = (by(Route::Exact), by(Route::Codes));
+                    assert_eq!(exact.hits.len(), 10);
+                    assert_eq!(exact.route, Route::Exact);
+                    assert_eq!(rough.route == Route::Codes, skims);
+                    found += rough.hits.iter().filter(|hit| exact.hits.contains(hit)).count();
+                    coded += rough.work.distances_coded;
+                    all += exact.work.distances_coded;
+                }
+                assert!(found >= 498, "{metric:?}: {found} of 500");
+                assert!(!skims || coded < all * 3 / 4, "{metric:?}: {coded} codes of {all}");
+            }
+        }
     }
 
     proptest! {

@@ -14,7 +14,7 @@ const STRETCHES_EACH: usize = 2;
 
 /// A row is left out whose rough estimate lies so many standard deviations beyond the nearest: next to none of those is
 /// near in truth.
-const DEVIATIONS: f32 = 3.0;
+pub(super) const DEVIATIONS: f32 = 3.0;
 
 /// Leaves of `rows` those that may be among the `k` nearest, in their order; all of them where there is nothing to tell by.
 pub(super) fn skim(
@@ -24,19 +24,10 @@ pub(super) fn skim(
     rows: &mut Vec<u32>,
     distances: &mut Vec<f32>,
 ) {
-    let stretches = (STRETCHES_EACH * k).max(STRETCHES);
-    let long = rows.len() / stretches;
-    if rows.len() < ROWS_MIN || long < 2 || !codes.rough_distances(query, rows, distances) {
+    if stretches(rows.len(), k).is_none() || !codes.rough_distances(query, rows, distances) {
         return;
     }
-    let nearest: Vec<u32> = distances
-        .chunks(long)
-        .zip(rows.chunks(long))
-        .filter_map(|(distances, rows)| {
-            let least = least(distances);
-            distances.iter().position(|distance| *distance == least).map(|at| rows[at])
-        })
-        .collect();
+    let Some(nearest) = nearest_of_stretches(rows, distances, k) else { return };
     let mut by_code = Vec::new();
     codes.distances(query, &nearest, &mut by_code);
     let mut near: Vec<(f32, u32)> = by_code.into_iter().zip(nearest).collect();
@@ -52,6 +43,27 @@ pub(super) fn skim(
     }
     let limit = codes.distance_of_score(of, floor);
     let cutoff = limit + DEVIATIONS * codes.rough_deviation(query, limit);
+    keep(rows, distances, cutoff);
+}
+
+/// Rows of a stretch; `None` where there are too few rows for a choice among them.
+pub(super) fn stretches(rows: usize, k: usize) -> Option<usize> {
+    let long = rows / (STRETCHES_EACH * k).max(STRETCHES);
+    (rows >= ROWS_MIN && long >= 2).then_some(long)
+}
+
+/// The roughly nearest row of each stretch.
+pub(super) fn nearest_of_stretches(rows: &[u32], distances: &[f32], k: usize) -> Option<Vec<u32>> {
+    let long = stretches(rows.len(), k)?;
+    let of_stretch = |(distances, rows): (&[f32], &[u32])| {
+        let least = least(distances);
+        distances.iter().position(|distance| *distance == least).map(|at| rows[at])
+    };
+    Some(distances.chunks(long).zip(rows.chunks(long)).filter_map(of_stretch).collect())
+}
+
+/// Leaves the rows whose rough distance is not beyond the cutoff; all of them where that says nothing.
+pub(super) fn keep(rows: &mut Vec<u32>, distances: &[f32], cutoff: f32) {
     if cutoff.is_nan() {
         return;
     }

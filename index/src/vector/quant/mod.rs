@@ -8,6 +8,7 @@ pub(super) mod pq;
 pub(super) mod projected;
 pub(super) mod rotated;
 mod rotation;
+pub(super) mod signs;
 
 use crate::error::Result;
 use crate::layout::{Sections, SectionsWriter};
