@@ -35,6 +35,12 @@ def test_a_matrix_arrives_as_it_was(collection, matrix):
         ([1, 2], np.zeros((3, 16)), None, "rows"),
         ([1], np.zeros(16), None, "vectors.v"),
         ([1], np.zeros((1, 16)), [{}, {}], "rows"),
+        # Whatever knows its length, and what nobody knows it of.
+        ([1, 2, 3], np.zeros((3, 16)), np.array([{}, {}], dtype=object), "rows"),
+        ([1, 2], np.zeros((2, 16)), pandas.Series([{}, {}, {}]), "rows"),
+        ([1, 2, 3], np.zeros((3, 16)), iter([{}, {}]), "rows"),
+        ([1, 2, 3], np.zeros((3, 16)), iter([{}, {}, {}, {}]), "rows"),
+        ([], np.zeros((0, 16)), iter([{}]), "rows"),
         (["x"], np.zeros((1, 16)), None, "id"),
         ([1], {"v": [["a"] * 16]}, None, "vectors.v"),
     ],
@@ -43,6 +49,12 @@ def test_rows_that_do_not_fit_are_refused_by_name(collection, ids, vectors, payl
     with pytest.raises(nigh.InvalidArgumentError) as refused:
         collection.upload("rows", ids, vectors, payloads)
     assert refused.value.field == field
+
+
+@pytest.mark.parametrize("payloads", [None, [], iter([])])
+def test_an_empty_matrix_is_no_rows(collection, payloads):
+    assert collection.upload("rows", [], np.zeros((0, 16), dtype=np.float32), payloads).ops == 0
+    assert collection.upload("rows", None, np.zeros((0, 16))).ops == 0
 
 
 def test_what_the_server_refuses_is_told_and_the_rest_is_in(collection):

@@ -4,6 +4,7 @@ import math
 import uuid
 
 import numpy as np
+import pandas
 import pytest
 
 import nigh
@@ -75,6 +76,23 @@ def test_a_payload_holds_what_numpy_and_times_are():
     payload = {"a": np.float32(1.5), "b": np.arange(2), "c": datetime.date(2020, 1, 31), "d": uuid.UUID(int=1), "e": "ü"}
     expected = '{"a":1.5,"b":[0,1],"c":"2020-01-31","d":"00000000-0000-0000-0000-000000000001","e":"ü"}'
     assert wire.payload_text(payload) == expected
+    # A time without a zone is one of UTC: the server takes a text without one for no time.
+    zone = datetime.timezone(datetime.timedelta(hours=2))
+    for time, said in [
+        (datetime.datetime(2020, 1, 31, 12, 30), "2020-01-31T12:30:00Z"),
+        (datetime.datetime(2020, 1, 31, 12, 30, 0, 5, zone), "2020-01-31T12:30:00.000005+02:00"),
+        (pandas.Timestamp("2020-01-31 12:30"), "2020-01-31T12:30:00Z"),
+        (np.datetime64("2020-01-31T12:30:00.000000001"), "2020-01-31T12:30:00Z"),
+        (np.datetime64("2020-01-31"), "2020-01-31"),
+    ]:
+        assert wire.payload_text({"t": time}) == f'{{"t":"{said}"}}'
+    assert wire.payload_text({"t": np.datetime64("NaT")}) == '{"t":null}'
     for wrong in ({"a": math.nan}, {"a": object()}):
         with pytest.raises(nigh.InvalidArgumentError):
             wire.payload_text(wrong)
+
+
+def test_one_name_is_not_its_letters():
+    keys = op_out(nigh.DeletePayloadKeys([1], "year")).delete_payload_keys.keys
+    names = op_out(nigh.DeleteVectors([1], "text")).delete_vectors.names
+    assert (list(keys), list(names)) == (["year"], ["text"])

@@ -205,6 +205,11 @@ def point_in(point: common_pb2.Point) -> Point:
     )
 
 
+def names_out(names: Iterable[str]) -> Iterable[str]:
+    """Several names; a string is one, and not its letters."""
+    return [names] if isinstance(names, str) else names
+
+
 def op_out(op: Op | Point) -> points_pb2.Op:
     """An operation as a message; a point is upserted."""
     if isinstance(op, Point):
@@ -228,9 +233,9 @@ def op_out(op: Op | Point) -> points_pb2.Op:
             changed = points_pb2.PayloadOp(points=selector, payload=payload_text(op.payload))
             message.overwrite_payload.CopyFrom(changed)
         elif isinstance(op, DeletePayloadKeys):
-            message.delete_payload_keys.CopyFrom(points_pb2.PayloadKeysOp(points=selector, keys=op.keys))
+            message.delete_payload_keys.CopyFrom(points_pb2.PayloadKeysOp(points=selector, keys=names_out(op.keys)))
         elif isinstance(op, DeleteVectors):
-            message.delete_vectors.CopyFrom(points_pb2.DeleteVectorsOp(points=selector, names=op.names))
+            message.delete_vectors.CopyFrom(points_pb2.DeleteVectorsOp(points=selector, names=names_out(op.names)))
         else:
             expiry = points_pb2.SetExpiryOp(points=selector, expires_at_ms=expiry_ms(op.expires_at))
             message.set_expiry.CopyFrom(expiry)

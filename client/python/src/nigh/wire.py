@@ -15,6 +15,7 @@ Lengths are varints. tests/test_wire.py holds every function against the generat
 
 from __future__ import annotations
 
+import datetime
 import json
 import sys
 import uuid
@@ -137,7 +138,7 @@ def id_in(point: common_pb2.PointId) -> int | uuid.UUID:
 
 
 def payload_text(payload: Mapping[str, Any] | str | None) -> str:
-    """A payload as JSON; a string is JSON already."""
+    """A payload as JSON; a string is JSON already. A time without a zone is taken for one of UTC."""
     if payload is None:
         return ""
     if isinstance(payload, str):
@@ -155,11 +156,21 @@ def payload_in(payload: str) -> dict[str, Any]:
 
 
 def _plain(value: object) -> object:
-    """What JSON has no word for, in words that it has: numpy's numbers and arrays, times, UUIDs."""
+    """What JSON has no word for, in words that it has: numpy's numbers and arrays, times, UUIDs.
+
+    A time without a zone is one of UTC, as ``nigh import`` takes it, and says so: the server takes it for no time else."""
+    if isinstance(value, np.datetime64):
+        # To the microsecond, as the server compares them: of finer ones numpy would make a number.
+        time = value.astype("datetime64[us]").item()
+        if isinstance(time, int):
+            raise TypeError(f"{value} is beyond the year 9999")
+        return time.date() if time and np.datetime_data(value.dtype)[0] in "YMWD" else time
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):
         return value.tolist()
+    if isinstance(value, datetime.datetime) and value.utcoffset() is None:
+        return f"{value.isoformat()}Z"
     if hasattr(value, "isoformat"):
         return value.isoformat()
     if isinstance(value, uuid.UUID):

@@ -25,6 +25,7 @@ from nigh.points import (
     SetPayload,
     UpdateVectors,
     Upsert,
+    names_out,
     op_out,
     point_in,
 )
@@ -79,18 +80,14 @@ def _payload_out(wanted: PayloadWanted) -> common_pb2.PayloadSelection:
     if isinstance(wanted, bool):
         return common_pb2.PayloadSelection(all=wanted)
     if isinstance(wanted, Without):
-        return common_pb2.PayloadSelection(exclude=common_pb2.Names(names=_names(wanted.keys)))
-    return common_pb2.PayloadSelection(include=common_pb2.Names(names=_names(wanted)))
+        return common_pb2.PayloadSelection(exclude=common_pb2.Names(names=names_out(wanted.keys)))
+    return common_pb2.PayloadSelection(include=common_pb2.Names(names=names_out(wanted)))
 
 
 def _vectors_out(wanted: VectorsWanted) -> common_pb2.VectorSelection:
     if isinstance(wanted, bool):
         return common_pb2.VectorSelection(all=wanted)
-    return common_pb2.VectorSelection(include=common_pb2.Names(names=_names(wanted)))
-
-
-def _names(names: Sequence[str]) -> Sequence[str]:
-    return [names] if isinstance(names, str) else names
+    return common_pb2.VectorSelection(include=common_pb2.Names(names=names_out(wanted)))
 
 
 def write(
@@ -195,7 +192,7 @@ def delete_payload_keys(
     >>> client.delete_payload_keys("books", "TRUE", ["year"]).affected
     4
     """
-    return write(collection, [DeletePayloadKeys(points, _names(keys), if_version)], durability=durability)
+    return write(collection, [DeletePayloadKeys(points, keys, if_version)], durability=durability)
 
 
 def clear_payload(
@@ -238,7 +235,7 @@ def delete_vectors(
     >>> client.delete_vectors("books", [1], ["v"]).affected
     1
     """
-    return write(collection, [DeleteVectors(points, _names(names), if_version)], durability=durability)
+    return write(collection, [DeleteVectors(points, names, if_version)], durability=durability)
 
 
 def set_expiry(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, Union
 
@@ -19,6 +19,9 @@ from nigh.wire import PointId, name_bytes, numbers, payload_text, upsert_bytes
 
 Matrix = npt.NDArray[Any]
 Ops = Union[Iterator[bytes], AsyncIterable[bytes]]
+
+#: What stands where one of two rows of things is at its end.
+_END: Any = object()
 
 
 @dataclass(frozen=True)
@@ -71,22 +74,27 @@ def _rows(
     payloads: Iterable[Mapping[str, Any] | str | None] | None,
 ) -> Iterator[bytes]:
     matrices = {name: numbers(matrix, f"vectors.{name}") for name, matrix in fields.items()}
-    counts = {name: len(matrix) for name, matrix in matrices.items()}
+    counts: dict[str, int | str] = {name: len(matrix) for name, matrix in matrices.items()}
     for name, matrix in matrices.items():
         if matrix.ndim != 2:
             raise invalid(f"vectors.{name}", f"an array of {matrix.ndim} dimensions", "a matrix has two")
     if ids is not None:
         counts["ids"] = len(ids)
-    if isinstance(payloads, Sequence):
+    if isinstance(payloads, Sized):
         counts["payloads"] = len(payloads)
     if len(set(counts.values())) > 1:
         raise invalid("rows", counts, "all have as many")
-    rows = next(iter(counts.values()), 0)
+    rows = int(next(iter(counts.values()), 0))
     # Python's own numbers, as numpy's are slow one by one.
     named: Iterable[PointId] = range(rows) if ids is None else ids.tolist() if isinstance(ids, np.ndarray) else ids
-    laid = [(name_bytes(name), matrix.data.cast("B"), matrix.shape[1] * 4) for name, matrix in matrices.items()]
-    given = itertools.repeat(None) if payloads is None else payloads
-    for row, (point, payload) in enumerate(zip(named, given)):
+    # An array without rows has no bytes to lend.
+    laid = [(name_bytes(name), matrix.data.cast("B"), matrix.shape[1] * 4) for name, matrix in matrices.items() if rows]
+    given = itertools.repeat(None, rows) if payloads is None else payloads
+    # Of a generator nobody knows how long it is: one that ends early, or late, is seen when it does.
+    for row, (point, payload) in enumerate(itertools.zip_longest(named, given, fillvalue=_END)):
+        if point is _END or payload is _END:
+            counts["payloads"] = f"more than {rows}" if point is _END else row
+            raise invalid("rows", counts, "all have as many")
         vectors = [(name, bytes(all_of[row * size : (row + 1) * size])) for name, all_of, size in laid]
         yield upsert_bytes(point, vectors, payload_text(payload))
 
