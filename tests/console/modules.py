@@ -1,5 +1,7 @@
 """Modules of the console that compute: called in the browser, with cases."""
 
+import json
+
 ROWS = """async ([name, pieces]) => {
     const { formatOf, rowsOf } = await import('/console/rows.js');
     const file = new File(pieces, name);
@@ -30,6 +32,41 @@ WRONG = [
     ("a.jsonl", '{"a": 1}\n\n{"a"\n', "line 3:"),
     ("a.txt", "x", "neither JSON Lines"),
 ]
+LONG = [
+    ('{"id": 9007199254740993, "n": 12345678901234567891}', "9007199254740993", '{"n":12345678901234567891}'),
+    ('{"id": 9007199254740992, "n": [-9007199254740993, 0.5]}', "9007199254740992", '{"n":[-9007199254740993,0.5]}'),
+    ('{"id": "18446744073709551615", "n": 0.30000000000000004}', "18446744073709551615", '{"n":0.30000000000000004}'),
+    ('{"id": 7, "n": 9007199254740991}', "7", '{"n":9007199254740991}'),
+]
+#: Rows through the upload, with calls that are answered in another order; gives what came, and what is told of an id.
+UPLOAD = """async ([texts, delays]) => {
+    const { rowsOf } = await import('/console/rows.js');
+    const { upload } = await import('/console/upload.js');
+    const calls = [];
+    const own = window.fetch;
+    let at = 0;
+    window.fetch = async (path, options) => {
+        const delay = delays[at++] ?? 0;
+        // Until so many others came, or so long.
+        do await new Promise((done) => setTimeout(done, delay.ms ?? 5)); while (calls.length < (delay.others ?? 0));
+        calls.push(JSON.parse(options.body).ops.map(({ upsert }) => [upsert.id.num, upsert.payload]));
+        return new Response('{}');
+    };
+    try {
+        const rows = rowsOf(new File([texts.join('\\n')], 'a.jsonl'), 'jsonl');
+        await upload('c', rows, { id: 'id', first: 0, vectors: {} }, { signal: new AbortController().signal, progress: () => {} });
+    } catch (err) {
+        return [calls, err.message];
+    } finally {
+        window.fetch = own;
+    }
+    return [calls, null];
+}"""
+TREE = """async (text) => {
+    const { payloadOf, tree } = await import('/console/point.js');
+    const payload = payloadOf({ payload: text });
+    return [JSON.stringify(payload), tree(payload).textContent];
+}"""
 PLANE = """async () => {
     const { plane } = await import('/console/pca.js');
     const rows = [];
@@ -57,6 +94,22 @@ def check(tab):
         except Exception as thrown:
             err = str(thrown)
         assert err and expected in err, f"{text!r}: {err}"
+    calls, err = tab.page.evaluate(UPLOAD, [[text for text, _, _ in LONG], []])
+    assert (calls, err) == ([[[id, payload] for _, id, payload in LONG]], None), (calls, err)
+    for id in ["007", "+7", 1.5]:
+        calls, err = tab.page.evaluate(UPLOAD, [[f'{{"id": {json.dumps(id)}}}'], []])
+        assert calls == [] and "is not an id" in err, (calls, err)
+    # Three batches with the same ids: however long the first takes, what stands last in the file is what stays.
+    rows = [json.dumps({"id": id, "round": round}) for round in range(3) for id in range(250)]
+    calls, err = tab.page.evaluate(UPLOAD, [rows, [{"ms": 300}, {"ms": 100}]])
+    assert err is None and [json.loads(call[0][1])["round"] for call in calls] == [0, 1, 2], (calls, err)
+    # Others go side by side still.
+    rows = [json.dumps({"id": id}) for id in range(750)]
+    calls, err = tab.page.evaluate(UPLOAD, [rows, [{"others": 2}]])
+    assert err is None and calls[-1][0][0] == "0", (calls, err)
+    shown, told = tab.page.evaluate(TREE, '{"n":12345678901234567891,"of":[1,9007199254740993]}')
+    assert shown == '{"n":12345678901234567891,"of":[1,9007199254740993]}', shown
+    assert told == "n12345678901234567891of1, 9007199254740993", told
     explained, longest, single = tab.page.evaluate(PLANE)
     assert explained > 0.999 and 4.1 < longest < 4.5 and single == 1, (explained, longest, single)
     assert not tab.wrong, tab.wrong

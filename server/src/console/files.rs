@@ -31,6 +31,7 @@ files! {
     "create.js"
     "curl.js"
     "dom.js"
+    "exact.js"
     "explain.js"
     "facets.js"
     "filter.js"

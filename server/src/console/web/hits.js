@@ -1,6 +1,7 @@
 // What a query found: every hit with its rank in every retriever.
 
 import { h } from "./dom.js";
+import { Exact } from "./exact.js";
 import { micros, score, short, whole } from "./format.js";
 import { openPoint, payloadOf, showId, summary } from "./point.js";
 
@@ -68,6 +69,6 @@ function marked(piece) {
 
 /** Short values of the payload, for context. */
 function facts(payload) {
-  const told = Object.entries(payload).filter(([, value]) => ["number", "boolean"].includes(typeof value) || (typeof value === "string" && value.length <= 24));
+  const told = Object.entries(payload).filter(([, value]) => ["number", "boolean"].includes(typeof value) || value instanceof Exact || (typeof value === "string" && value.length <= 24));
   return told.length ? h("div", { class: "facts dim" }, told.slice(0, 6).map(([name, value]) => h("span", {}, `${name}: ${value}`))) : null;
 }

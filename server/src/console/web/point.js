@@ -2,11 +2,12 @@
 
 import { call, showError } from "./api.js";
 import { copy, h, openDialog, svg } from "./dom.js";
+import { Exact, parse } from "./exact.js";
 import { moment, whole } from "./format.js";
 
 const UUID = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i;
-/** A number of 64 bits has at most these digits. */
-const NUMBER = /^\d{1,20}$/;
+/** A number of 64 bits has at most these digits; 007 would be another name of 7. */
+const NUMBER = /^(0|[1-9]\d{0,19})$/;
 /** Payload keys that say what a point is, the best first. */
 export const TITLES = ["title", "name", "heading", "label", "subject"];
 /** So many numbers of a vector are drawn. */
@@ -28,7 +29,7 @@ export function readId(text) {
 /** A payload; one that cannot be read is shown as it is. */
 export function payloadOf(point) {
   try {
-    return point.payload ? JSON.parse(point.payload) : {};
+    return point.payload ? parse(point.payload) : {};
   } catch {
     return { payload: point.payload };
   }
@@ -44,10 +45,10 @@ export function summary(payload) {
 
 /** JSON as nested lists; long texts stay as they are. */
 export function tree(value) {
-  if (value !== null && typeof value === "object") {
+  if (value !== null && typeof value === "object" && !(value instanceof Exact)) {
     const entries = Object.entries(value);
     if (!entries.length) return h("span", { class: "dim" }, Array.isArray(value) ? "[]" : "{}");
-    if (Array.isArray(value) && value.every((one) => typeof one !== "object")) {
+    if (Array.isArray(value) && value.every((one) => typeof one !== "object" || one instanceof Exact)) {
       return h("span", {}, value.flatMap((one, at) => (at ? [h("span", { class: "dim" }, ", "), tree(one)] : [tree(one)])));
     }
     return h("dl", { class: "pairs" }, entries.map(([name, inner]) => [h("dt", {}, name), h("dd", {}, tree(inner))]));

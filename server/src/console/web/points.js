@@ -2,6 +2,7 @@
 
 import { call, showError } from "./api.js";
 import { h, panel, put } from "./dom.js";
+import { Exact } from "./exact.js";
 import { facets } from "./facets.js";
 import { filterLine, filterOf } from "./filter.js";
 import { short, whole } from "./format.js";
@@ -104,7 +105,7 @@ function listed(name, rows) {
 
 function cell(value) {
   if (value === undefined) return h("td", { class: "dim" }, "–");
-  if (typeof value === "number") return h("td", { class: "number" }, String(value));
+  if (typeof value === "number" || value instanceof Exact) return h("td", { class: "number" }, String(value));
   return h("td", { class: "words" }, short(typeof value === "string" ? value : JSON.stringify(value), 90));
 }
 
@@ -113,7 +114,7 @@ function columnsOf(payloads) {
   const seen = new Map();
   for (const payload of payloads) {
     for (const [key, value] of Object.entries(payload)) {
-      const length = value === null || typeof value === "object" ? 200 : String(value).length;
+      const length = value === null || (typeof value === "object" && !(value instanceof Exact)) ? 200 : String(value).length;
       const old = seen.get(key) ?? { count: 0, length: 0, at: seen.size };
       seen.set(key, { ...old, count: old.count + 1, length: old.length + length });
     }

@@ -1,5 +1,7 @@
 // Rows out of a file, while it is read: JSON Lines and CSV.
 
+import { parse } from "./exact.js";
+
 /** A row of this many letters is no row. */
 const ROW_LETTERS_MAX = 16 << 20;
 
@@ -47,7 +49,7 @@ function lines() {
     if (!text.trim()) return null;
     let row;
     try {
-      row = JSON.parse(text);
+      row = parse(text);
     } catch (err) {
       throw new Error(`line ${line}: ${err.message}`);
     }

@@ -1,12 +1,13 @@
 // Rows become points, and points go to the server in batches.
 
 import { call } from "./api.js";
-import { readId } from "./point.js";
+import { Exact } from "./exact.js";
+import { readId, showId } from "./point.js";
 
 /** A batch is sent when it has so many points, or so many letters. */
 const BATCH_POINTS = 250;
 const BATCH_LETTERS = 4 << 20;
-/** So many batches are on their way at a time. */
+/** So many batches are on their way at a time, none of which has an id of another: of two rows the later one wins. */
 const ON_THE_WAY = 3;
 /** A batch that was not taken is sent again so often, under the same name. */
 const TRIES = 8;
@@ -15,8 +16,9 @@ const AGAIN = ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "UNREAC
 /** A vector out of a cell: a list, or a text with one. */
 export function vectorOf(value) {
   const list = typeof value === "string" ? JSON.parse(value.trim().startsWith("[") ? value : `[${value.trim().split(/[\s,;]+/).join(",")}]`) : value;
-  if (!Array.isArray(list) || !list.length || !list.every((number) => typeof number === "number")) throw new Error("it is no list of numbers");
-  return list;
+  const numbers = Array.isArray(list) ? list.map((one) => (one instanceof Exact ? Number(one) : one)) : [];
+  if (!numbers.length || !numbers.every((number) => typeof number === "number")) throw new Error("it is no list of numbers");
+  return numbers;
 }
 
 /** A row as a point: `mapping` is `{id: column or "", first, vectors: {field: column}}`. */
@@ -47,14 +49,18 @@ function at(line, column, read) {
 
 /** Sends all rows; `progress(points)` hears of what is on disk. */
 export async function upload(collection, rows, mapping, { signal, progress }) {
-  const sending = new Set();
+  // What is on its way, and its ids.
+  const sending = new Map();
   let [ops, letters, number, failed] = [[], 0, 0, null];
   const send = async () => {
     const batch = ops;
     [ops, letters] = [[], 0];
+    const ids = new Set(batch.map(({ upsert }) => showId(upsert.id).toLowerCase().replaceAll("-", "")));
+    while ([...sending.values()].some((others) => [...ids].some((id) => others.has(id)))) await Promise.race(sending.keys());
+    if (failed || signal.aborted) return;
     const own = write(collection, batch, signal).then(() => progress(batch.length)).catch((err) => (failed ??= err)).finally(() => sending.delete(own));
-    sending.add(own);
-    if (sending.size >= ON_THE_WAY) await Promise.race(sending);
+    sending.set(own, ids);
+    if (sending.size >= ON_THE_WAY) await Promise.race(sending.keys());
   };
   try {
     for await (const one of rows) {
@@ -68,7 +74,7 @@ export async function upload(collection, rows, mapping, { signal, progress }) {
     if (ops.length && !failed && !signal.aborted) await send();
   } finally {
     // What is on its way comes to its end, so that what is told is what is there.
-    await Promise.all(sending);
+    await Promise.all(sending.keys());
   }
   if (failed) throw failed;
 }
