@@ -17,6 +17,8 @@ pub struct Backup {
     pub collections: Vec<BackedUp>,
     /// Its description cannot be read.
     pub broken: bool,
+    /// Collections that it should hold and does not, and why; told when it is made, not when it is listed.
+    pub left_out: Vec<(String, String)>,
 }
 
 /// A collection of a backup.
@@ -172,7 +174,8 @@ fn backup_in(backup: v1::BackupSummary) -> Backup {
         BackedUp { name, seq, seq_time_ms, points, bytes }
     };
     let collections = backup.collections.into_iter().map(collection).collect();
-    Backup { id: backup.id, time_ms: backup.time_ms, collections, broken: backup.broken }
+    let left_out = backup.left_out.into_iter().map(|one| (one.name, one.reason)).collect();
+    Backup { id: backup.id, time_ms: backup.time_ms, collections, broken: backup.broken, left_out }
 }
 
 fn restored_in(done: v1::RestoreSummary) -> Restored {

@@ -69,6 +69,52 @@ fn damage(path: &Path) {
     std::os::unix::fs::FileExt::write_all_at(&file, &[byte[0] ^ 4], at).unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_of_all_names_what_is_not_in_it_and_ends_with_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let place = folder.path().join("shelf").display().to_string();
+    let (running, _client) = filled(&data).await;
+    running.shutdown().await.unwrap();
+    damage(&files(&data, "MANIFEST").remove(0));
+    let nigh = |args: &[&str]| Command::new(env!("CARGO_BIN_EXE_nigh")).args(args).output().unwrap();
+    let check = |(code, text, error): (Option<i32>, String, String)| {
+        assert_eq!(code, Some(1), "{text}{error}");
+        let bad = text.lines().find(|line| line.contains("LEFT OUT")).unwrap_or_else(|| panic!("{text}"));
+        assert!(text.contains("210 points") && bad.contains("MANIFEST"), "{text}");
+        assert!(error.contains("1 collections are not in it"), "{error}");
+        bad.trim().chars().next().unwrap().to_string()
+    };
+    // Without a server, and by one.
+    let bad = check(said(&nigh(&["backup", "--data", data.to_str().unwrap(), "--place", &place])));
+    let loopback = "127.0.0.1:0".parse().unwrap();
+    let targets = vec![("shelf".to_owned(), place)];
+    let config = Config { grpc: loopback, http: loopback, backup_targets: targets, ..Config::new(&data) };
+    let running = Server::start(config).await.unwrap();
+    running.ready().await;
+    let address = running.grpc_addr().to_string();
+    let by_server = async |args: &'static [&str]| {
+        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).chain([address.clone()]).collect();
+        let run = move || nigh_with(&args);
+        tokio::task::spawn_blocking(run).await.unwrap()
+    };
+    assert_eq!(check(said(&by_server(&["backup", "--addr"]).await)), bad);
+    let (code, text, _) = said(&by_server(&["backup", "-o", "json", "--addr"]).await);
+    let made: Value = serde_json::from_str(text.trim()).unwrap_or_else(|err| panic!("{err}: {text}"));
+    assert_eq!((code, &made["left_out"][0]["name"]), (Some(1), &json!(bad)));
+    let root = data.display().to_string();
+    assert!(!text.contains(&root), "where the data lies stays out: {text}");
+    // One that was named, and that cannot be read, ends it.
+    let command = if bad == "a" { &["backup", "-c", "a", "--addr"] } else { &["backup", "-c", "b", "--addr"] };
+    let (code, text, error) = said(&by_server(command).await);
+    assert!(code == Some(1) && text.is_empty() && error.contains("MANIFEST"), "{text}{error}");
+    running.shutdown().await.unwrap();
+}
+
+fn nigh_with(args: &[String]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_nigh")).args(args).output().unwrap()
+}
+
 fn page(running: &Running, path: &str) -> String {
     let mut stream = std::net::TcpStream::connect(running.http_addr()).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: nigh\r\nConnection: close\r\n\r\n").unwrap();

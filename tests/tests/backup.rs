@@ -6,7 +6,11 @@
 use nigh_client::backups::{Backup, Progress, Restore, Restored};
 use nigh_client::error::Code;
 use nigh_client::{Client, CollectionSpec, Error, Metric, Point, PointId, Scroll, VectorsWanted};
+use nigh_server::config::Limits;
+use nigh_server::engine::Engine;
 use nigh_server::engine::target::Target;
+use nigh_storage::disk::FsDisk;
+use nigh_storage::store::{Options, Store};
 use nigh_tests::random::Random;
 use nigh_tests::server::{Server, Tuning};
 use serde_json::json;
@@ -214,6 +218,32 @@ async fn files_go_when_no_backup_names_them() {
     let begun = home.client.backup("shelf", ["c"]).await.unwrap().done(|_| ()).await;
     assert_eq!(begun.unwrap_err().code(), Code::Unavailable);
     home.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_waits_for_collections_that_are_being_opened() {
+    let Home { folder, server, client } = Home::new().await;
+    for name in ["one", "other"] {
+        let spec = CollectionSpec::new().vector("v", 6, Metric::Dot);
+        client.create_collection(name, spec).await.unwrap();
+    }
+    server.stop().await;
+    let root = folder.path().join("data");
+    let options = Options { background: false, ..Options::default() };
+    let store = Store::attach(Arc::new(FsDisk), &root, options).unwrap();
+    let engine = Arc::new(Engine::new(store, root, Limits::default()));
+    let target = Target::open("shelf", &folder.path().join("shelf").display().to_string()).unwrap();
+    // Who is asked to wait first lets them be opened: before that, nothing is.
+    let (opening, mut opened) = (engine.clone(), None);
+    let seen = Box::new(move |_: &_| {
+        let opening = opening.clone();
+        opened.get_or_insert_with(|| std::thread::spawn(move || opening.open_all()));
+        true
+    });
+    let made = engine.backup(&target, Vec::new(), seen, std::future::pending()).await.unwrap();
+    assert_eq!(made.collections.iter().map(|one| &one.name[..]).collect::<Vec<_>>(), ["one", "other"]);
+    assert_eq!(made.left_out, []);
+    engine.close();
 }
 
 #[tokio::test(flavor = "multi_thread")]

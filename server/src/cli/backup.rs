@@ -30,7 +30,7 @@ pub(crate) struct Where {
     server: Server,
 }
 
-/// Copies collections to a backup target; what is there already is not copied again.
+/// Copies collections to a backup target; what is there already is not copied again. Ends with 1 where one is left out.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Make {
     /// A collection; all of them where none is named
@@ -105,7 +105,11 @@ pub(crate) async fn make(args: Make, out: Output) -> Result<()> {
         }
     };
     bar.finish_and_clear();
-    out.either(|| backup_json(&made), || backup_text(out, &made))
+    out.either(|| backup_json(&made), || backup_text(out, &made))?;
+    match made.left_out.len() {
+        0 => Ok(()),
+        left_out => Err(Failure::LeftOut { id: made.id, left_out }),
+    }
 }
 
 pub(crate) async fn list(args: List, out: Output) -> Result<()> {
@@ -231,13 +235,16 @@ fn listed(backup: engine::backup::Summary) -> Backup {
         bytes: one.bytes,
     };
     let collections = backup.collections.into_iter().map(collection).collect();
-    Backup { id: backup.id, time_ms: backup.time_ms, collections, broken: backup.broken }
+    Backup { id: backup.id, time_ms: backup.time_ms, collections, broken: backup.broken, left_out: backup.left_out }
 }
 
 fn backup_json(backup: &Backup) -> Value {
     let collection = |one: &BackedUp| json!({"name": one.name, "seq": one.seq, "seq_time_ms": one.seq_time_ms, "points": one.points, "bytes": one.bytes});
     let collections: Vec<Value> = backup.collections.iter().map(collection).collect();
-    json!({"id": backup.id, "time_ms": backup.time_ms, "collections": collections, "broken": backup.broken})
+    let left_out = |(name, reason): &(String, String)| json!({"name": name, "reason": reason});
+    let left_out: Vec<Value> = backup.left_out.iter().map(left_out).collect();
+    json!({"id": backup.id, "time_ms": backup.time_ms, "collections": collections, "broken": backup.broken,
+        "left_out": left_out})
 }
 
 fn backup_text(out: Output, backup: &Backup) -> String {
@@ -248,6 +255,9 @@ fn backup_text(out: Output, backup: &Backup) -> String {
     for one in &backup.collections {
         let (points, size) = (thousands(one.points), bytes(one.bytes));
         text.push_str(&format!("  {}  seq {}, {points} points, {size}\n", one.name, one.seq));
+    }
+    for (name, reason) in &backup.left_out {
+        text.push_str(&format!("  {name}  LEFT OUT: {reason}\n"));
     }
     text
 }

@@ -51,6 +51,9 @@ pub(crate) enum Failure {
     /// What a stream is read from is not there, or not as it was.
     #[error("{0}")]
     Stream(String),
+    /// A backup was made, and does not hold every collection.
+    #[error("backup `{id}` is made, and {left_out} collections are not in it")]
+    LeftOut { id: String, left_out: usize },
     /// An import stopped before its end.
     #[error("{why}; {rows_in} rows are in and on disk")]
     Stopped { why: String, rows_in: u64 },

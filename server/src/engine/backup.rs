@@ -11,15 +11,18 @@ use crate::engine::Engine;
 use crate::engine::error::{Error, Result};
 use crate::engine::target::Target;
 use nigh_storage::backup::{BackedUp, Backup, Stored};
+use nigh_storage::collection::Collection;
 use nigh_storage::manifest::FileEntry;
 use nigh_storage::pins::Hold;
-use nigh_storage::store::State;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
+/// A collection that is being opened is waited for so long, and looked at so often.
+const OPENING_WITHIN: Duration = Duration::from_secs(1800);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// So many backups are looked at for files that are at the target already.
 const KNOWN_BACKUPS: usize = 4;
 /// A mark of a backup, or of a removal, that is older than this was left by one that was killed.
@@ -52,8 +55,10 @@ pub struct Summary {
     pub time_ms: u64,
     /// Its collections.
     pub collections: Vec<CollectionSummary>,
-    /// Why it cannot be read, where it cannot.
+    /// Its description cannot be read.
     pub broken: bool,
+    /// Collections that it should hold and does not, and why; known when it is made, not when it is listed.
+    pub left_out: Vec<(String, String)>,
 }
 
 /// A collection of a backup.
@@ -81,7 +86,7 @@ impl Summary {
             bytes: one.bytes(),
         };
         let collections = backup.collections.iter().map(collection).collect();
-        Self { id: backup.id.clone(), time_ms: backup.time_ms, collections, broken: false }
+        Self { id: backup.id.clone(), time_ms: backup.time_ms, collections, broken: false, left_out: Vec::new() }
     }
 }
 
@@ -104,6 +109,9 @@ impl Engine {
     }
 
     /// Backs these collections up, all of them where none is named; given up when `stop` comes.
+    ///
+    /// Collections that are being opened are waited for, up to half an hour. One of all that cannot be read is left out, and
+    /// the summary says so; one that was named ends it.
     ///
     /// To be run to its end: the mark that keeps files from being removed meanwhile is taken away there.
     pub async fn backup(
@@ -135,9 +143,9 @@ impl Engine {
         id: &str,
         time_ms: u64,
         names: Vec<String>,
-        seen: Seen,
+        mut seen: Seen,
     ) -> Result<Summary> {
-        let holds = self.hold(names).await?;
+        let (holds, left_out) = self.hold(names, &mut seen).await?;
         let known = Known::of(&target.newest(KNOWN_BACKUPS).await?);
         let files = |hold: &Arc<Hold>| hold.version().files().map(|(_, file)| file.bytes).collect::<Vec<_>>();
         let sizes: Vec<u64> = holds.iter().flat_map(|(_, hold)| files(hold)).collect();
@@ -154,27 +162,54 @@ impl Engine {
         if !target.create(&format!("backups/{id}"), backup.encode()?).await? {
             return Err(Error::Exists(format!("there is a backup `{id}` already")));
         }
-        Ok(Summary::of(&backup))
+        Ok(Summary { left_out, ..Summary::of(&backup) })
     }
 
-    /// Holds the newest state of these collections: nothing that it names goes away meanwhile.
-    async fn hold(&self, names: Vec<String>) -> Result<Vec<(String, Arc<Hold>)>> {
-        let names = match names.is_empty() {
-            false => names,
-            // What is quarantined cannot be backed up, and must not stand in the way of the others.
-            true => {
-                self.store.list().into_iter().filter(|(_, state)| *state == State::Open).map(|(name, _)| name).collect()
-            }
-        };
-        let mut holds = Vec::with_capacity(names.len());
+    /// Holds the newest state of these collections: nothing that it names goes away meanwhile. Beside them what is left out.
+    async fn hold(&self, names: Vec<String>, seen: &mut Seen) -> Result<(Vec<Held>, Vec<(String, String)>)> {
+        let all = names.is_empty();
+        let names = if all { self.store.list().into_iter().map(|(name, _)| name).collect() } else { names };
+        let (mut open, mut left_out) = (Vec::with_capacity(names.len()), Vec::new());
         for name in names {
-            let collection = self.store.collection(&name)?;
+            match self.opened(&name, seen).await {
+                Ok(collection) => open.push((name, collection)),
+                // What cannot be read must not stand in the way of the others.
+                Err(err @ (Error::Quarantined { .. } | Error::Opening { .. })) if all => {
+                    tracing::error!(collection = name, %err, "left out of a backup");
+                    left_out.push((name, err.to_string()));
+                }
+                // It was dropped meanwhile.
+                Err(Error::Missing { .. }) if all => {}
+                Err(err) => return Err(err),
+            }
+        }
+        let mut holds = Vec::with_capacity(open.len());
+        for (name, collection) in open {
             let hold = tokio::task::spawn_blocking(move || collection.hold()).await;
             holds.push((name, Arc::new(hold.map_err(|_| Error::Internal("holding a version failed"))??)));
         }
-        Ok(holds)
+        Ok((holds, left_out))
+    }
+
+    /// An open collection; one that is being opened is waited for.
+    async fn opened(&self, name: &str, seen: &mut Seen) -> Result<Arc<Collection>> {
+        let begin = Instant::now();
+        loop {
+            match self.collection(name) {
+                Err(Error::Opening { .. }) if begin.elapsed() < OPENING_WITHIN => {
+                    if !seen(&Progress { collection: name.to_owned(), ..Progress::default() }) {
+                        return Err(Error::Gone);
+                    }
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+                other => return other,
+            }
+        }
     }
 }
+
+/// A collection's name, and the state of it that is held.
+type Held = (String, Arc<Hold>);
 
 /// Files that are at the target, by the place that they had in a collection.
 struct Known(HashMap<(Uuid, u64, String, u64, u64), Stored>);
@@ -297,7 +332,13 @@ impl Target {
     pub async fn backups(&self) -> Result<Vec<Summary>> {
         let mut all = Vec::new();
         for one in self.list("backups").await? {
-            let broken = Summary { id: one.name.clone(), time_ms: 0, collections: Vec::new(), broken: true };
+            let broken = Summary {
+                id: one.name.clone(),
+                time_ms: 0,
+                collections: Vec::new(),
+                broken: true,
+                left_out: Vec::new(),
+            };
             match self.backup(&one.name).await {
                 Ok(backup) => all.push(Summary::of(&backup)),
                 Err(Error::Damaged(why)) => {

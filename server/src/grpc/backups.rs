@@ -123,5 +123,6 @@ pub(super) fn summary(backup: Summary) -> v1::BackupSummary {
         bytes: one.bytes,
     };
     let collections = backup.collections.into_iter().map(collection).collect();
-    v1::BackupSummary { id: backup.id, time_ms: backup.time_ms, collections, broken: backup.broken }
+    let left_out = backup.left_out.into_iter().map(|(name, reason)| v1::LeftOutCollection { name, reason }).collect();
+    v1::BackupSummary { id: backup.id, time_ms: backup.time_ms, collections, broken: backup.broken, left_out }
 }

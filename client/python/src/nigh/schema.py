@@ -255,6 +255,14 @@ class BackedUpCollection:
 
 
 @dataclass(frozen=True)
+class LeftOutCollection:
+    """A collection that a backup should hold and does not."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Backup:
     """A backup."""
 
@@ -263,6 +271,8 @@ class Backup:
     collections: tuple[BackedUpCollection, ...]
     #: Its description cannot be read.
     broken: bool
+    #: Told when it is made, not when it is listed.
+    left_out: tuple[LeftOutCollection, ...]
 
 
 @dataclass(frozen=True)

@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from nigh.v1 import common_pb2 as nigh_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16nigh/v1/versions.proto\x12\x07nigh.v1\x1a\x14nigh/v1/common.proto\"4\n\rBackupRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x13\n\x0b\x63ollections\x18\x02 \x03(\t\"\x8f\x01\n\x0eRestoreRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x61\x63kup\x18\x02 \x01(\t\x12\x12\n\ncollection\x18\x03 \x01(\t\x12\x0c\n\x04into\x18\x04 \x01(\t\x12\r\n\x03seq\x18\x05 \x01(\x04H\x00\x12\x11\n\x07time_ms\x18\x06 \x01(\x04H\x00\x12\x10\n\x06newest\x18\x07 \x01(\x08H\x00\x42\x07\n\x05until\"\xd7\x01\n\x10TransferProgress\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\r\n\x05\x66iles\x18\x02 \x01(\x04\x12\x13\n\x0b\x66iles_total\x18\x03 \x01(\x04\x12\r\n\x05\x62ytes\x18\x04 \x01(\x04\x12\x13\n\x0b\x62ytes_total\x18\x05 \x01(\x04\x12\x14\n\x0c\x62ytes_reused\x18\x06 \x01(\x04\x12&\n\x06\x62\x61\x63kup\x18\x07 \x01(\x0b\x32\x16.nigh.v1.BackupSummary\x12)\n\x08restored\x18\x08 \x01(\x0b\x32\x17.nigh.v1.RestoreSummary\"Q\n\x0eRestoreSummary\x12\x0e\n\x06\x62\x61\x63kup\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x0b\n\x03seq\x18\x03 \x01(\x04\x12\x0e\n\x06points\x18\x04 \x01(\x04\" \n\x0e\x42\x61\x63kupsRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\"7\n\x0c\x42\x61\x63kupsReply\x12\'\n\x07\x62\x61\x63kups\x18\x01 \x03(\x0b\x32\x16.nigh.v1.BackupSummary\"n\n\rBackupSummary\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07time_ms\x18\x02 \x01(\x04\x12\x30\n\x0b\x63ollections\x18\x03 \x03(\x0b\x32\x1b.nigh.v1.BackedUpCollection\x12\x0e\n\x06\x62roken\x18\x04 \x01(\x08\"c\n\x12\x42\x61\x63kedUpCollection\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x13\n\x0bseq_time_ms\x18\x03 \x01(\x04\x12\x0e\n\x06points\x18\x04 \x01(\x04\x12\r\n\x05\x62ytes\x18\x05 \x01(\x04\"3\n\x11\x44ropBackupRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x61\x63kup\x18\x02 \x01(\t\"&\n\x0f\x44ropBackupReply\x12\x13\n\x0b\x62ytes_freed\x18\x01 \x01(\x04\"1\n\nPinRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"-\n\x08PinReply\x12!\n\x07version\x18\x01 \x01(\x0b\x32\x10.nigh.v1.Version\"x\n\x07Version\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x0f\n\x07time_ms\x18\x03 \x01(\x04\x12\x0e\n\x06points\x18\x04 \x01(\x04\x12\r\n\x05\x62ytes\x18\x05 \x01(\x04\x12\x12\n\nheld_bytes\x18\x06 \x01(\x04\x12\x0e\n\x06\x62roken\x18\x07 \x01(\t\"!\n\x0bPinsRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\"/\n\tPinsReply\x12\"\n\x08versions\x18\x01 \x03(\x0b\x32\x10.nigh.v1.Version\"3\n\x0cUnpinRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\x1d\n\nUnpinReply\x12\x0f\n\x07\x64ropped\x18\x01 \x01(\x08\"o\n\x0b\x44iffRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t\x12\x1e\n\x04\x66rom\x18\x04 \x01(\x0b\x32\x10.nigh.v1.PointId\x12\r\n\x05limit\x18\x05 \x01(\r\"t\n\tDiffReply\x12 \n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x0f.nigh.v1.Change\x12\x1e\n\x04next\x18\x02 \x01(\x0b\x32\x10.nigh.v1.PointId\x12\x12\n\nbefore_seq\x18\x03 \x01(\x04\x12\x11\n\tafter_seq\x18\x04 \x01(\x04\"I\n\x06\x43hange\x12\x1c\n\x02id\x18\x01 \x01(\x0b\x32\x10.nigh.v1.PointId\x12!\n\x04kind\x18\x02 \x01(\x0e\x32\x13.nigh.v1.ChangeKind*r\n\nChangeKind\x12\x1b\n\x17\x43HANGE_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43HANGE_KIND_ADDED\x10\x01\x12\x17\n\x13\x43HANGE_KIND_REMOVED\x10\x02\x12\x17\n\x13\x43HANGE_KIND_CHANGED\x10\x03\x32\xd1\x03\n\x08Versions\x12-\n\x03Pin\x12\x13.nigh.v1.PinRequest\x1a\x11.nigh.v1.PinReply\x12\x30\n\x04Pins\x12\x14.nigh.v1.PinsRequest\x1a\x12.nigh.v1.PinsReply\x12\x33\n\x05Unpin\x12\x15.nigh.v1.UnpinRequest\x1a\x13.nigh.v1.UnpinReply\x12\x30\n\x04\x44iff\x12\x14.nigh.v1.DiffRequest\x1a\x12.nigh.v1.DiffReply\x12=\n\x06\x42\x61\x63kup\x12\x16.nigh.v1.BackupRequest\x1a\x19.nigh.v1.TransferProgress0\x01\x12\x39\n\x07\x42\x61\x63kups\x12\x17.nigh.v1.BackupsRequest\x1a\x15.nigh.v1.BackupsReply\x12\x42\n\nDropBackup\x12\x1a.nigh.v1.DropBackupRequest\x1a\x18.nigh.v1.DropBackupReply\x12?\n\x07Restore\x12\x17.nigh.v1.RestoreRequest\x1a\x19.nigh.v1.TransferProgress0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16nigh/v1/versions.proto\x12\x07nigh.v1\x1a\x14nigh/v1/common.proto\"4\n\rBackupRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x13\n\x0b\x63ollections\x18\x02 \x03(\t\"\x8f\x01\n\x0eRestoreRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x61\x63kup\x18\x02 \x01(\t\x12\x12\n\ncollection\x18\x03 \x01(\t\x12\x0c\n\x04into\x18\x04 \x01(\t\x12\r\n\x03seq\x18\x05 \x01(\x04H\x00\x12\x11\n\x07time_ms\x18\x06 \x01(\x04H\x00\x12\x10\n\x06newest\x18\x07 \x01(\x08H\x00\x42\x07\n\x05until\"\xd7\x01\n\x10TransferProgress\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\r\n\x05\x66iles\x18\x02 \x01(\x04\x12\x13\n\x0b\x66iles_total\x18\x03 \x01(\x04\x12\r\n\x05\x62ytes\x18\x04 \x01(\x04\x12\x13\n\x0b\x62ytes_total\x18\x05 \x01(\x04\x12\x14\n\x0c\x62ytes_reused\x18\x06 \x01(\x04\x12&\n\x06\x62\x61\x63kup\x18\x07 \x01(\x0b\x32\x16.nigh.v1.BackupSummary\x12)\n\x08restored\x18\x08 \x01(\x0b\x32\x17.nigh.v1.RestoreSummary\"Q\n\x0eRestoreSummary\x12\x0e\n\x06\x62\x61\x63kup\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x0b\n\x03seq\x18\x03 \x01(\x04\x12\x0e\n\x06points\x18\x04 \x01(\x04\" \n\x0e\x42\x61\x63kupsRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\"7\n\x0c\x42\x61\x63kupsReply\x12\'\n\x07\x62\x61\x63kups\x18\x01 \x03(\x0b\x32\x16.nigh.v1.BackupSummary\"\x9c\x01\n\rBackupSummary\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07time_ms\x18\x02 \x01(\x04\x12\x30\n\x0b\x63ollections\x18\x03 \x03(\x0b\x32\x1b.nigh.v1.BackedUpCollection\x12\x0e\n\x06\x62roken\x18\x04 \x01(\x08\x12,\n\x08left_out\x18\x05 \x03(\x0b\x32\x1a.nigh.v1.LeftOutCollection\"1\n\x11LeftOutCollection\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"c\n\x12\x42\x61\x63kedUpCollection\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x13\n\x0bseq_time_ms\x18\x03 \x01(\x04\x12\x0e\n\x06points\x18\x04 \x01(\x04\x12\r\n\x05\x62ytes\x18\x05 \x01(\x04\"3\n\x11\x44ropBackupRequest\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x61\x63kup\x18\x02 \x01(\t\"&\n\x0f\x44ropBackupReply\x12\x13\n\x0b\x62ytes_freed\x18\x01 \x01(\x04\"1\n\nPinRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"-\n\x08PinReply\x12!\n\x07version\x18\x01 \x01(\x0b\x32\x10.nigh.v1.Version\"x\n\x07Version\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x0f\n\x07time_ms\x18\x03 \x01(\x04\x12\x0e\n\x06points\x18\x04 \x01(\x04\x12\r\n\x05\x62ytes\x18\x05 \x01(\x04\x12\x12\n\nheld_bytes\x18\x06 \x01(\x04\x12\x0e\n\x06\x62roken\x18\x07 \x01(\t\"!\n\x0bPinsRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\"/\n\tPinsReply\x12\"\n\x08versions\x18\x01 \x03(\x0b\x32\x10.nigh.v1.Version\"3\n\x0cUnpinRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\x1d\n\nUnpinReply\x12\x0f\n\x07\x64ropped\x18\x01 \x01(\x08\"o\n\x0b\x44iffRequest\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t\x12\x1e\n\x04\x66rom\x18\x04 \x01(\x0b\x32\x10.nigh.v1.PointId\x12\r\n\x05limit\x18\x05 \x01(\r\"t\n\tDiffReply\x12 \n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x0f.nigh.v1.Change\x12\x1e\n\x04next\x18\x02 \x01(\x0b\x32\x10.nigh.v1.PointId\x12\x12\n\nbefore_seq\x18\x03 \x01(\x04\x12\x11\n\tafter_seq\x18\x04 \x01(\x04\"I\n\x06\x43hange\x12\x1c\n\x02id\x18\x01 \x01(\x0b\x32\x10.nigh.v1.PointId\x12!\n\x04kind\x18\x02 \x01(\x0e\x32\x13.nigh.v1.ChangeKind*r\n\nChangeKind\x12\x1b\n\x17\x43HANGE_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43HANGE_KIND_ADDED\x10\x01\x12\x17\n\x13\x43HANGE_KIND_REMOVED\x10\x02\x12\x17\n\x13\x43HANGE_KIND_CHANGED\x10\x03\x32\xd1\x03\n\x08Versions\x12-\n\x03Pin\x12\x13.nigh.v1.PinRequest\x1a\x11.nigh.v1.PinReply\x12\x30\n\x04Pins\x12\x14.nigh.v1.PinsRequest\x1a\x12.nigh.v1.PinsReply\x12\x33\n\x05Unpin\x12\x15.nigh.v1.UnpinRequest\x1a\x13.nigh.v1.UnpinReply\x12\x30\n\x04\x44iff\x12\x14.nigh.v1.DiffRequest\x1a\x12.nigh.v1.DiffReply\x12=\n\x06\x42\x61\x63kup\x12\x16.nigh.v1.BackupRequest\x1a\x19.nigh.v1.TransferProgress0\x01\x12\x39\n\x07\x42\x61\x63kups\x12\x17.nigh.v1.BackupsRequest\x1a\x15.nigh.v1.BackupsReply\x12\x42\n\nDropBackup\x12\x1a.nigh.v1.DropBackupRequest\x1a\x18.nigh.v1.DropBackupReply\x12?\n\x07Restore\x12\x17.nigh.v1.RestoreRequest\x1a\x19.nigh.v1.TransferProgress0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nigh.v1.versions_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CHANGEKIND']._serialized_start=1649
-  _globals['_CHANGEKIND']._serialized_end=1763
+  _globals['_CHANGEKIND']._serialized_start=1747
+  _globals['_CHANGEKIND']._serialized_end=1861
   _globals['_BACKUPREQUEST']._serialized_start=57
   _globals['_BACKUPREQUEST']._serialized_end=109
   _globals['_RESTOREREQUEST']._serialized_start=112
@@ -46,34 +46,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BACKUPSREQUEST']._serialized_end=590
   _globals['_BACKUPSREPLY']._serialized_start=592
   _globals['_BACKUPSREPLY']._serialized_end=647
-  _globals['_BACKUPSUMMARY']._serialized_start=649
-  _globals['_BACKUPSUMMARY']._serialized_end=759
-  _globals['_BACKEDUPCOLLECTION']._serialized_start=761
-  _globals['_BACKEDUPCOLLECTION']._serialized_end=860
-  _globals['_DROPBACKUPREQUEST']._serialized_start=862
-  _globals['_DROPBACKUPREQUEST']._serialized_end=913
-  _globals['_DROPBACKUPREPLY']._serialized_start=915
-  _globals['_DROPBACKUPREPLY']._serialized_end=953
-  _globals['_PINREQUEST']._serialized_start=955
-  _globals['_PINREQUEST']._serialized_end=1004
-  _globals['_PINREPLY']._serialized_start=1006
-  _globals['_PINREPLY']._serialized_end=1051
-  _globals['_VERSION']._serialized_start=1053
-  _globals['_VERSION']._serialized_end=1173
-  _globals['_PINSREQUEST']._serialized_start=1175
-  _globals['_PINSREQUEST']._serialized_end=1208
-  _globals['_PINSREPLY']._serialized_start=1210
-  _globals['_PINSREPLY']._serialized_end=1257
-  _globals['_UNPINREQUEST']._serialized_start=1259
-  _globals['_UNPINREQUEST']._serialized_end=1310
-  _globals['_UNPINREPLY']._serialized_start=1312
-  _globals['_UNPINREPLY']._serialized_end=1341
-  _globals['_DIFFREQUEST']._serialized_start=1343
-  _globals['_DIFFREQUEST']._serialized_end=1454
-  _globals['_DIFFREPLY']._serialized_start=1456
-  _globals['_DIFFREPLY']._serialized_end=1572
-  _globals['_CHANGE']._serialized_start=1574
-  _globals['_CHANGE']._serialized_end=1647
-  _globals['_VERSIONS']._serialized_start=1766
-  _globals['_VERSIONS']._serialized_end=2231
+  _globals['_BACKUPSUMMARY']._serialized_start=650
+  _globals['_BACKUPSUMMARY']._serialized_end=806
+  _globals['_LEFTOUTCOLLECTION']._serialized_start=808
+  _globals['_LEFTOUTCOLLECTION']._serialized_end=857
+  _globals['_BACKEDUPCOLLECTION']._serialized_start=859
+  _globals['_BACKEDUPCOLLECTION']._serialized_end=958
+  _globals['_DROPBACKUPREQUEST']._serialized_start=960
+  _globals['_DROPBACKUPREQUEST']._serialized_end=1011
+  _globals['_DROPBACKUPREPLY']._serialized_start=1013
+  _globals['_DROPBACKUPREPLY']._serialized_end=1051
+  _globals['_PINREQUEST']._serialized_start=1053
+  _globals['_PINREQUEST']._serialized_end=1102
+  _globals['_PINREPLY']._serialized_start=1104
+  _globals['_PINREPLY']._serialized_end=1149
+  _globals['_VERSION']._serialized_start=1151
+  _globals['_VERSION']._serialized_end=1271
+  _globals['_PINSREQUEST']._serialized_start=1273
+  _globals['_PINSREQUEST']._serialized_end=1306
+  _globals['_PINSREPLY']._serialized_start=1308
+  _globals['_PINSREPLY']._serialized_end=1355
+  _globals['_UNPINREQUEST']._serialized_start=1357
+  _globals['_UNPINREQUEST']._serialized_end=1408
+  _globals['_UNPINREPLY']._serialized_start=1410
+  _globals['_UNPINREPLY']._serialized_end=1439
+  _globals['_DIFFREQUEST']._serialized_start=1441
+  _globals['_DIFFREQUEST']._serialized_end=1552
+  _globals['_DIFFREPLY']._serialized_start=1554
+  _globals['_DIFFREPLY']._serialized_end=1670
+  _globals['_CHANGE']._serialized_start=1672
+  _globals['_CHANGE']._serialized_end=1745
+  _globals['_VERSIONS']._serialized_start=1864
+  _globals['_VERSIONS']._serialized_end=2329
 # @@protoc_insertion_point(module_scope)

@@ -90,16 +90,26 @@ class BackupsReply(_message.Message):
     def __init__(self, backups: _Optional[_Iterable[_Union[BackupSummary, _Mapping]]] = ...) -> None: ...
 
 class BackupSummary(_message.Message):
-    __slots__ = ("id", "time_ms", "collections", "broken")
+    __slots__ = ("id", "time_ms", "collections", "broken", "left_out")
     ID_FIELD_NUMBER: _ClassVar[int]
     TIME_MS_FIELD_NUMBER: _ClassVar[int]
     COLLECTIONS_FIELD_NUMBER: _ClassVar[int]
     BROKEN_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
     id: str
     time_ms: int
     collections: _containers.RepeatedCompositeFieldContainer[BackedUpCollection]
     broken: bool
-    def __init__(self, id: _Optional[str] = ..., time_ms: _Optional[int] = ..., collections: _Optional[_Iterable[_Union[BackedUpCollection, _Mapping]]] = ..., broken: bool = ...) -> None: ...
+    left_out: _containers.RepeatedCompositeFieldContainer[LeftOutCollection]
+    def __init__(self, id: _Optional[str] = ..., time_ms: _Optional[int] = ..., collections: _Optional[_Iterable[_Union[BackedUpCollection, _Mapping]]] = ..., broken: bool = ..., left_out: _Optional[_Iterable[_Union[LeftOutCollection, _Mapping]]] = ...) -> None: ...
+
+class LeftOutCollection(_message.Message):
+    __slots__ = ("name", "reason")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    reason: str
+    def __init__(self, name: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class BackedUpCollection(_message.Message):
     __slots__ = ("name", "seq", "seq_time_ms", "points", "bytes")
