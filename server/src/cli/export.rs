@@ -9,10 +9,12 @@
 //! <key>     a column for each payload key that was asked for; left out by an import, as _payload has all of it
 //! ```
 //!
-//! The rows are those of one version: the one that is named, or one that is kept for the time of the export.
+//! The rows are those of one version: the one that is named, or one that is kept for the time of the export. Who is told to
+//! stop leaves neither that version behind nor a part of a file.
 
 use crate::cli::Server;
 use crate::cli::failure::{Failure, Place, Result, doing};
+use crate::cli::interrupt::interrupted;
 use crate::cli::output::{Output, bytes, thousands};
 use crate::cli::progress::Bar;
 use crate::cli::source::{Extent, kinds, wrong};
@@ -31,7 +33,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 
@@ -46,6 +48,9 @@ pub(crate) const MARK: &str = "nigh.export";
 const ROWS: usize = 1024;
 /// A row group is closed when it holds about this many bytes.
 const GROUP_BYTES: usize = 32 << 20;
+
+/// A server that does not answer is waited for so long when the version is given back.
+const UNPIN_WITHIN: Duration = Duration::from_secs(20);
 
 /// Writes a whole collection into a Parquet file.
 #[derive(Clone, Debug, clap::Args)]
@@ -100,6 +105,8 @@ impl FromStr for Column {
 pub(crate) async fn run(args: Args, out: Output) -> Result<()> {
     let client = args.server.connect().await?;
     let spec = client.describe_collection(&args.collection).await?.spec;
+    // From here on: a signal must not come between the version and who gives it back.
+    let interrupted = interrupted();
     let kept = match &args.at {
         Some(_) => None,
         None => {
@@ -109,9 +116,17 @@ pub(crate) async fn run(args: Args, out: Output) -> Result<()> {
         }
     };
     let version = args.at.clone().or_else(|| kept.clone()).unwrap_or_default();
-    let written = export(&client, &args, version, spec).await;
+    let written = tokio::select! {
+        written = export(&client, &args, version, spec) => written,
+        () = interrupted => Err(Failure::Interrupted),
+    };
     if let Some(kept) = kept {
-        client.unpin(&args.collection, &kept).await?;
+        let unpinned = tokio::time::timeout(UNPIN_WITHIN, client.unpin(&args.collection, &kept)).await;
+        let unpinned = unpinned.map_err(|_| Failure::Stream(format!("the server does not answer: `{kept}` stays")));
+        // What went wrong first is told; that the version stays, only where nothing did.
+        if written.is_ok() {
+            unpinned??;
+        }
     }
     let rows = written?;
     let size = fs::metadata(&args.file).map_err(doing("measure", &args.file))?.len();
@@ -125,7 +140,7 @@ async fn export(client: &Client, args: &Args, version: String, spec: CollectionS
     let points = client.count_at(&args.collection, &version, None).await?;
     let bar = Bar::new(&Extent::Rows(points), 0);
     let (chunks, waiting) = mpsc::channel::<Vec<Point>>(2);
-    let writer = Writer::create(&args.file, spec, args.columns.clone())?;
+    let (writer, part) = Writer::create(&args.file, spec, args.columns.clone())?;
     let writing = tokio::task::spawn_blocking(move || writer.all(waiting));
     let scroll = Scroll { page: ROWS as u32, vectors: VectorsWanted::All, version, ..Scroll::default() };
     let mut stream = client.scroll(&args.collection, scroll);
@@ -152,26 +167,29 @@ async fn export(client: &Client, args: &Args, version: String, spec: CollectionS
     drop(chunks);
     let written = writing.await.unwrap_or_else(|_| Err(wrong(&args.file, Place::Whole, "it could not be written")));
     bar.finish();
-    let part = part(&args.file);
-    if let Some(error) = failed {
-        let _ = fs::remove_file(&part);
-        return Err(error.into());
+    match failed {
+        Some(error) => return Err(error.into()),
+        None => written?,
     }
-    match written {
-        Ok(()) => fs::rename(&part, &args.file).map_err(doing("rename", &part))?,
-        Err(failure) => {
-            let _ = fs::remove_file(&part);
-            return Err(failure);
-        }
-    }
+    fs::rename(&part.0, &args.file).map_err(doing("rename", &part.0))?;
     Ok(rows)
 }
 
-/// The file while it is not whole.
-fn part(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
-    path.with_file_name(name)
+/// The file while it is not whole; what has that name still when this goes is removed.
+struct Part(PathBuf);
+
+impl Part {
+    fn of(path: &Path) -> Self {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".part");
+        Self(path.with_file_name(name))
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
 }
 
 struct Writer {
@@ -183,7 +201,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn create(path: &Path, spec: CollectionSpec, columns: Vec<Column>) -> Result<Self> {
+    fn create(path: &Path, spec: CollectionSpec, columns: Vec<Column>) -> Result<(Self, Part)> {
         if path.exists() {
             return Err(Failure::Usage(format!("{} is there already", path.display())));
         }
@@ -207,10 +225,10 @@ impl Writer {
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_key_value_metadata(Some(vec![KeyValue::new(MARK.to_owned(), "1".to_owned())]))
             .build();
-        let part = part(path);
-        let file = File::create(&part).map_err(doing("create", &part))?;
+        let part = Part::of(path);
+        let file = File::create(&part.0).map_err(doing("create", &part.0))?;
         let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties)).map_err(|err| broken(path, &err))?;
-        Ok(Self { path: path.to_owned(), schema, spec, columns, writer })
+        Ok((Self { path: path.to_owned(), schema, spec, columns, writer }, part))
     }
 
     /// Everything that comes; the file is on disk when this returns.

@@ -51,6 +51,9 @@ pub(crate) enum Failure {
     /// What a stream is read from is not there, or not as it was.
     #[error("{0}")]
     Stream(String),
+    /// Somebody told the command to stop.
+    #[error("interrupted")]
+    Interrupted,
     /// A backup was made, and does not hold every collection.
     #[error("backup `{id}` is made, and {left_out} collections are not in it")]
     LeftOut { id: String, left_out: usize },

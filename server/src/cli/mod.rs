@@ -15,6 +15,7 @@ mod filter;
 mod health;
 mod import;
 mod integrity;
+mod interrupt;
 mod key;
 mod mapping;
 mod output;
