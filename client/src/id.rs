@@ -22,7 +22,7 @@ impl fmt::Display for PointId {
     }
 }
 
-/// A text that is neither an unsigned number nor a UUID.
+/// A text that is neither an unsigned number nor a UUID. `007` and `+7` are none either: they would all be point 7.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("`{0}` is no id: an id is an unsigned 64-bit number or a UUID")]
 pub struct NotAnId(pub String);
@@ -31,7 +31,7 @@ impl FromStr for PointId {
     type Err = NotAnId;
 
     fn from_str(text: &str) -> Result<Self, NotAnId> {
-        let number = text.parse().ok().map(Self::Num);
+        let number = text.parse::<u64>().ok().filter(|number| number.to_string() == text).map(Self::Num);
         number.or_else(|| Uuid::try_parse(text).ok().map(Self::Uuid)).ok_or_else(|| NotAnId(text.to_owned()))
     }
 }
@@ -58,7 +58,7 @@ mod tests {
         assert_eq!(u64::MAX.to_string().parse(), Ok(PointId::Num(u64::MAX)));
         let uuid = Uuid::from_u128(9);
         assert_eq!(uuid.to_string().parse(), Ok(PointId::Uuid(uuid)));
-        for text in ["", "-1", "1.5", "18446744073709551616", "abc"] {
+        for text in ["", "-1", "1.5", "18446744073709551616", "abc", "007", "+7", "00"] {
             assert_eq!(text.parse::<PointId>(), Err(NotAnId(text.to_owned())));
         }
     }

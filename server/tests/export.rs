@@ -8,7 +8,7 @@ use nigh_server::serve::{Running, Server};
 use serde_json::json;
 use std::collections::HashMap;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use tokio_stream::StreamExt;
 
 async fn served(folder: &Path) -> (Running, Client) {
@@ -143,6 +143,73 @@ async fn sparse_and_several_vectors_and_times_are_taken_back() {
     assert!(said.status.code() == Some(1) && error.contains("line 1") && error.contains("sparse vector"), "{error}");
 
     ask(&running, &client, folder.path()).await;
+    running.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_field_without_a_name_is_taken_back_and_no_vector_goes_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let (running, client) = served(folder.path()).await;
+    // As the Qdrant API calls the only vector of a collection.
+    let spec = CollectionSpec::new().vector("", 2, Metric::Dot);
+    client.create_collection("a", spec.clone()).await.unwrap();
+    client.create_collection("b", spec).await.unwrap();
+    client.create_collection("w", CollectionSpec::new().vector("w", 2, Metric::Dot)).await.unwrap();
+    client.upsert("a", (0..7_u64).map(|n| Point::new(n).vector("", [n as f32, 0.5]))).await.unwrap();
+    let before = bits(&all(&client, "a").await);
+    assert!(before.iter().all(|(_, vectors, _)| vectors.len() == 1));
+    let file = folder.path().join("a.parquet");
+    let file = file.to_str().unwrap();
+    for args in [["export", file, "-c", "a"], ["import", file, "-c", "b"]] {
+        let said = nigh(&running, &args).await;
+        assert!(said.status.success(), "{said:?}");
+    }
+    assert_eq!(bits(&all(&client, "b").await), before);
+
+    let said = nigh(&running, &["import", file, "-c", "w"]).await;
+    let error = String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.code() == Some(1) && error.contains("column `` holds vectors"), "{said:?}");
+    assert_eq!(client.count("w", None).await.unwrap(), 0);
+    let said = nigh(&running, &["import", file, "-c", "w", "--map", "=w"]).await;
+    assert!(said.status.success(), "{said:?}");
+    let renamed = all(&client, "w").await;
+    assert!(renamed.len() == 7 && renamed[3].vectors["w"] == [3.0, 0.5], "{renamed:?}");
+    let said = nigh(&running, &["import", file, "-c", "w", "--map", "="]).await;
+    assert!(said.status.success(), "{said:?}");
+    assert!(all(&client, "w").await.iter().all(|point| point.vectors.is_empty()));
+    running.shutdown().await.unwrap();
+}
+
+/// An export that hangs, as its file is a pipe that nobody reads, is told to stop.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_is_told_to_stop_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let (running, client) = served(folder.path()).await;
+    client.create_collection("a", CollectionSpec::new().vector("v", 32, Metric::Dot)).await.unwrap();
+    let point = |n: u64| Point::new(n).vector("v", (0..32).map(|at| ((n * 37 + at) as f32).sin()).collect::<Vec<_>>());
+    client.upsert("a", (0..3000_u64).map(point)).await.unwrap();
+    for signal in ["-TERM", "-INT"] {
+        let (file, part) = (folder.path().join("a.parquet"), folder.path().join("a.parquet.part"));
+        assert!(Command::new("mkfifo").arg(&part).status().unwrap().success());
+        let mut export = Command::new(env!("CARGO_BIN_EXE_nigh"));
+        export.args(["export", file.to_str().unwrap(), "-c", "a", "--addr", &running.grpc_addr().to_string()]);
+        export.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut export = export.spawn().unwrap();
+        // It opens when the export has opened it: from then on that is its file, and the version is kept.
+        let place = part.clone();
+        let pipe = tokio::task::spawn_blocking(move || std::fs::File::open(place).unwrap()).await.unwrap();
+        assert_eq!(client.pins("a").await.unwrap().len(), 1);
+        assert!(Command::new("kill").args([signal, &export.id().to_string()]).status().unwrap().success());
+        while !client.pins("a").await.unwrap().is_empty() {
+            assert!(export.try_wait().unwrap().is_none(), "it ended, and its version is still there");
+        }
+        drop(pipe);
+        let ended = tokio::task::spawn_blocking(move || export.wait_with_output().unwrap()).await.unwrap();
+        let error = String::from_utf8_lossy(&ended.stderr);
+        assert!(ended.status.code() == Some(1) && error.contains("interrupted"), "{error}");
+        assert!(!part.exists() && !file.exists());
+    }
     running.shutdown().await.unwrap();
 }
 

@@ -28,6 +28,7 @@ mod secrets;
 mod stream;
 
 use crate::cli::failure::{Failure, Place, Result};
+use crate::cli::interrupt::interrupted;
 use crate::cli::mapping::{Mapping, VectorKind};
 use crate::cli::output::{Output, thousands};
 use crate::cli::progress::Bar;
@@ -141,8 +142,8 @@ pub(crate) async fn run(args: Args, out: Output) -> Result<()> {
     let bar = Bar::new(&rows.extent, skipped);
     let points = read(file, rows);
     #[cfg(feature = "streams")]
-    let points = match embedder {
-        Some(embedder) => embed::between(embedder, points),
+    let points = match embedder.clone() {
+        Some(embedder) => embed::between(embedder, points, skipped),
         None => points,
     };
     let options = IngestOptions { batch_ops: args.batch as usize, source, ..IngestOptions::default() };
@@ -153,12 +154,20 @@ pub(crate) async fn run(args: Args, out: Output) -> Result<()> {
     let seconds = started.elapsed().as_secs_f64();
     let rate = rows as f64 / seconds.max(1e-9);
     let seq = summary.progress.seq;
+    #[cfg(feature = "streams")]
+    let without = embedder.map_or(0, |embedder| embedder.without());
+    #[cfg(not(feature = "streams"))]
+    let without = 0_u64;
     out.either(
-        || json!({"rows": rows, "skipped": skipped, "seq": seq, "seconds": seconds, "rows_per_second": rate}),
+        || {
+            json!({"rows": rows, "skipped": skipped, "without_text": without, "seq": seq, "seconds": seconds,
+                "rows_per_second": rate})
+        },
         || {
             let before = if skipped > 0 { format!(" after {} of before", thousands(skipped)) } else { String::new() };
             let (rows, rate) = (thousands(rows), thousands(rate as u64));
-            format!("{rows} rows are in `{}`{before}, on disk: {seconds:.1} s, {rate} rows/s\n", args.collection)
+            let bare = if without > 0 { format!(", {} without a text", thousands(without)) } else { String::new() };
+            format!("{rows} rows are in `{}`{before}{bare}, on disk: {seconds:.1} s, {rate} rows/s\n", args.collection)
         },
     )
 }
@@ -228,13 +237,13 @@ async fn copy(source: Source, client: &Client, into: &str, out: Output) -> Resul
     )
 }
 
-/// What the rows are remembered by: the name of the source, and as its partition how many bytes, and files, it has, so
-/// that one that has changed is another one.
+/// What the rows are remembered by: the name of the source, and as its partition what its files are, so that one that
+/// has changed is another one.
 fn named_source(args: &Args, file: &Path, files: &Files) -> Result<(String, String)> {
     let text = file.to_string_lossy();
     if text == "-" {
         let unnamed = || Failure::Usage("--resume: say with --source what standard input is read from".to_owned());
-        return Ok((args.source.clone().ok_or_else(unnamed)?, String::new()));
+        return Ok((args.source.clone().ok_or_else(unnamed)?, files.identity(args.vectors.as_deref())?));
     }
     // A pattern, or a place in a bucket, is no path: its own text is its name.
     let full =
@@ -244,7 +253,7 @@ fn named_source(args: &Args, file: &Path, files: &Files) -> Result<(String, Stri
         let why = format!("the source's name has {} bytes, at most {SOURCE_BYTES_MAX}", name.len());
         return Err(Failure::Usage(format!("--resume: {why}; give a shorter one with --source")));
     }
-    Ok((name, files.extent()))
+    Ok((name, files.identity(args.vectors.as_deref())?))
 }
 
 /// The source, with how many of its rows are in the collection.
@@ -322,12 +331,12 @@ async fn pour(
     let progress = ingest.watch();
     let reporter = tokio::spawn(report(progress.clone(), bar.clone()));
     let mut stopped = None;
-    let interrupt = tokio::signal::ctrl_c();
+    let interrupt = interrupted();
     tokio::pin!(interrupt);
     let failed = 'all: loop {
         let chunk = tokio::select! {
             chunk = points.recv() => chunk,
-            _ = &mut interrupt => Some(Err(Failure::Usage("interrupted".to_owned()))),
+            () = &mut interrupt => Some(Err(Failure::Interrupted)),
         };
         match chunk {
             None => break None,

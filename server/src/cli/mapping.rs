@@ -40,10 +40,10 @@ impl Mapping {
     ) -> Result<Self> {
         let mut renames = BTreeMap::new();
         for map in maps {
-            let (from, to) = map.split_once('=').unwrap_or(("", ""));
-            if from.is_empty() {
+            // A column may have no name: the vectors of a field without one are exported so.
+            let Some((from, to)) = map.split_once('=') else {
                 return Err(Failure::Usage(format!("--map {map}: a map is written FROM=TO, or FROM= to leave it out")));
-            }
+            };
             if renames.insert(from.to_owned(), to.to_owned()).is_some() {
                 return Err(Failure::Usage(format!("--map {map}: `{from}` is mapped twice")));
             }
@@ -72,10 +72,36 @@ impl Mapping {
         self.id.is_some()
     }
 
+    /// Whether any column gets another name: else no two can get the same.
+    pub(crate) fn renames(&self) -> bool {
+        !self.renames.is_empty()
+    }
+
     /// The name that a column gets; `None`: it is left out.
     pub(crate) fn name<'a>(&'a self, column: &'a str) -> Option<&'a str> {
-        let name = self.renames.get(column).map_or(column, |to| to);
-        (!name.is_empty()).then_some(name)
+        match self.renames.get(column) {
+            Some(to) => Some(&to[..]).filter(|to| !to.is_empty()),
+            // One without a name keeps it: only a map leaves out.
+            None => Some(column),
+        }
+    }
+
+    /// Two columns of these that would get the same name: one of them would be lost.
+    pub(crate) fn twice<'a>(&'a self, columns: impl IntoIterator<Item = &'a str>) -> Result<(), String> {
+        let mut from = BTreeMap::new();
+        for column in columns {
+            if let Some(name) = self.name(column)
+                && let Some(other) = from.insert(name, column)
+            {
+                return Err(Self::both(other, column, name));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is said of them.
+    pub(crate) fn both(one: &str, other: &str, name: &str) -> String {
+        format!("`{one}` and `{other}` would both be `{name}`; --map {other}= leaves one out")
     }
 
     /// What this vector field of the collection holds; `None`: there is none of this name.
@@ -165,9 +191,39 @@ mod tests {
 
     #[test]
     fn a_map_that_makes_no_sense_is_a_mistake_of_usage() {
-        for map in ["", "a", "=b"] {
+        for map in ["", "a"] {
             assert_eq!(Mapping::new(&[map.to_owned()], [], None).unwrap_err().exit_code(), 2);
         }
         assert!(Mapping::new(&["a=b".to_owned(), "a=c".to_owned()], [], None).is_err());
+    }
+
+    #[test]
+    fn a_column_without_a_name_is_left_out_only_where_a_map_says_so() {
+        let name = |maps: &[&str]| {
+            let maps: Vec<String> = maps.iter().map(|map| (*map).to_owned()).collect();
+            Mapping::new(&maps, [""], None).unwrap().name("").map(str::to_owned)
+        };
+        assert_eq!(name(&[]).as_deref(), Some(""));
+        assert_eq!(name(&["=v"]).as_deref(), Some("v"));
+        assert_eq!(name(&["="]), None);
+    }
+
+    #[test]
+    fn columns_that_would_get_the_same_name_are_told() {
+        let mapping = Mapping::new(&["x=z".to_owned(), "y=z".to_owned(), "w=".to_owned()], [], None).unwrap();
+        assert_eq!(mapping.twice(["x", "a", "w"]), Ok(()));
+        let why = "`x` and `y` would both be `z`; --map y= leaves one out";
+        assert_eq!(mapping.twice(["x", "a", "y"]), Err(why.to_owned()));
+        assert!(mapping.twice(["z", "x"]).unwrap_err().starts_with("`z` and `x`"));
+    }
+
+    #[test]
+    fn a_text_is_a_number_only_as_that_number_is_written() {
+        let column = Mapping::new(&[], [], Some("id")).unwrap();
+        assert_eq!(column.point(record(json!({"id": "7"}))).unwrap().id, PointId::Num(7));
+        for text in ["007", "+7", "00"] {
+            let error = column.point(record(json!({"id": text}))).unwrap_err();
+            assert!(error.starts_with(&format!("`id` is \"{text}\"")), "{error}");
+        }
     }
 }

@@ -43,6 +43,11 @@ fn directory(place: &str) -> std::result::Result<LocalFileSystem, String> {
     Ok(local.with_fsync(true))
 }
 
+/// The store's own tag; of one that gives none, when the object was changed last.
+fn tag(meta: &ObjectMeta) -> String {
+    meta.e_tag.clone().unwrap_or_else(|| meta.last_modified.timestamp_micros().to_string())
+}
+
 /// Hears how many bytes more were sent; an error calls it off.
 pub(crate) type Sent<'s> = &'s mut (dyn FnMut(u64) -> Result<()> + Send);
 
@@ -52,6 +57,8 @@ pub struct Listed {
     pub name: String,
     /// Its length.
     pub bytes: u64,
+    /// What changes with what it holds.
+    pub tag: String,
     pub(crate) age: Duration,
 }
 
@@ -141,6 +148,11 @@ impl Target {
         Ok(self.head(key).await?.map(|meta| meta.size))
     }
 
+    /// The length of an object, and what changes with what it holds, if it is there.
+    pub async fn state(&self, key: &str) -> Result<Option<(u64, String)>> {
+        Ok(self.head(key).await?.map(|meta| (meta.size, tag(&meta))))
+    }
+
     /// How long an object has been there, if it is.
     pub(crate) async fn age(&self, key: &str) -> Result<Option<Duration>> {
         let age = |meta: ObjectMeta| SystemTime::now().duration_since(meta.last_modified.into()).unwrap_or_default();
@@ -189,7 +201,7 @@ impl Target {
             let Some(parts) = meta.location.prefix_match(&prefix) else { continue };
             let name = parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/");
             let age = now.duration_since(SystemTime::from(meta.last_modified)).unwrap_or_default();
-            listed.push(Listed { name, bytes: meta.size, age });
+            listed.push(Listed { name, bytes: meta.size, tag: tag(&meta), age });
         }
         listed.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(listed)

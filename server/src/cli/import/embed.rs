@@ -2,7 +2,8 @@
 //! (`POST .../embeddings`), which most servers of models do.
 //!
 //! Chunks of points are asked for side by side and go on in their order. Points that have their vector already are not
-//! asked for, nor are rows that a resumed import passes over.
+//! asked for, nor are rows that a resumed import passes over. Points without a text are counted; where none of all has one,
+//! the column is not what it was taken for, and the import fails.
 
 use crate::cli::failure::{Failure, Result, doing};
 use nigh_client::Point;
@@ -13,6 +14,7 @@ use serde_json::json;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -29,6 +31,8 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 const REPLY_BYTES_MAX: usize = 256 << 20;
 /// Of what a service says when it refuses, so much is shown.
 const SHOWN_CHARS: usize = 300;
+/// So many chunks are held back until a text was found: a small file whose column is misspelled leaves nothing behind.
+const HELD_CHUNKS: usize = 8;
 /// Chunks that are asked for at once.
 const AT_ONCE: usize = 4;
 
@@ -67,6 +71,8 @@ pub(super) struct Embedder {
     field: String,
     size: usize,
     batch: usize,
+    /// Points that had neither a vector nor a text.
+    without: AtomicU64,
 }
 
 impl Args {
@@ -116,6 +122,7 @@ impl Args {
             field: field.clone(),
             size: *size as usize,
             batch: self.embed_batch as usize,
+            without: AtomicU64::new(0),
         })))
     }
 }
@@ -139,10 +146,17 @@ enum Failed {
 }
 
 impl Embedder {
-    /// Gives their vector to the points that have a text and no vector.
-    pub(super) async fn fill(&self, points: &mut [&mut Point]) -> Result<()> {
-        let wanting = |point: &&mut &mut Point| !point.vectors.contains_key(&self.field) && self.text(point).is_some();
-        let mut wanting: Vec<&mut &mut Point> = points.iter_mut().filter(|point| wanting(point)).collect();
+    /// Points so far that had neither a vector nor a text.
+    pub(super) fn without(&self) -> u64 {
+        self.without.load(Ordering::Relaxed)
+    }
+
+    /// Gives their vector to the points that have a text and no vector; how many have neither.
+    pub(super) async fn fill(&self, points: &mut [&mut Point]) -> Result<usize> {
+        let all = points.iter_mut().filter(|point| !point.vectors.contains_key(&self.field));
+        let (mut wanting, without): (Vec<_>, Vec<_>) = all.partition(|point| self.text(point).is_some());
+        let without = without.len();
+        self.without.fetch_add(without as u64, Ordering::Relaxed);
         for batch in wanting.chunks_mut(self.batch) {
             let texts: Vec<&str> = batch.iter().filter_map(|point| self.text(point)).collect();
             let vectors = self.ask(&texts).await?;
@@ -150,7 +164,15 @@ impl Embedder {
                 point.vectors.insert(self.field.clone(), vector);
             }
         }
-        Ok(())
+        Ok(without)
+    }
+
+    /// Nobody would see that every point lacks its vector.
+    fn none(&self, points: u64) -> Failure {
+        let (column, field) = (&self.column, &self.field);
+        Failure::Stream(format!(
+            "--embed-column {column}: none of {points} points has a text there, or a vector in `{field}`"
+        ))
     }
 
     fn text<'p>(&self, point: &'p Point) -> Option<&'p str> {
@@ -224,15 +246,18 @@ impl Embedder {
     }
 }
 
-/// Puts the service between a reader of points and who takes them, in their order.
+/// Puts the service between a reader of points and who takes them, in their order. Where so many rows are in from before,
+/// what is left may well have no text.
 pub(super) fn between(
     embedder: Arc<Embedder>,
     mut points: mpsc::Receiver<Result<Vec<Point>>>,
+    before: u64,
 ) -> mpsc::Receiver<Result<Vec<Point>>> {
     let (done, taken) = mpsc::channel(1);
     tokio::spawn(async move {
         let mut asked = VecDeque::new();
         let mut more = true;
+        let (mut held, mut seen, mut found) = (Vec::new(), 0, before > 0);
         while more || !asked.is_empty() {
             while more && asked.len() < AT_ONCE {
                 match points.recv().await {
@@ -244,21 +269,39 @@ pub(super) fn between(
                     Some(Ok(mut chunk)) => {
                         let embedder = Arc::clone(&embedder);
                         asked.push_back(tokio::spawn(async move {
-                            embedder.fill(&mut chunk.iter_mut().collect::<Vec<_>>()).await?;
-                            Ok(chunk)
+                            let without = embedder.fill(&mut chunk.iter_mut().collect::<Vec<_>>()).await?;
+                            Ok((chunk, without))
                         }));
                     }
                 }
             }
             let Some(oldest) = asked.pop_front() else { continue };
             let chunk = oldest.await.unwrap_or_else(|_| Err(Failure::Stream("an embedding broke down".to_owned())));
-            if chunk.is_err() {
-                more = false;
-                asked.clear();
+            let chunk = match chunk {
+                Ok((chunk, without)) => {
+                    seen += chunk.len() as u64;
+                    found |= without < chunk.len();
+                    Ok(chunk)
+                }
+                Err(error) => {
+                    more = false;
+                    asked.clear();
+                    // It says itself what is wrong.
+                    found = true;
+                    Err(error)
+                }
+            };
+            held.push(chunk);
+            if found || held.len() > HELD_CHUNKS {
+                for chunk in held.drain(..) {
+                    if done.send(chunk).await.is_err() {
+                        return;
+                    }
+                }
             }
-            if done.send(chunk).await.is_err() {
-                return;
-            }
+        }
+        if !found && seen > 0 {
+            let _ = done.send(Err(embedder.none(seen))).await;
         }
     });
     taken

@@ -10,6 +10,7 @@ use super::lane::{Lane, Origin};
 use super::refused::Refused;
 use super::{kafka, nats};
 use crate::cli::failure::{Failure, Result};
+use crate::cli::interrupt::interrupted;
 use crate::cli::mapping::Mapping;
 use crate::cli::output::{Output, thousands};
 use nigh_client::{Client, Ingest, IngestOptions, IngestSource};
@@ -222,23 +223,10 @@ async fn drive<O: Origin>(
             let seconds = job.board.seconds();
             let bad = if left_out > 0 { format!(", {} bad were left out", thousands(left_out)) } else { String::new() };
             let (rows, collection) = (thousands(rows_in), &job.task.collection);
-            format!("{rows} messages are in `{collection}`, on disk{bad}: {seconds:.1} s\n")
+            // Messages that were read again after a quarrel were counted again.
+            let without = job.embedder.as_ref().is_some_and(|embedder| embedder.without() > 0);
+            let bare = if without { ", some without a text" } else { "" };
+            format!("{rows} messages are in `{collection}`{bare}, on disk{bad}: {seconds:.1} s\n")
         },
     )
-}
-
-/// Waits for somebody to tell this process to stop.
-async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
 }

@@ -45,6 +45,7 @@ impl Records {
         {
             return Err(wrong(path, Place::Line(1), format!("there are two columns `{name}`")));
         }
+        mapping.twice(names.iter().map(|name| &name[..])).map_err(|why| wrong(path, Place::Line(1), why))?;
         let line = StringRecord::new();
         let mut records = Self { path: path.to_owned(), reader, names, mapping, line, row: 0, failed: false };
         while records.row < skip && records.read_line()? {
@@ -143,6 +144,7 @@ mod tests {
             (b"a,v\n1,words\n", "p.csv, line 2: `v` is no list of numbers"),
             (b"a,b\n1,\xff\n", "p.csv, line 2: cell 2 is not UTF-8"),
             (b"a,a\n1,2\n", "p.csv, line 1: there are two columns `a`"),
+            (b"new,old\n1,2\n", "p.csv, line 1: `new` and `old` would both be `new`"),
         ] {
             let all = read(text, 0);
             let error = all.last().unwrap().as_ref().unwrap_err().to_string();

@@ -1,6 +1,7 @@
 //! Which files an import reads: one, those of a folder or of a pattern, or objects of a bucket; one behind the other, in
 //! the order of their names.
 
+use super::identity::Identity;
 use super::{Extent, Format, Opening, Record, wrong};
 use crate::cli::failure::{Failure, Place, Result, doing};
 use crate::cli::mapping::Mapping;
@@ -25,8 +26,8 @@ const OPTIONS: MatchOptions =
 #[derive(Clone)]
 enum Held {
     Here,
-    /// An object, by its key below the bucket; it is fetched when its turn comes.
-    Bucket(Arc<Target>, String),
+    /// An object, by its key below the bucket and the tag of what it holds; it is fetched when its turn comes.
+    Bucket(Arc<Target>, String, String),
 }
 
 /// A file.
@@ -108,10 +109,19 @@ impl Files {
         self.inputs.iter().any(|input| such(input.format))
     }
 
-    /// What a change of any of them changes: their number and length.
-    pub(crate) fn extent(&self) -> String {
-        let bytes: u64 = self.inputs.iter().map(|input| input.bytes).sum();
-        if self.single { format!("{bytes} bytes") } else { format!("{} files, {bytes} bytes", self.inputs.len()) }
+    /// What a change of any of them changes, and of the file of vectors beside them. Reads a little of each.
+    pub(crate) fn identity(&self, vectors: Option<&Path>) -> Result<String> {
+        let mut identity = Identity::default();
+        for input in &self.inputs {
+            match &input.place {
+                // Nobody knows what standard input is read from.
+                Held::Here if input.path.as_os_str() == "-" => {}
+                Held::Here => identity.file(&input.path)?,
+                Held::Bucket(_, _, tag) => identity.object(input.bytes, tag),
+            }
+        }
+        vectors.map_or(Ok(()), |path| identity.file(path))?;
+        Ok(identity.told())
     }
 
     /// Opens the first file, and the others as they come; rows are counted on from file to file.
@@ -185,7 +195,7 @@ impl Rows {
         while let Some(input) = self.inputs.next() {
             let fetched = match &input.place {
                 Held::Here => None,
-                Held::Bucket(target, key) => Some(fetch(target, key, &input.path)?),
+                Held::Bucket(target, key, _) => Some(fetch(target, key, &input.path)?),
             };
             let path = fetched.as_ref().map_or_else(|| input.path.clone(), |file| file.path().to_owned());
             let named = |failure: Failure| failure.named(&path, &input.path);
@@ -305,24 +315,24 @@ async fn of_bucket(place: &str, format: Option<Format>) -> Result<Files> {
         }
         None => key.trim_end_matches('/'),
     };
-    let input = |key: &str, bytes| {
+    let input = |key: &str, bytes, tag| {
         let path = PathBuf::from(format!("{BUCKET}{bucket}/{key}"));
         let format = format.or_else(|| Format::of(&path))?;
-        Some(Input { path, bytes, format, place: Held::Bucket(Arc::clone(&target), key.to_owned()) })
+        Some(Input { path, bytes, format, place: Held::Bucket(Arc::clone(&target), key.to_owned(), tag) })
     };
     if pattern.is_none()
         && !key.is_empty()
         && !key.ends_with('/')
-        && let Some(bytes) = target.length(key).await?
+        && let Some((bytes, tag)) = target.state(key).await?
     {
-        let input = input(key, bytes).ok_or_else(|| unknown(&shown))?;
+        let input = input(key, bytes, tag).ok_or_else(|| unknown(&shown))?;
         return Ok(Files { inputs: vec![input], single: true });
     }
     let mut inputs = Vec::new();
     for listed in target.list(folder).await? {
         let key = if folder.is_empty() { listed.name } else { format!("{folder}/{}", listed.name) };
         if pattern.as_ref().is_none_or(|pattern| pattern.matches_with(&key, OPTIONS)) {
-            inputs.extend(input(&key, listed.bytes));
+            inputs.extend(input(&key, listed.bytes, listed.tag));
         }
     }
     Files { inputs, single: false }.checked(&shown)

@@ -124,6 +124,9 @@ pub(crate) struct Columns {
 /// is not what its field holds.
 pub(crate) fn columns(object: Map<String, Value>, mapping: &Mapping, beside: Option<&str>) -> Result<Columns, String> {
     let (mut vectors, mut others, mut payload) = (Vec::new(), Others::default(), Map::new());
+    if mapping.renames() {
+        mapping.twice(object.keys().map(|key| &key[..]))?;
+    }
     for (key, value) in object {
         let Some(name) = mapping.name(&key) else { continue };
         let is_no = |what: &str| format!("`{key}` is no {what}");
@@ -211,6 +214,7 @@ mod tests {
             ("{}\n[1]\n", "p.jsonl, line 2: invalid type: sequence, expected a map"),
             ("{}\n{\"v\": [1, \"x\"]}\n", "p.jsonl, line 2: `v` is no list of numbers"),
             ("{}\n{\"a\": \"\u{1}", "p.jsonl, line 2: "),
+            ("{}\n{\"new\": 1, \"old\": 2}\n", "p.jsonl, line 2: `new` and `old` would both be `new`"),
         ] {
             let all = records(text.as_bytes(), 0);
             assert_eq!(all.len(), 2, "the good one, and the error: {all:?}");

@@ -12,6 +12,7 @@
 
 mod csv;
 pub(crate) mod files;
+mod identity;
 mod ipc;
 pub(crate) mod jsonl;
 pub(crate) mod kinds;

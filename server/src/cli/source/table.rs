@@ -26,6 +26,9 @@ const DEPTH_MAX: usize = 32;
 
 /// What becomes of the columns of a file; one that cannot be read is named now, not at its first row.
 pub(super) fn columns(path: &Path, schema: &Schema, exported: bool, mapping: &Mapping) -> Result<Vec<Column>> {
+    mapping
+        .twice(schema.fields().iter().map(|field| &field.name()[..]))
+        .map_err(|why| wrong(path, Place::Whole, why))?;
     let mut columns = Vec::new();
     for field in schema.fields() {
         let name = mapping.name(field.name()).map(str::to_owned);
@@ -35,6 +38,11 @@ pub(super) fn columns(path: &Path, schema: &Schema, exported: bool, mapping: &Ma
             Some(_) if exported && text && field.name() == export::ID => Role::Id,
             Some(_) if exported && text && field.name() == export::PAYLOAD => Role::Whole,
             Some(_) if exported && is_expiry(field) => Role::Expiry,
+            Some(name) if exported && mapping.vector(&name).is_none() && is_vector(field.data_type()) => {
+                let (column, to) = (field.name(), "`--map COLUMN=FIELD` names the one it goes into");
+                let why = format!("the collection has no vector field `{name}`; {to}, --map {column}= leaves it out");
+                return Err(wrong(path, Place::Whole, format!("column `{column}` holds vectors, and {why}")));
+            }
             // What else an export holds of the payload, it says twice.
             Some(name) if exported && mapping.vector(&name).is_none() => Role::LeftOut,
             Some(name) if let Some(kind) = mapping.vector(&name) => {
@@ -80,6 +88,11 @@ enum Role {
 
 fn is_expiry(field: &Field) -> bool {
     field.name() == kinds::EXPIRES_AT && matches!(field.data_type(), DataType::Timestamp(TimeUnit::Millisecond, _))
+}
+
+/// Whether an export writes vectors of any kind so.
+fn is_vector(of: &DataType) -> bool {
+    check_vector(of).is_ok() || kinds::check_sparse(of).is_ok() || kinds::check_multi(of).is_ok()
 }
 
 /// Batches one after another; an error says what is wrong with the file.
