@@ -76,7 +76,7 @@ def test_a_payload_holds_what_numpy_and_times_are():
     payload = {"a": np.float32(1.5), "b": np.arange(2), "c": datetime.date(2020, 1, 31), "d": uuid.UUID(int=1), "e": "ü"}
     expected = '{"a":1.5,"b":[0,1],"c":"2020-01-31","d":"00000000-0000-0000-0000-000000000001","e":"ü"}'
     assert wire.payload_text(payload) == expected
-    # A time without a zone is one of UTC: the server takes a text without one for no time.
+    # A time without a zone is one of UTC, as for the server's filters.
     zone = datetime.timezone(datetime.timedelta(hours=2))
     for time, said in [
         (datetime.datetime(2020, 1, 31, 12, 30), "2020-01-31T12:30:00Z"),

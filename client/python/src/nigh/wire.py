@@ -158,7 +158,7 @@ def payload_in(payload: str) -> dict[str, Any]:
 def _plain(value: object) -> object:
     """What JSON has no word for, in words that it has: numpy's numbers and arrays, times, UUIDs.
 
-    A time without a zone is one of UTC, as ``nigh import`` takes it, and says so: the server takes it for no time else."""
+    A time without a zone is one of UTC, as for ``nigh import`` and the server's filters; whoever reads it back is told so."""
     if isinstance(value, np.datetime64):
         # To the microsecond, as the server compares them: of finer ones numpy would make a number.
         time = value.astype("datetime64[us]").item()
