@@ -211,6 +211,39 @@ async fn payloads_and_vectors_change() {
     door.server.stop().await;
 }
 
+/// A batch by columns of unlike length once overwrote the points whose rows were missing with nothing, and dropped rows
+/// that were too many.
+#[tokio::test]
+async fn columns_of_a_batch_have_a_row_for_each_id() {
+    let door = Door::filled().await;
+    let of = "/collections/c/points";
+    let all = async || {
+        let all = json!({"limit": 100, "with_payload": true, "with_vector": true});
+        door.good("POST", &format!("{of}/scroll"), all).await
+    };
+    let before = all().await;
+    for (batch, status) in [
+        (json!({"ids": [1, 2, 3], "vectors": [[9, 9]], "payloads": [{}, {}, {}]}), 422),
+        (json!({"ids": [1], "vectors": [[9, 9], [8, 8]]}), 422),
+        (json!({"ids": [], "vectors": [[9, 9]]}), 422),
+        (json!({"ids": [1, 2], "vectors": {"": [[9, 9]]}}), 422),
+        (json!({"ids": [1, 2], "vectors": {"": [[9, 9], [8, 8], [7, 7]]}}), 422),
+        (json!({"ids": [1, 2], "vectors": [[9, 9], [8, 8]], "payloads": [{"z": 1}]}), 422),
+        (json!({"ids": [1], "vectors": [[9, 9]], "payloads": [{"z": 1}, {"z": 2}]}), 422),
+        (json!({"ids": [1, 2], "vectors": [], "payloads": []}), 422),
+        (json!({"ids": [1, 2]}), 400),
+        (json!({"ids": [1, 2], "vectors": 7}), 400),
+        (json!({"ids": [1, 2], "vectors": [[9, 9], [8, 8]], "payloads": {"z": 1}}), 400),
+        (json!({"ids": [1, 2], "vectors": {"": null}}), 400),
+    ] {
+        let told = door.bad(status, "PUT", of, json!({ "batch": batch })).await;
+        let within = json!({"operations": [{"upsert": {"batch": batch}}]});
+        assert_eq!(door.bad(status, "POST", &format!("{of}/batch"), within).await, told);
+        assert_eq!(all().await, before, "{batch}");
+    }
+    door.server.stop().await;
+}
+
 /// Changes inside of a payload read it first: of those who do so at the same time, all are heard.
 #[tokio::test]
 async fn changes_inside_of_one_payload_at_once_are_all_kept() {

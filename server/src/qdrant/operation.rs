@@ -130,35 +130,53 @@ pub(super) fn mode(value: Option<&Value>) -> Result<Mode> {
 
 /// Points one by one, or column by column.
 fn incoming(request: &Value) -> Result<Vec<Incoming>> {
-    let one = |id: &Value, vector: &Value, payload: &Value| {
+    let one = |id: &Value, vectors: Vec<(String, Given)>, payload: &Value| {
         let payload = match payload {
             Value::Null => Bytes::new(),
             Value::Object(_) => payload.to_string().into(),
             _ => return Err(Fault::format("payload is an object")),
         };
-        Ok(Incoming { id: ids::id(id)?, vectors: vectors::named(vector)?, payload })
+        Ok(Incoming { id: ids::id(id)?, vectors, payload })
     };
     if let Some(points) = request.get("points") {
         let points = points.as_array().ok_or_else(|| Fault::format("points is a list"))?;
         let point = |point: &Value| {
             let vector = point.get("vector").ok_or_else(|| Fault::format("missing field `vector`"))?;
-            one(&point["id"], vector, &point["payload"])
+            one(&point["id"], vectors::named(vector)?, &point["payload"])
         };
         return points.iter().map(point).collect();
     }
     let batch = request.get("batch").ok_or_else(|| Fault::format("points or batch is given"))?;
-    let of = |rows: &Value, at: usize| rows.get(at).cloned().unwrap_or(Value::Null);
-    let payloads = batch.get("payloads").unwrap_or(&Value::Null);
+    let (ids, payloads) = (list(batch, "ids")?, &batch["payloads"]);
+    let columns = batch.get("vectors").ok_or_else(|| Fault::format("missing field `vectors`"))?;
+    as_many("payloads", payloads, ids.len())?;
+    match columns {
+        Value::Object(named) => named.values().try_for_each(|rows| as_many("vectors", rows, ids.len()))?,
+        rows => as_many("vectors", rows, ids.len())?,
+    }
     let row = |(at, id): (usize, &Value)| {
-        let vector = match &batch["vectors"] {
+        let vectors = match columns {
             Value::Object(named) => {
-                named.iter().map(|(name, rows)| (name.clone(), of(rows, at))).collect::<Map<_, _>>().into()
+                named.iter().map(|(name, rows)| Ok((name.clone(), Given::read(&rows[at])?))).collect::<Result<_>>()?
             }
-            rows => of(rows, at),
+            rows => vectors::named(&rows[at])?,
         };
-        one(id, &vector, &of(payloads, at))
+        one(id, vectors, &payloads[at])
     };
-    list(batch, "ids")?.iter().enumerate().map(row).collect()
+    ids.iter().enumerate().map(row).collect()
+}
+
+/// A column of a batch, where it is given, has a row for each id: an upsert takes away what a point is not given, so a
+/// row that is missing would be lost from the point that is there.
+fn as_many(name: &str, column: &Value, ids: usize) -> Result<()> {
+    match column {
+        Value::Null => Ok(()),
+        Value::Array(rows) if rows.len() == ids => Ok(()),
+        Value::Array(rows) => {
+            Err(Fault::invalid(&format!("batch.{name}"), format_args!("{} rows for {ids} ids", rows.len())))
+        }
+        _ => Err(Fault::format(format_args!("{name} of a batch is a list, a row for each id"))),
+    }
 }
 
 fn path(key: &Value) -> Result<Vec<Step>> {

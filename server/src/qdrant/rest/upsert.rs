@@ -239,6 +239,7 @@ mod tests {
         check(&json!({"points": []}));
         check(&json!({"batch": {"ids": [1, 2], "vectors": [[1], [2]], "payloads": [{"a": 1}, null]}}));
         check(&json!({"batch": {"ids": [1], "vectors": {"a": [[1, 2]]}}}));
+        check(&json!({"batch": {"ids": [1], "vectors": [{"a": [1, 2]}], "payloads": null}}));
         for wrong in [
             json!({}),
             json!([]),
