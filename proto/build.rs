@@ -1,10 +1,17 @@
 //! Generates the Rust types from the `.proto` files, with a compiler written in Rust.
 
+#[path = "build/shapes.rs"]
+mod shapes;
+
 use prost::Message;
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, FieldDescriptorProto};
+use shapes::Messages;
 use std::path::PathBuf;
 use tonic_prost_build::Builder;
+
+/// Weighs messages before it unpacks them.
+const CODEC: &str = "crate::weighed::Codec";
 
 /// Messages of the Qdrant API that say how a collection is set up. They are kept and shown as JSON in its other form.
 const SETTINGS: &[&str] = &[
@@ -60,18 +67,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "nigh/v1/sources.proto",
         "nigh/v1/versions.proto",
     ];
+    println!("cargo:rerun-if-changed=build");
     println!("cargo:rerun-if-changed=nigh");
     let descriptors = protox::compile(files, ["."])?;
     std::fs::write(out.join("nigh.v1.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().compile_fds(descriptors)?;
+    let mut shapes = Messages::of(&descriptors, "nigh.v1", "crate::v1").source(&descriptors);
+    tonic_prost_build::configure().codec_path(CODEC).compile_fds(descriptors)?;
 
     println!("cargo:rerun-if-changed=qdrant");
     let files = ["qdrant/collections.proto", "qdrant/points.proto", "qdrant/service.proto"];
     let descriptors = protox::compile(files, ["."])?;
     std::fs::write(out.join("qdrant.bin"), descriptors.encode_to_vec())?;
+    shapes += &Messages::of(&descriptors, "qdrant", "crate::qdrant").source(&descriptors);
+    std::fs::write(out.join("shapes.rs"), shapes)?;
     let settings = descriptors.file.iter().flat_map(|file| &file.message_type);
     let settings = settings.filter(|message| SETTINGS.contains(&message.name()));
-    let builder = settings.fold(tonic_prost_build::configure().btree_map("."), as_json);
+    let builder = settings.fold(tonic_prost_build::configure().codec_path(CODEC).btree_map("."), as_json);
     builder.compile_fds(descriptors)?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod spelling;
+pub mod weighed;
 
 /// The first version of nigh's own API.
 #[allow(clippy::all, missing_docs, unreachable_pub)]

@@ -6,6 +6,7 @@ served, memory stays, nothing panics, connections come back) is looked at in run
 
 import contextlib
 import functools
+import gzip
 import http.client
 import json
 import socket
@@ -251,6 +252,34 @@ def bombs(server):
     assert status >= 400, status
     peak = max(peak, server.memory())
     return f"{len(bomb()):,} bytes for {900 * MIB:,}, {peak:.0f} MB at most; HTTP {status}"
+
+
+def parts(server):
+    """Four kilobytes that unpack to four megabytes of parts without anything in them, each of which takes up hundreds of bytes."""
+    many = 2 << 20
+    names = b"\x0a\x00" * many
+    calls = {
+        "/qdrant.Points/Query": ("read", b"\x12\x00" * many),
+        "/qdrant.Points/QueryBatch": ("read", b"\x12\x00" * many),
+        "/qdrant.Points/Upsert": ("write-docs", b"\x1a\x00" * many),
+        "/nigh.v1.Points/Query": ("read", b"\x12\x00" * many),
+        "/nigh.v1.Points/Scroll": ("read", b"\x2a" + h2_length(b"\x12" + h2_length(names))),
+        "/nigh.v1.Points/Write": ("write-docs", b"\x12\x00" * many),
+    }
+    before, sent = server.resident(), 0
+    for path, (key, body) in calls.items():
+        packed = gzip.compress(b"\x0a\x04docs" + body)
+        call = h2.Connection(server.grpc, timeout=PATIENCE)
+        head = h2.head(path, ("api-key", secret(key)), ("grpc-encoding", "gzip"))
+        call.send(h2.frame(h2.HEADERS, h2.END_HEADERS, 1, head))
+        call.send(h2.frame(h2.DATA, h2.END_STREAM, 1, h2.message(packed, packed=True)))
+        answer = call.answer(1)
+        assert h2.code(answer) == 3, (path, answer[-200:])
+        call.close()
+        sent += len(packed)
+    took = server.peak() - before
+    assert took < 200, f"{took:.0f} MB for {sent:,} bytes"
+    return f"{len(calls)} calls of {sent:,} bytes, {took:.0f} MB at most"
 
 
 def nested(server):

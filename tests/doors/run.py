@@ -19,7 +19,7 @@ from served import PATIENCE, Bystander, served
 
 PLAIN = [
     attacks.slow_heads, attacks.slow_prefaces, attacks.slow_bodies, attacks.silence, attacks.sessions, attacks.unread, attacks.large, attacks.bombs,
-    attacks.nested, attacks.rapid_resets, attacks.many_streams, attacks.floods, attacks.smuggled,
+    attacks.parts, attacks.nested, attacks.rapid_resets, attacks.many_streams, attacks.floods, attacks.smuggled,
 ]  # fmt: skip
 #: Short times, so that what ends by them ends here.
 LIMITS = {"limits__begin_ms": 1500, "limits__request_ms": 3000, "limits__connections_max": 64}

@@ -305,6 +305,17 @@ async fn a_message_over_the_limit_is_refused_and_the_server_goes_on() {
     server.stop().await;
 }
 
+/// What takes two bytes on the wire may take up hundreds when it is unpacked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_of_too_many_parts_is_refused_before_it_is_unpacked() {
+    let (_folder, server, door) = served().await;
+    let many = vec![v1::Retriever::default(); 500_000];
+    let too_many = ["parts", &nigh_proto::weighed::PARTS_BYTES_MAX.to_string()];
+    check("retrievers", door.query(wire::query(C, many, 1)).await, Code::InvalidArgument, &too_many);
+    assert_eq!(door.count(C, None).await.unwrap().count, 1);
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_queue_says_so_and_loses_nothing_that_it_took() {
     let folder = tempfile::tempdir().unwrap();

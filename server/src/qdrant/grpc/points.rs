@@ -7,9 +7,13 @@ use crate::qdrant::operation::Operation;
 use crate::qdrant::{collections, matrix, older, points, query, read};
 use nigh_proto::qdrant as q;
 use nigh_proto::qdrant::points_server::Points;
+use prost::Message;
 use serde_json::{Value, json};
 use std::time::Instant;
 use tonic::{Request, Response};
+
+/// A read of so many bytes at most is read here and now.
+const AT_ONCE_BYTES: usize = 64 << 10;
 
 /// A write, read where it keeps nobody else waiting.
 async fn written(
@@ -24,6 +28,14 @@ async fn written(
 
 fn declared(begun: Instant, update: crate::qdrant::call::Update) -> Answer<q::PointsOperationResponse> {
     Ok(Response::new(q::PointsOperationResponse { result: Some(reply::update(update)), time: since(begun) }))
+}
+
+/// A read as JSON: a long one is read where it keeps nobody else waiting.
+async fn asked<M: Message + 'static>(
+    of: M,
+    read: impl FnOnce(M) -> Result<Value, Fault> + Send + 'static,
+) -> Result<Value, Fault> {
+    if of.encoded_len() <= AT_ONCE_BYTES { read(of) } else { aside(move || read(of)).await }
 }
 
 /// Several requests of one kind.
@@ -133,7 +145,7 @@ impl Points for Door {
     async fn get(&self, request: Request<q::GetPoints>) -> Answer<q::GetResponse> {
         let (begun, of) = (Instant::now(), request.into_inner());
         let call = self.call(of.collection_name.clone(), of.timeout);
-        let found = read::retrieve(call, ask::get(of)).await?;
+        let found = read::retrieve(call, asked(of, |of| Ok(ask::get(of))).await?).await?;
         let result = found.into_iter().map(reply::point).collect();
         Ok(Response::new(q::GetResponse { result, time: since(begun) }))
     }
@@ -141,7 +153,7 @@ impl Points for Door {
     async fn scroll(&self, request: Request<q::ScrollPoints>) -> Answer<q::ScrollResponse> {
         let (begun, of) = (Instant::now(), request.into_inner());
         let call = self.call(of.collection_name.clone(), of.timeout);
-        let page = read::scroll(call, ask::scroll(of)?).await?;
+        let page = read::scroll(call, asked(of, ask::scroll).await?).await?;
         let result = page.points.into_iter().map(reply::point).collect();
         let next_page_offset = page.next_page_offset.map(super::value::id_message);
         Ok(Response::new(q::ScrollResponse { next_page_offset, result, time: since(begun) }))
@@ -150,14 +162,14 @@ impl Points for Door {
     async fn count(&self, request: Request<q::CountPoints>) -> Answer<q::CountResponse> {
         let (begun, of) = (Instant::now(), request.into_inner());
         let call = self.call(of.collection_name.clone(), of.timeout);
-        let count = read::count(call, ask::count(of)?).await?.count;
+        let count = read::count(call, asked(of, ask::count).await?).await?.count;
         Ok(Response::new(q::CountResponse { result: Some(q::CountResult { count }), time: since(begun) }))
     }
 
     async fn facet(&self, request: Request<q::FacetCounts>) -> Answer<q::FacetResponse> {
         let (begun, of) = (Instant::now(), request.into_inner());
         let call = self.call(of.collection_name.clone(), of.timeout);
-        let found = query::facet(call, ask::facet(of)?).await?;
+        let found = query::facet(call, asked(of, ask::facet).await?).await?;
         let hits = found.hits.into_iter().map(reply::counted).collect();
         Ok(Response::new(q::FacetResponse { hits, time: since(begun) }))
     }
@@ -165,14 +177,15 @@ impl Points for Door {
     async fn query(&self, request: Request<q::QueryPoints>) -> Answer<q::QueryResponse> {
         let (begun, of) = (Instant::now(), request.into_inner());
         let call = self.call(of.collection_name.clone(), of.timeout);
-        let result = reply::hits(query::hits(call, ask::points(of)?).await?);
+        let result = reply::hits(query::hits(call, asked(of, ask::points).await?).await?);
         Ok(Response::new(q::QueryResponse { result, time: since(begun) }))
     }
 
     async fn query_batch(&self, request: Request<q::QueryBatchPoints>) -> Answer<q::QueryBatchResponse> {
         let (begun, of) = (Instant::now(), request.into_inner());
-        let call = self.call(of.collection_name, of.timeout);
-        let found = query::batch(call, searches(of.query_points, ask::points)?).await?;
+        let call = self.call(of.collection_name.clone(), of.timeout);
+        let request = asked(of, |of| searches(of.query_points, ask::points)).await?;
+        let found = query::batch(call, request).await?;
         let result = found.into_iter().map(|found| reply::of_batch(found.points)).collect();
         Ok(Response::new(q::QueryBatchResponse { result, time: since(begun) }))
     }
@@ -180,21 +193,22 @@ impl Points for Door {
     async fn query_groups(&self, request: Request<q::QueryPointGroups>) -> Answer<q::QueryGroupsResponse> {
         let (begun, of) = (Instant::now(), request.into_inner());
         let call = self.call(of.collection_name.clone(), of.timeout);
-        let result = Some(reply::groups(query::groups(call, ask::groups(of)?).await?));
+        let result = Some(reply::groups(query::groups(call, asked(of, ask::groups).await?).await?));
         Ok(Response::new(q::QueryGroupsResponse { result, time: since(begun) }))
     }
 
     async fn search(&self, request: Request<q::SearchPoints>) -> Answer<q::SearchResponse> {
         let (begun, of) = (Instant::now(), request.into_inner());
         let call = self.call(of.collection_name.clone(), of.timeout);
-        let result = reply::hits(older::hits(call, "search", ask::search(of)?).await?);
+        let result = reply::hits(older::hits(call, "search", asked(of, ask::search).await?).await?);
         Ok(Response::new(q::SearchResponse { result, time: since(begun) }))
     }
 
     async fn search_batch(&self, request: Request<q::SearchBatchPoints>) -> Answer<q::SearchBatchResponse> {
         let (begun, of) = (Instant::now(), request.into_inner());
-        let call = self.call(of.collection_name, of.timeout);
-        let found = older::batch(call, "search", searches(of.search_points, ask::search)?).await?;
+        let call = self.call(of.collection_name.clone(), of.timeout);
+        let request = asked(of, |of| searches(of.search_points, ask::search)).await?;
+        let found = older::batch(call, "search", request).await?;
         let result = found.into_iter().map(reply::of_batch).collect();
         Ok(Response::new(q::SearchBatchResponse { result, time: since(begun) }))
     }
@@ -202,21 +216,22 @@ impl Points for Door {
     async fn search_groups(&self, request: Request<q::SearchPointGroups>) -> Answer<q::SearchGroupsResponse> {
         let (begun, of) = (Instant::now(), request.into_inner());
         let call = self.call(of.collection_name.clone(), of.timeout);
-        let result = Some(reply::groups(older::groups(call, "search", ask::search_groups(of)?).await?));
+        let result = Some(reply::groups(older::groups(call, "search", asked(of, ask::search_groups).await?).await?));
         Ok(Response::new(q::SearchGroupsResponse { result, time: since(begun) }))
     }
 
     async fn recommend(&self, request: Request<q::RecommendPoints>) -> Answer<q::RecommendResponse> {
         let (begun, of) = (Instant::now(), request.into_inner());
         let call = self.call(of.collection_name.clone(), of.timeout);
-        let result = reply::hits(older::hits(call, "recommend", ask::recommend(of)?).await?);
+        let result = reply::hits(older::hits(call, "recommend", asked(of, ask::recommend).await?).await?);
         Ok(Response::new(q::RecommendResponse { result, time: since(begun) }))
     }
 
     async fn recommend_batch(&self, request: Request<q::RecommendBatchPoints>) -> Answer<q::RecommendBatchResponse> {
         let (begun, of) = (Instant::now(), request.into_inner());
-        let call = self.call(of.collection_name, of.timeout);
-        let found = older::batch(call, "recommend", searches(of.recommend_points, ask::recommend)?).await?;
+        let call = self.call(of.collection_name.clone(), of.timeout);
+        let request = asked(of, |of| searches(of.recommend_points, ask::recommend)).await?;
+        let found = older::batch(call, "recommend", request).await?;
         let result = found.into_iter().map(reply::of_batch).collect();
         Ok(Response::new(q::RecommendBatchResponse { result, time: since(begun) }))
     }
@@ -224,21 +239,23 @@ impl Points for Door {
     async fn recommend_groups(&self, request: Request<q::RecommendPointGroups>) -> Answer<q::RecommendGroupsResponse> {
         let (begun, of) = (Instant::now(), request.into_inner());
         let call = self.call(of.collection_name.clone(), of.timeout);
-        let result = Some(reply::groups(older::groups(call, "recommend", ask::recommend_groups(of)?).await?));
+        let result =
+            Some(reply::groups(older::groups(call, "recommend", asked(of, ask::recommend_groups).await?).await?));
         Ok(Response::new(q::RecommendGroupsResponse { result, time: since(begun) }))
     }
 
     async fn discover(&self, request: Request<q::DiscoverPoints>) -> Answer<q::DiscoverResponse> {
         let (begun, of) = (Instant::now(), request.into_inner());
         let call = self.call(of.collection_name.clone(), of.timeout);
-        let result = reply::hits(older::hits(call, "discover", ask::discover(of)?).await?);
+        let result = reply::hits(older::hits(call, "discover", asked(of, ask::discover).await?).await?);
         Ok(Response::new(q::DiscoverResponse { result, time: since(begun) }))
     }
 
     async fn discover_batch(&self, request: Request<q::DiscoverBatchPoints>) -> Answer<q::DiscoverBatchResponse> {
         let (begun, of) = (Instant::now(), request.into_inner());
-        let call = self.call(of.collection_name, of.timeout);
-        let found = older::batch(call, "discover", searches(of.discover_points, ask::discover)?).await?;
+        let call = self.call(of.collection_name.clone(), of.timeout);
+        let request = asked(of, |of| searches(of.discover_points, ask::discover)).await?;
+        let found = older::batch(call, "discover", request).await?;
         let result = found.into_iter().map(reply::of_batch).collect();
         Ok(Response::new(q::DiscoverBatchResponse { result, time: since(begun) }))
     }
@@ -249,7 +266,7 @@ impl Points for Door {
     ) -> Answer<q::SearchMatrixPairsResponse> {
         let (begun, of) = (Instant::now(), request.into_inner());
         let call = self.call(of.collection_name.clone(), of.timeout);
-        let result = Some(reply::pairs(matrix::pairs(call, ask::matrix(of)?).await?));
+        let result = Some(reply::pairs(matrix::pairs(call, asked(of, ask::matrix).await?).await?));
         Ok(Response::new(q::SearchMatrixPairsResponse { result, time: since(begun) }))
     }
 
@@ -259,7 +276,7 @@ impl Points for Door {
     ) -> Answer<q::SearchMatrixOffsetsResponse> {
         let (begun, of) = (Instant::now(), request.into_inner());
         let call = self.call(of.collection_name.clone(), of.timeout);
-        let result = Some(reply::offsets(matrix::offsets(call, ask::matrix(of)?).await?));
+        let result = Some(reply::offsets(matrix::offsets(call, asked(of, ask::matrix).await?).await?));
         Ok(Response::new(q::SearchMatrixOffsetsResponse { result, time: since(begun) }))
     }
 }
