@@ -244,6 +244,42 @@ async fn columns_of_a_batch_have_a_row_for_each_id() {
     door.server.stop().await;
 }
 
+/// What is looked up becomes a vector each: sixty thousand of them took a gigabyte before they were counted. The last one
+/// that is asked for is not there, so whoever looks before he counts says that.
+#[tokio::test]
+async fn what_is_too_many_is_refused_before_it_is_looked_up() {
+    let door = Door::filled().await;
+    let of = "/collections/c/points/query";
+    let from = json!({"collection": "c"});
+    let ids = |count: usize| [vec![404], vec![1; count - 1]].concat();
+    let examples = |positive: usize, negative: usize| {
+        let recommend = json!({"positive": ids(positive), "negative": vec![1; negative]});
+        json!({"query": {"recommend": recommend}, "lookup_from": from})
+    };
+    let pairs = |count| {
+        let pairs = vec![json!({"positive": 404, "negative": 1}); count];
+        json!({"query": {"context": pairs}, "lookup_from": from})
+    };
+    let context = vec![json!({"positive": 1, "negative": 1}); 128];
+    let target = json!({"query": {"discover": {"target": 404, "context": context}}, "lookup_from": from});
+    for (count, request) in [(257, examples(257, 0)), (257, examples(200, 57)), (258, pairs(129)), (257, target)] {
+        let told = door.bad(400, "POST", of, request).await;
+        assert_eq!(told, format!("Wrong input: number of examples is {count}; there are 1 to 256"));
+    }
+    for request in [examples(256, 0), pairs(128)] {
+        assert_eq!(door.bad(404, "POST", of, request).await, "Not found: No point with id 404 found");
+    }
+    let prefetches = |count: usize| {
+        let one = |id: u64| json!({"query": id, "lookup_from": from});
+        let several = [vec![one(1); count - 1], vec![one(404)]].concat();
+        json!({"query": {"fusion": "rrf"}, "prefetch": several})
+    };
+    let told = door.bad(400, "POST", of, prefetches(16)).await;
+    assert_eq!(told, "Wrong input: number of retrievers is over 16; a query has 1 to 16 retrievers");
+    assert_eq!(door.bad(404, "POST", of, prefetches(15)).await, "Not found: No point with id 404 found");
+    door.server.stop().await;
+}
+
 /// Changes inside of a payload read it first: of those who do so at the same time, all are heard.
 #[tokio::test]
 async fn changes_inside_of_one_payload_at_once_are_all_kept() {

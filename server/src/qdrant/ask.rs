@@ -11,12 +11,13 @@ use super::fault::{Fault, Result};
 use super::vectors::Given;
 use super::{filter, formula, ids, path, vectors};
 use crate::engine::Engine;
-use crate::engine::query::retriever::{Kind, Retriever, Target};
+use crate::engine::error::Error;
+use crate::engine::query::retriever::{Count, Kind, Retriever, Target};
 use nigh_index::filter::datetime;
 use nigh_index::filter::number::Real;
 use nigh_index::id::PointId;
 use nigh_index::params::SearchParams;
-use nigh_index::query::examples::Likeness;
+use nigh_index::query::examples::{EXAMPLES_MAX, Likeness};
 use nigh_index::query::fuse::{Fusion, Rrf, Scale, ScoreFusion, Weighing};
 use nigh_index::query::order::{Direction, OrderBy};
 use nigh_storage::collection::Collection;
@@ -43,15 +44,19 @@ pub(super) struct Asking<'a> {
     /// Points that are asked about.
     pub(super) named: Vec<PointId>,
     nodes: usize,
+    /// Counted while they are read: what is too many is not looked up.
+    count: Count,
 }
 
 impl<'a> Asking<'a> {
     pub(super) fn new(engine: &'a Arc<Engine>, spec: &'a CollectionSpec, collection: &'a Collection) -> Self {
-        Self { engine, spec, collection, named: Vec::new(), nodes: 0 }
+        let count = Count::new(engine.limits().retrievers_max);
+        Self { engine, spec, collection, named: Vec::new(), nodes: 0, count }
     }
 
     /// A node and all below it. `limit` is that of the root; others say their own.
     pub(super) fn node(&mut self, request: &Value, limit: usize) -> Result<Retriever> {
+        self.count.one_more()?;
         let name = format!("{}", self.nodes);
         self.nodes += 1;
         let mut sources = Vec::new();
@@ -234,6 +239,8 @@ impl<'a> Asking<'a> {
 
     fn recommend(&mut self, value: &Value, request: &Value) -> Result<Kind> {
         let (field, params) = (self.field(request)?, params(request)?);
+        let listed = |side: &str| some(value, side).and_then(Value::as_array).map_or(0, Vec::len);
+        few_enough(listed("positive") + listed("negative"))?;
         let positive = self.targets(field, some(value, "positive"), request)?;
         let negative = self.targets(field, some(value, "negative"), request)?;
         if positive.is_empty() && negative.is_empty() {
@@ -254,17 +261,18 @@ impl<'a> Asking<'a> {
     fn discover(&mut self, target: Option<&Value>, context: Option<&Value>, request: &Value) -> Result<Kind> {
         let field = self.field(request)?;
         let pairs = match context {
-            None => Vec::new(),
-            Some(Value::Array(pairs)) => pairs.clone(),
-            Some(pair) => vec![pair.clone()],
+            None => &[][..],
+            Some(Value::Array(pairs)) => pairs,
+            Some(pair) => std::slice::from_ref(pair),
         };
+        few_enough(usize::from(target.is_some()) + pairs.len().saturating_mul(2))?;
         let mut positive = Vec::new();
         if let Some(target) = target {
             positive.push(self.target(field, target, request)?);
         } else if pairs.is_empty() {
             return Err(Fault::bad_request("a discovery has a target or a context"));
         }
-        for pair in &pairs {
+        for pair in pairs {
             for side in ["positive", "negative"] {
                 let example = some(pair, side).ok_or_else(|| Fault::format("a pair has a positive and a negative"))?;
                 positive.push(self.target(field, example, request)?);
@@ -273,6 +281,15 @@ impl<'a> Asking<'a> {
         let likeness = if target.is_some() { Likeness::Discover } else { Likeness::Context };
         Ok(Kind::Examples { field, likeness, positive, negative: Vec::new() })
     }
+}
+
+/// Examples are counted before any of them is looked up: each would become a vector.
+fn few_enough(examples: usize) -> Result<()> {
+    if examples <= EXAMPLES_MAX {
+        return Ok(());
+    }
+    let limit = format!("there are 1 to {EXAMPLES_MAX}");
+    Err(Error::invalid("number of examples", examples, limit).into())
 }
 
 /// The vector that a point has.
@@ -292,7 +309,7 @@ fn stored(collection: &Collection, place: VectorPlace, id: PointId) -> Result<Gi
             Some(Given::Multi(stored.vectors(row)?.vectors(size).map(<[f32]>::to_vec).collect()))
         }),
     };
-    snapshot.sound().map_err(crate::engine::error::Error::from)?;
+    snapshot.sound().map_err(Error::from)?;
     given.ok_or_else(missing)
 }
 
