@@ -263,7 +263,14 @@ async fn a_bad_query_says_what_is_wrong_with_it() {
         }),
         ..q(two())
     };
+    let keys = |names: usize| {
+        let keys = v1::Names { names: vec!["n".to_owned(); names] };
+        let payload = v1::payload_selection::Selection::Exclude(keys);
+        v1::QueryRequest { payload: Some(v1::PayloadSelection { selection: Some(payload) }), ..q(two()) }
+    };
+    assert_eq!(door.query(keys(256)).await.unwrap().hits.len(), 1);
     let cases: Vec<(&str, v1::QueryRequest, &[&str])> = vec![
+        ("too many keys", keys(257), &["payload.exclude", "257", "256"]),
         ("no retriever", q(vec![]), &["retrievers"]),
         ("a retriever of no kind", q(vec![v1::Retriever::default()]), &["retrievers"]),
         ("a vector too short", q(vec![wire::dense("v", &[1.0])]), &["v", "1", "4"]),

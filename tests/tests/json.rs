@@ -152,6 +152,9 @@ async fn an_error_has_a_status_a_code_and_a_place() {
     check("Points/Count", json!({"colection": "c"}), 400, "INVALID_ARGUMENT", "body", "colection").await;
     check("Points/Count", json!({"collection": 7}), 400, "INVALID_ARGUMENT", "body", "expected a string").await;
     let create = json!({"collection": "c", "spec": {"texts": [{"name": "t"}]}});
+    let keys = json!({"collection": "c", "payload": {"include": {"names": vec!["k"; 257]}}});
+    let field = "payload.include";
+    check("Points/Scroll", keys, 400, "INVALID_ARGUMENT", field, "257 names; at most 256 are named").await;
     check("Collections/Create", create, 409, "ALREADY_EXISTS", "", "c").await;
     let stale = json!([{"upsert": {"id": {"num": "1"}}, "if_version": "77"}]);
     let (status, reply) = door.ask("Points/Write", json!({"collection": "c", "ops": stale})).await;

@@ -323,6 +323,9 @@ async fn what_is_wrong_is_told_by_code_and_text() {
     let id = q::VectorInput { variant: Some(q::vector_input::Variant::Id(num(404))) };
     let missing = q::Query { variant: Some(q::query::Variant::Nearest(id)) };
     let nan = nearest(vec![f32::NAN, 1.0]);
+    let fields = q::PayloadIncludeSelector { fields: vec!["n".to_owned(); 257] };
+    let fields = q::with_payload_selector::SelectorOptions::Include(fields);
+    let with_payload = Some(q::WithPayloadSelector { selector_options: Some(fields) });
     for (of, code, says) in [
         (
             asked(q::QueryPoints { query: nearest(vec![1.0]), ..Default::default() }),
@@ -338,6 +341,11 @@ async fn what_is_wrong_is_told_by_code_and_text() {
             q::QueryPoints { query: nearest(vec![1.0, 2.0]), using: Some("x".to_owned()), ..Default::default() },
             Code::InvalidArgument,
             "Not existing vector name",
+        ),
+        (
+            q::QueryPoints { query: nearest(vec![1.0, 2.0]), with_payload, ..Default::default() },
+            Code::InvalidArgument,
+            "257 paths; at most 256",
         ),
         (q::QueryPoints { query: nan, ..Default::default() }, Code::InvalidArgument, "NaN"),
         (q::QueryPoints { query: Some(nothing), ..Default::default() }, Code::InvalidArgument, "asks nothing"),

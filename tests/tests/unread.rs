@@ -183,7 +183,7 @@ async fn no_answer_stands_on_a_damaged_payload() {
         let mut answered = Answered::default();
         answered.see("get", open().get(id, PayloadSelection::All, VectorSelection::default()).await);
         answered.see("scroll", open().scroll(id, PayloadSelection::All, VectorSelection::default()).await);
-        let key = PayloadSelection::Include(vec!["of".into()]);
+        let key = PayloadSelection::Include([String::from("of")].into());
         answered.see("get a key", open().get(id, key.clone(), VectorSelection::default()).await);
         answered.see("query", open().query(Target::Vector(vector(id)), key).await);
         let found = open().query(Target::Vector(vector(id)), PayloadSelection::Nothing).await.unwrap();

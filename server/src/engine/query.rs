@@ -9,6 +9,7 @@ use nigh_index::id::PointId;
 use nigh_index::query::order::Real;
 use nigh_index::value::Path;
 use nigh_storage::schema::VectorPlace;
+use std::collections::HashSet;
 
 /// A query: a tree of retrievers, of whose root's ranking a piece comes back.
 #[derive(Clone, Debug)]
@@ -110,9 +111,9 @@ pub enum PayloadSelection {
     /// All of it, as it was written.
     All,
     /// These top-level keys.
-    Include(Vec<String>),
+    Include(HashSet<String>),
     /// All but these top-level keys.
-    Exclude(Vec<String>),
+    Exclude(HashSet<String>),
 }
 
 /// Which vectors come back: the places of their fields in the spec.

@@ -13,6 +13,9 @@ use nigh_storage::schema::{CollectionSpec, VectorPlace};
 use nigh_storage::write::{Durability, IfVersion, Position, Selector, Write, WriteBatch};
 use uuid::Uuid;
 
+/// Keys of payloads that are named, at most: each key of each payload is looked for among them.
+const PAYLOAD_KEYS_MAX: usize = 256;
+
 /// A batch: its operations, and what goes with them.
 pub(super) fn batch(
     ops: Vec<v1::Op>,
@@ -117,14 +120,21 @@ pub(super) fn reached(durability: Durability) -> i32 {
 }
 
 /// What comes back of payloads; `left_out` where nothing is said.
-pub(super) fn payload(selection: Option<v1::PayloadSelection>, left_out: PayloadSelection) -> PayloadSelection {
-    match selection.map(|selection| selection.selection) {
+pub(super) fn payload(selection: Option<v1::PayloadSelection>, left_out: PayloadSelection) -> Result<PayloadSelection> {
+    let keys = |side: &str, keys: v1::Names| match keys.names.len() {
+        names if names > PAYLOAD_KEYS_MAX => {
+            let limit = format!("at most {PAYLOAD_KEYS_MAX} are named");
+            Err(Error::invalid(format!("payload.{side}"), format!("{names} names"), limit))
+        }
+        _ => Ok(keys.names.into_iter().collect()),
+    };
+    Ok(match selection.map(|selection| selection.selection) {
         None => left_out,
         Some(None | Some(payload_selection::Selection::All(false))) => PayloadSelection::Nothing,
         Some(Some(payload_selection::Selection::All(true))) => PayloadSelection::All,
-        Some(Some(payload_selection::Selection::Include(keys))) => PayloadSelection::Include(keys.names),
-        Some(Some(payload_selection::Selection::Exclude(keys))) => PayloadSelection::Exclude(keys.names),
-    }
+        Some(Some(payload_selection::Selection::Include(names))) => PayloadSelection::Include(keys("include", names)?),
+        Some(Some(payload_selection::Selection::Exclude(names))) => PayloadSelection::Exclude(keys("exclude", names)?),
+    })
 }
 
 /// Which vectors come back.

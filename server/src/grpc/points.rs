@@ -61,7 +61,7 @@ impl Points for Door {
             let spec = collection.spec();
             let get = Get {
                 ids: filter::ids("ids", request.ids)?,
-                payload: convert::payload(request.payload, PayloadSelection::All),
+                payload: convert::payload(request.payload, PayloadSelection::All)?,
                 vectors: convert::vectors(request.vectors, &spec)?,
                 version: request.version,
             };
@@ -81,7 +81,7 @@ impl Points for Door {
                 filter: filter::optional(request.filter)?,
                 from: request.from.map(|from| filter::id("from", Some(from))).transpose()?,
                 limit: if request.limit == 0 { PAGE_DEFAULT } else { request.limit as usize },
-                payload: convert::payload(request.payload, PayloadSelection::Nothing),
+                payload: convert::payload(request.payload, PayloadSelection::Nothing)?,
                 vectors: convert::vectors(request.vectors, &spec)?,
                 version: request.version,
             };

@@ -76,7 +76,7 @@ pub(super) fn query(
             .map(|group_by| grouping(group_by, lookup_spec.unwrap_or(spec)))
             .transpose()
             .map_err(|err| err.inside("group_by"))?,
-        payload: convert::payload(request.payload, PayloadSelection::Nothing),
+        payload: convert::payload(request.payload, PayloadSelection::Nothing)?,
         vectors: convert::vectors(request.vectors, spec)?,
         explain: request.explain,
         version: request.version,
@@ -156,7 +156,7 @@ fn grouping(request: v1::GroupBy, lookup_spec: &CollectionSpec) -> Result<Groupi
     let or = |asked: u32, usual: usize| if asked == 0 { usual } else { asked as usize };
     let lookup = |lookup: v1::GroupLookup| {
         let vectors = convert::vectors(lookup.vectors, lookup_spec)?;
-        let payload = convert::payload(lookup.payload, PayloadSelection::All);
+        let payload = convert::payload(lookup.payload, PayloadSelection::All)?;
         Ok::<_, Error>(Lookup { collection: lookup.collection, payload, vectors })
     };
     Ok(Grouping {

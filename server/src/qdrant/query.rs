@@ -169,10 +169,10 @@ impl Searching {
         self.all_scored(page.records.into_iter().skip(offset).map(hit).collect(), true).await
     }
 
-    /// Many hits, or such with vectors, are made ready where that keeps nobody else waiting.
+    /// Many hits, or parts of their payloads, are made ready where that keeps nobody else waiting.
     async fn all_scored(self, hits: Vec<Hit>, flat: bool) -> Result<Vec<Scored>> {
         self.call.room.take(hits.iter().map(Hit::bytes).sum(), &self.call.deadline)?;
-        if hits.len() <= HITS_ASIDE {
+        if hits.len() <= HITS_ASIDE && !self.wanted.is_partial() {
             return Ok(hits.into_iter().map(|hit| self.scored(hit, flat)).collect());
         }
         aside(move || Ok(hits.into_iter().map(|hit| self.scored(hit, flat)).collect())).await
@@ -216,15 +216,18 @@ impl Searching {
         query.limit = groups;
         query.grouping = Some(Grouping { path, groups, size, lookup });
         let answer = this.call.engine.query(this.collection.clone(), query, &this.call.deadline).await?;
-        let group = |group: Group| {
-            let hits = group.hits.into_iter().map(|hit| this.scored(hit, false)).collect();
-            let lookup = match (group.lookup, &looked_up) {
-                (Some(record), Some((_, wanted, spec))) => Some(wanted.of(spec, record)),
-                _ => None,
+        aside(move || {
+            let group = |group: Group| {
+                let hits = group.hits.into_iter().map(|hit| this.scored(hit, false)).collect();
+                let lookup = match (group.lookup, &looked_up) {
+                    (Some(record), Some((_, wanted, spec))) => Some(wanted.of(spec, record)),
+                    _ => None,
+                };
+                Grouped { id: scalar(group.key), hits, lookup }
             };
-            Grouped { id: scalar(group.key), hits, lookup }
-        };
-        Ok(Groups { groups: answer.groups.into_iter().map(group).collect() })
+            Ok(Groups { groups: answer.groups.into_iter().map(group).collect() })
+        })
+        .await
     }
 }
 

@@ -6,7 +6,7 @@ use super::selector::Payload;
 use super::strict::Strict;
 use super::vectors::{self, Out};
 use super::{ask, filter, ids};
-use crate::engine::query::answer::Record;
+use crate::engine::query::answer::{Hit, Record};
 use crate::engine::query::retriever::{Kind, Retriever};
 use crate::engine::query::{Get, PayloadSelection, Query, Scroll, VectorSelection};
 use nigh_index::filter::condition::Condition;
@@ -61,6 +61,11 @@ impl Wanted {
         let vectors = vectors::wanted(spec, vector)?;
         let with_vectors = !matches!(vector, None | Some(Value::Null | Value::Bool(false)));
         Ok(Self { payload: Payload::read(payload, default)?, vectors, with_vectors })
+    }
+
+    /// Whether parts of payloads are chosen.
+    pub(super) fn is_partial(&self) -> bool {
+        self.payload.is_partial()
     }
 
     /// As the engine is asked. Parts of a payload are chosen here, by paths of any depth.
@@ -187,11 +192,11 @@ async fn in_order(
     (query.payload, query.vectors) = wanted.asked();
     let spec = collection.spec().clone();
     let answer = call.engine.query(collection, query, &call.deadline).await?;
-    let point = |hit: crate::engine::query::answer::Hit| Point {
-        order_value: hit.value.map(order_value),
-        ..wanted.of(&spec, hit.record)
-    };
-    Ok(answer.hits.into_iter().map(point).collect())
+    aside(move || {
+        let point = |hit: Hit| Point { order_value: hit.value.map(order_value), ..wanted.of(&spec, hit.record) };
+        Ok(answer.hits.into_iter().map(point).collect())
+    })
+    .await
 }
 
 #[derive(Deserialize)]

@@ -4,6 +4,9 @@ use super::fault::{Fault, Result};
 use super::path::{self, Step};
 use serde_json::{Map, Value};
 
+/// So many paths at most: each is held against each key of each payload.
+const PATHS_MAX: usize = 256;
+
 /// What was asked for.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Payload {
@@ -37,6 +40,11 @@ impl Payload {
         *self != Self::None
     }
 
+    /// Whether it is taken apart: that takes time with the paths and the keys.
+    pub(super) fn is_partial(&self) -> bool {
+        matches!(self, Self::Include(_) | Self::Exclude(_))
+    }
+
     /// What is left of a payload; nothing where none was asked for.
     pub(super) fn of(&self, payload: &[u8]) -> Option<Value> {
         let whole = || serde_json::from_slice(payload).unwrap_or_else(|_| Value::Object(Map::new()));
@@ -53,6 +61,9 @@ impl Payload {
 }
 
 fn read_paths(paths: &[Value]) -> Result<Vec<Vec<Step>>> {
+    if paths.len() > PATHS_MAX {
+        return Err(Fault::invalid("with_payload", format_args!("{} paths; at most {PATHS_MAX}", paths.len())));
+    }
     let path = |path: &Value| {
         let text = path.as_str().ok_or_else(|| Fault::format("a path of with_payload is a string"))?;
         path::steps(text)
@@ -81,5 +92,8 @@ mod tests {
         assert!(Payload::read(Some(&json!({"include": ["a"], "exclude": []})), true).is_err());
         assert!(Payload::read(Some(&json!({"only": ["a"]})), true).is_err());
         assert_eq!(Payload::read(None, false), Ok(Payload::None));
+        let paths = |count: usize| Payload::read(Some(&json!(vec!["x"; count])), true);
+        assert!(paths(256).is_ok_and(|paths| paths.is_partial()));
+        assert_eq!(paths(257).unwrap_err().text, "[with_payload: 257 paths; at most 256]");
     }
 }

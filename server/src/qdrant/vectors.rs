@@ -181,7 +181,11 @@ pub(super) fn wanted(spec: &CollectionSpec, value: Option<&Value>) -> Result<Vec
                 Some(name) => place(spec, name),
                 None => Err(Fault::format("with_vector is true, false, or a list of names")),
             };
-            names.iter().map(name).collect()
+            let mut places = names.iter().map(name).collect::<Result<Vec<_>>>()?;
+            // A name that comes twice is read once.
+            places.sort_unstable();
+            places.dedup();
+            Ok(places)
         }
         Some(Value::String(name)) => Ok(vec![place(spec, name)?]),
         Some(_) => Err(Fault::format("with_vector is true, false, or a list of names")),
