@@ -52,6 +52,7 @@ mod pair;
 #[cfg(feature = "bench")]
 pub(super) mod read;
 pub(super) mod rotate;
+pub(super) mod sift;
 pub(super) mod tile;
 pub(super) mod tile8;
 pub(super) mod words;
@@ -100,6 +101,34 @@ pub(super) fn euclid_squared(a: &[f32], b: &[f32]) -> f32 {
         return a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum();
     }
     f32::sqeuclidean(&a[..len], &b[..len]).map_or(0.0, |value| value as f32)
+}
+
+/// Scores of a query with a vector that is kept narrow, the same as of the floats that it stands for; `None` where the machine
+/// has nothing that spares making it wide first.
+macro_rules! narrow {
+    ($(#[$about:meta] $name:ident($kind:ty);)*) => {$(
+        #[$about]
+        #[inline]
+        pub(super) fn $name(_query: &[f32], _narrow: &[$kind]) -> Option<f32> {
+            #[cfg(target_arch = "x86_64")]
+            if has_avx512() {
+                // SAFETY: the machine has AVX-512 F, BW and VL.
+                return Some(unsafe { pair::$name(_query, _narrow) });
+            }
+            None
+        }
+    )*};
+}
+
+narrow! {
+    /// As [`dot`], with half-precision floats.
+    dot_halves(u16);
+    /// As [`euclid_squared`], with half-precision floats.
+    euclid_squared_halves(u16);
+    /// As [`dot`], with bytes.
+    dot_bytes(u8);
+    /// As [`euclid_squared`], with bytes.
+    euclid_squared_bytes(u8);
 }
 
 /// The sum of absolute differences, which simsimd does not have. Sixteen sums side by side, so that
@@ -341,6 +370,26 @@ pub(super) mod tests {
             near(f32::dot(&a, &b).unwrap() as f32, pairs().map(|(a, b)| a * b).sum());
             near(dot(&a[..len / 2], &b), pairs().take(len / 2).map(|(a, b)| a * b).sum());
             near(manhattan(&a, &b), pairs().map(|(a, b)| (a - b).abs()).sum());
+        }
+    }
+
+    #[test]
+    fn narrow_vectors_score_as_the_floats_that_they_stand_for() {
+        for len in [1, 2, 15, 16, 17, 63, 64, 100, 384, 785] {
+            let query = sample(3, len);
+            let halves: Vec<half::f16> = sample(4, len).into_iter().map(half::f16::from_f32).collect();
+            let bits: Vec<u16> = halves.iter().map(|half| half.to_bits()).collect();
+            let of_halves: Vec<f32> = halves.iter().map(|half| half.to_f32()).collect();
+            let bytes: Vec<u8> = (0..len).map(|at| (at * 37 % 256) as u8).collect();
+            let of_bytes: Vec<f32> = bytes.iter().map(|byte| f32::from(*byte)).collect();
+            for (narrow, wide) in [
+                (dot_halves(&query, &bits), dot(&query, &of_halves)),
+                (euclid_squared_halves(&query, &bits), euclid_squared(&query, &of_halves)),
+                (dot_bytes(&query, &bytes), dot(&query, &of_bytes)),
+                (euclid_squared_bytes(&query, &bytes), euclid_squared(&query, &of_bytes)),
+            ] {
+                assert!(narrow.is_none_or(|narrow| narrow.to_bits() == wide.to_bits()), "{narrow:?} is not {wide}");
+            }
         }
     }
 

@@ -328,13 +328,36 @@ impl Full {
     #[inline]
     pub(in crate::vector) fn score(&self, query: Query<'_>, row: Row) -> f32 {
         // A narrow vector is compared as the floats that it stands for: the score does not depend on how it is kept.
-        let score = self.with(row, |values| match self.metric {
-            Metric::Cosine => kernel::dot(query.values, values) * self.inverse(row) * query.inverse,
-            Metric::Dot => kernel::dot(query.values, values),
-            Metric::Euclid => -kernel::euclid_squared(query.values, values),
-            Metric::Manhattan => -kernel::manhattan(query.values, values),
+        let alike = self.alike_narrow(query, row).unwrap_or_else(|| {
+            self.with(row, |values| match self.metric {
+                Metric::Cosine | Metric::Dot => kernel::dot(query.values, values),
+                Metric::Euclid => kernel::euclid_squared(query.values, values),
+                Metric::Manhattan => kernel::manhattan(query.values, values),
+            })
         });
+        let score = match self.metric {
+            Metric::Cosine => alike * self.inverse(row) * query.inverse,
+            Metric::Dot => alike,
+            Metric::Euclid | Metric::Manhattan => -alike,
+        };
         if score.is_nan() { f32::NEG_INFINITY } else { score }
+    }
+
+    /// The product or the distance, of a narrow vector as it is kept; `None` where it has to be made wide first.
+    #[inline]
+    fn alike_narrow(&self, query: Query<'_>, row: Row) -> Option<f32> {
+        let products = match self.metric {
+            Metric::Cosine | Metric::Dot => true,
+            Metric::Euclid => false,
+            Metric::Manhattan => return None,
+        };
+        match &self.values {
+            Values::Floats(_) => None,
+            Values::Halves(values) if products => kernel::dot_halves(query.values, &values[self.touched(row)]),
+            Values::Halves(values) => kernel::euclid_squared_halves(query.values, &values[self.touched(row)]),
+            Values::Bytes(values) if products => kernel::dot_bytes(query.values, &values[self.touched(row)]),
+            Values::Bytes(values) => kernel::euclid_squared_bytes(query.values, &values[self.touched(row)]),
+        }
     }
 
     /// Bytes that this holds, in memory or mapped.
