@@ -194,17 +194,6 @@ impl Bits {
         })
     }
 
-    /// Adds the rows that are in, rising.
-    pub fn list(&self, out: &mut Vec<u32>) {
-        for (at, word) in self.words.iter().enumerate() {
-            let mut left = *word;
-            while left != 0 {
-                out.push(at as u32 * 64 + left.trailing_zeros());
-                left &= left - 1;
-            }
-        }
-    }
-
     /// The words themselves, 64 rows each, the lowest bit first.
     pub fn words(&self) -> &[u64] {
         &self.words

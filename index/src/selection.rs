@@ -44,14 +44,9 @@ impl Selection {
         self.bits.get_or_init(|| self.rows.bits(self.of))
     }
 
-    /// Adds the rows, rising.
-    pub fn list(&self, out: &mut Vec<u32>) {
-        // Bits are read a word at a time, which is fast where most words hold some.
-        if self.count * DENSE >= u64::from(self.of) {
-            self.bits().list(out);
-        } else {
-            out.extend(self.rows.iter().take_while(|row| row.0 < self.of).map(|row| row.0));
-        }
+    /// The set as plain bits where most words of those hold some of it: read a word at a time, that is faster than the set.
+    pub fn dense(&self) -> Option<&Bits> {
+        (self.count * DENSE >= u64::from(self.of)).then(|| self.bits())
     }
 
     /// A few rows, evenly spread over the set.
@@ -91,9 +86,7 @@ mod tests {
             let selection = Selection::new(Bitmap::from_rows((0..count).map(|row| row * 7 % of.max(1))), of);
             assert!(selection.bits().iter().eq(selection.rows().iter()));
             assert_eq!(selection.count(), selection.rows().len());
-            let mut listed = vec![7];
-            selection.list(&mut listed);
-            assert!(listed[1..].iter().copied().eq(selection.rows().iter().map(|row| row.0)));
+            assert_eq!(selection.dense().is_some(), count * 64 >= of);
             let spread = selection.spread();
             assert!(spread.len() <= 2 * SPREAD && spread.is_sorted() && spread.is_empty() == (count == 0));
             assert!(spread.iter().all(|row| selection.rows().has(*row)));

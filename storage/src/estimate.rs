@@ -10,6 +10,7 @@ use crate::schema::CollectionSpec;
 use crate::store::Options;
 use nigh_index::layout::SectionsWriter;
 use nigh_index::row::Row;
+use nigh_index::vector::nearest::Nearest;
 use nigh_index::vector::sealed::{BuildParams, SealedVectors};
 use nigh_index::vector::spec::VectorSpec;
 use std::borrow::Cow;
@@ -80,6 +81,8 @@ pub struct Estimate {
 struct Trial {
     fixed: f64,
     each: f64,
+    /// Bytes that an open part makes of each row and holds, beside what is on disk.
+    made: f64,
     /// Processor seconds of a row, in a part of the larger trial's rows.
     row_seconds: f64,
     rows: u32,
@@ -97,7 +100,7 @@ pub fn estimate(spec: &CollectionSpec, load: &Load, options: &Options, stop: &At
     within("payload_bytes", load.payload_bytes, PAYLOAD_BYTES_MAX)?;
     within("text_bytes", load.text_bytes, load.payload_bytes)?;
     let (points, rows) = (load.points as f64, load.points.max(2) as f64);
-    let (mut indexes, mut full, mut build_seconds) = (0.0, 0.0, 0.0);
+    let (mut indexes, mut made, mut full, mut build_seconds) = (0.0, 0.0, 0.0, 0.0);
     let sealed = rows.min(options.seal_rows as f64);
     let levels = (rows / sealed).log(MERGED).max(0.0);
     let kinds = kinds(spec);
@@ -110,6 +113,7 @@ pub fn estimate(spec: &CollectionSpec, load: &Load, options: &Options, stop: &At
     for field in &spec.vectors {
         let Some(trial) = kinds.iter().position(|kind| **kind == field.spec).map(|at| &trials[at]) else { continue };
         indexes += trial.fixed + trial.each * points;
+        made += trial.made * points;
         full += points * (f64::from(field.spec.size) * 4.0 + 4.0);
         // A row of a larger part has more to be compared with.
         let grown = rows.ln() / f64::from(trial.rows).ln();
@@ -122,7 +126,7 @@ pub fn estimate(spec: &CollectionSpec, load: &Load, options: &Options, stop: &At
     let disk = indexes + full + others;
     let live_row = full / points.max(1.0) + (load.payload_bytes * 2 + LIVE_BYTES) as f64;
     let live = (2.0 * sealed * live_row).min(4.0 * options.seal_bytes as f64);
-    let memory = indexes + PROCESS_BYTES as f64;
+    let memory = indexes + made + PROCESS_BYTES as f64;
     let scratch = Budget::build_bytes(spec, load.points) as f64;
     let threads = options.build_threads.max(1) as f64;
     Ok(Some(Estimate {
@@ -164,19 +168,31 @@ fn within(field: &str, value: u64, most: u64) -> Result<()> {
 impl Trial {
     fn of(spec: &VectorSpec, more: u32, threads: usize, stop: &AtomicBool) -> Result<Option<Self>> {
         let less = more / 3;
-        let Some((few, soon)) = built(spec, less, threads, stop)? else { return Ok(None) };
-        let Some((many, later)) = built(spec, more, threads, stop)? else { return Ok(None) };
+        let Some(Built { bytes: few, seconds: soon, .. }) = built(spec, less, threads, stop)? else { return Ok(None) };
+        let Some(Built { bytes: many, seconds: later, made }) = built(spec, more, threads, stop)? else {
+            return Ok(None);
+        };
         let each = (many - few).max(0.0) / f64::from(more - less);
         let fixed = (few - each * f64::from(less)).max(0.0);
         // Some of the time is the same for any number of rows: what efforts come to is measured with as many queries.
         let grows = (later - soon) / f64::from(more - less);
         let seconds = grows.max(later / f64::from(more) / 8.0);
-        Ok(Some(Self { fixed, each, row_seconds: seconds * threads.max(1) as f64, rows: more }))
+        Ok(Some(Self { fixed, each, made, row_seconds: seconds * threads.max(1) as f64, rows: more }))
     }
 }
 
-/// Bytes of codes and route of so many rows, and the seconds that building them took; `None` where it was stopped.
-fn built(spec: &VectorSpec, rows: u32, threads: usize, stop: &AtomicBool) -> Result<Option<(f64, f64)>> {
+/// What a part of so many rows came to.
+struct Built {
+    /// Bytes of codes and route.
+    bytes: f64,
+    /// What building them took.
+    seconds: f64,
+    /// Bytes that are made of each row when it is opened.
+    made: f64,
+}
+
+/// Builds a part of so many rows; `None` where it was stopped.
+fn built(spec: &VectorSpec, rows: u32, threads: usize, stop: &AtomicBool) -> Result<Option<Built>> {
     if stop.load(Ordering::Relaxed) {
         return Ok(None);
     }
@@ -187,8 +203,11 @@ fn built(spec: &VectorSpec, rows: u32, threads: usize, stop: &AtomicBool) -> Res
     let full = written.map_err(|err| Error::invalid("spec", err.to_string(), "its vectors can be laid down"))?;
     let begin = Instant::now();
     let how = BuildParams::new(threads, stop);
-    let built = SealedVectors::build(spec, rows, &full.into(), &how).map_err(made_up)?;
-    Ok(built.map(|built| ((built.codes.len() + built.route.len()) as f64, begin.elapsed().as_secs_f64())))
+    let full = bytes::Bytes::from(full);
+    let Some(built) = SealedVectors::build(spec, rows, &full, &how).map_err(made_up)? else { return Ok(None) };
+    let (bytes, seconds) = ((built.codes.len() + built.route.len()) as f64, begin.elapsed().as_secs_f64());
+    let opened = SealedVectors::open(spec, rows, full, built.codes.into(), built.route.into()).map_err(made_up)?;
+    Ok(Some(Built { bytes, seconds, made: f64::from(opened.outline().gist_bytes) }))
 }
 
 /// A vector of a cluster of its own kind: like an embedding it has most of its length in some of its numbers, here 95 %

@@ -39,6 +39,9 @@ const LEFT_UNKNOWN: f64 = 30.0;
 /// 130 and 200.
 const LEFT_SKIMMED: f64 = 150.0;
 
+/// What it leaves of that where a recall is asked for: (recall, share), under three filters of 100,000 passages.
+const LEFT_SKIMMED_FOR: [(f32, f64); 4] = [(0.9, 0.17), (0.95, 0.26), (0.99, 0.52), (1.0, 1.0)];
+
 /// A scan of codes misses next to nothing, but an exact one misses nothing: so many microseconds have to be saved for it,
 /// and this share of the time.
 const SAVED_LEAST_US: f64 = 20.0;
@@ -102,12 +105,13 @@ pub fn plan(outline: &Outline<'_>, asked: &Asked, machine: &Machine, together: i
     }
     let is_exact = asked.params.exact || asked.params.recall.is_some_and(|recall| recall >= 1.0);
     let efforts = outline.efforts.filter(|_| !asked.params.exact && matching > k as u64);
+    // What codes miss was not learned from curves, so nothing corrects it.
+    let recall = asked.params.recall.filter(|_| asked.params.ef.is_none());
     let scanned = |exact: Way, gist_bytes: u32| {
-        let codes_us = codes_us(&Outline { gist_bytes, ..*outline }, matching, k, machine);
+        let codes_us = codes_us(&Outline { gist_bytes, ..*outline }, matching, k, recall, machine);
         let saved_us = exact.cost_us - codes_us;
         let saves = !is_exact && saved_us > SAVED_LEAST_US && saved_us > SAVED_LEAST * exact.cost_us;
-        let codes =
-            saves.then_some(Way { route: Route::Codes, ef: 0, cost_us: codes_us, recall: None, is_least: false });
+        let codes = saves.then_some(Way { route: Route::Codes, ef: 0, cost_us: codes_us, recall, is_least: false });
         std::iter::once(exact).chain(codes)
     };
     let Some(efforts) = efforts else {
@@ -229,13 +233,15 @@ fn exact_us(outline: &Outline<'_>, matching: u64, k: usize, cohesion: f64, machi
     machine.begin_us + matching * code_us(outline, machine) + full.max(k as f64) * full_us(outline, machine)
 }
 
-fn codes_us(outline: &Outline<'_>, matching: u64, k: usize, machine: &Machine) -> f64 {
+fn codes_us(outline: &Outline<'_>, matching: u64, k: usize, recall: Option<f32>, machine: &Machine) -> f64 {
     let matching = matching as f64;
     let full = (4.0 * k as f64).min(matching);
     let (skim_us, coded) = match outline.gist_bytes {
         0 => (0.0, matching),
         bytes => {
-            let left = matching * -(-LEFT_SKIMMED * k as f64 / matching).exp_m1();
+            let share =
+                recall.and_then(|recall| LEFT_SKIMMED_FOR.iter().find(|at| at.0 >= recall)).map_or(1.0, |at| at.1);
+            let left = matching * -(-LEFT_SKIMMED * share * k as f64 / matching).exp_m1();
             (matching * (machine.skimmed_us + f64::from(bytes) * machine.code_byte_us), left)
         }
     };
@@ -414,13 +420,36 @@ mod tests {
         let part =
             Outline { rows: 100_000, size: 384, code_bytes: 128, gist_bytes: 0, lists: None, efforts: Some(&efforts) };
         let us = |gist_bytes, matching| {
-            let plan = codes_us(&Outline { gist_bytes, ..part }, matching, 10, &Machine::default());
+            let plan = codes_us(&Outline { gist_bytes, ..part }, matching, 10, None, &Machine::default());
             assert!(plan > 0.0);
             plan
         };
         assert!(us(40, 20_000) < 0.6 * us(0, 20_000));
         assert!(us(40, 1_000) < 2.0 * us(0, 1_000), "where few match there is little to leave out");
         assert!(us(40, 10_000) < us(40, 20_000));
+    }
+
+    #[test]
+    fn a_recall_that_is_asked_for_makes_a_scan_of_codes_cheaper_unless_an_effort_is_given() {
+        let asked = |recall, ef| planned(8_000, 0.9, 10, SearchParams { recall, ef, exact: false });
+        let (all, some) = (asked(None, None), asked(Some(0.95), None));
+        assert_eq!([all.route, some.route], [Route::Codes; 2]);
+        assert_eq!([all.recall, some.recall], [None, Some(0.95)]);
+        let with_both = asked(Some(0.5), Some(800));
+        assert!(with_both.route != Route::Codes || with_both.recall.is_none());
+        let us = |recall| {
+            let efforts = efforts();
+            let part = Outline {
+                rows: 100_000,
+                size: 384,
+                code_bytes: 128,
+                gist_bytes: 40,
+                lists: None,
+                efforts: Some(&efforts),
+            };
+            codes_us(&part, 10_000, 10, recall, &Machine::default())
+        };
+        assert!(us(Some(0.9)) < us(Some(0.99)) && us(Some(0.99)) < us(None));
     }
 
     #[test]

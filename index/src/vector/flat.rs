@@ -10,9 +10,10 @@ use crate::params::{Found, Route, Work};
 use crate::row::{Hit, Row, TopK};
 use crate::selection::Selection;
 use crate::vector::hnsw::pool::Scratch;
+use crate::vector::kernel::sift;
 use crate::vector::quant::full::{Full, Query};
 use crate::vector::quant::{Coded, Codes};
-use crate::vector::skim::skim;
+use crate::vector::skim::{DEVIATIONS, deviations_of, skim};
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
@@ -65,8 +66,27 @@ impl<'a> Scan<'a> {
 pub(super) enum Trust {
     /// As far as their bounds go: the answer is exact.
     Bounds,
-    /// Up to so many standard deviations: rows whose estimate is farther off are missed.
-    Deviations(f32),
+    /// Up to so many standard deviations, of rough estimates and of those by code: rows whose estimate is farther off
+    /// are missed.
+    Deviations { skimmed: f32, coded: f32 },
+}
+
+/// Where nothing is said of what may be missed, estimates by code are taken for the truth beyond so many standard deviations:
+/// next to nothing is missed.
+const CODED_DEVIATIONS: f32 = 5.0;
+
+/// Of what may be missed, the share that codes may miss of what skimming left: comparing a few more in full is cheaper than
+/// looking at more codes.
+const MISSED_BY_CODE: f32 = 0.1;
+
+impl Trust {
+    /// As far as so great a share of the nearest may be missed; that is so of the farthest of them, nearer ones are safer.
+    pub(super) fn to_miss(share: Option<f32>) -> Self {
+        let (skimmed, coded) = share.map_or((f32::INFINITY, f32::INFINITY), |share| {
+            (deviations_of(share), deviations_of(share * MISSED_BY_CODE))
+        });
+        Self::Deviations { skimmed: skimmed.min(DEVIATIONS), coded: coded.min(CODED_DEVIATIONS) }
+    }
 }
 
 /// As [`nearest`], over codes first.
@@ -88,7 +108,10 @@ pub(super) fn nearest_by_codes(
         let Scratch { fresh: rows, distances, .. } = scratch;
         rows.clear();
         match allowed {
-            Some(allowed) => allowed.list(rows),
+            Some(allowed) => match allowed.dense() {
+                Some(bits) => sift::positions(bits.words(), rows),
+                None => rows.extend(allowed.rows().iter().map(|row| row.0)),
+            },
             None => rows.extend(0..full.rows()),
         }
         rows.truncate(rows.partition_point(|row| *row < full.rows()));
@@ -96,10 +119,11 @@ pub(super) fn nearest_by_codes(
             rows.retain(|row| present.has(Row(*row)));
         }
         let mut scan = Scan::new(full, query, k);
-        scan.work.distances_coded += rows.len() as u64;
-        if let Trust::Deviations(_) = trust {
-            skim((full, scan.query), (codes, &mut coded), k, rows, distances);
+
+        if let Trust::Deviations { skimmed, .. } = trust {
+            skim((full, scan.query), (codes, &mut coded), (k, skimmed), rows, distances);
         }
+        scan.work.distances_coded += rows.len() as u64;
         codes.distances(&mut coded, rows, distances);
         // The nearest by code tell how far the nearest are at most; whatever may be nearer than that is compared after them.
         let mut first: Vec<u32> = smallest(distances, k).map(|at| rows[at]).collect();
@@ -113,7 +137,7 @@ pub(super) fn nearest_by_codes(
         let (cutoff, margin) = match trust {
             _ if !enough => (f32::INFINITY, f32::INFINITY),
             Trust::Bounds => (codes.cutoff(&coded, limit), 0.0),
-            Trust::Deviations(deviations) => {
+            Trust::Deviations { coded: deviations, .. } => {
                 let margin = deviations * codes.deviation(&coded, limit);
                 (limit + margin, margin)
             }
@@ -124,7 +148,7 @@ pub(super) fn nearest_by_codes(
         {
             let low = match trust {
                 Trust::Bounds => codes.bounds(&coded, *row, *estimate).0,
-                Trust::Deviations(_) => estimate - margin,
+                Trust::Deviations { .. } => estimate - margin,
             };
             if !(enough && low > limit) && first.binary_search(row).is_err() {
                 near.push((low, *row));

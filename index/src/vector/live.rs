@@ -13,7 +13,7 @@ use crate::vector::nearest::Nearest;
 use crate::vector::quant::full::{Full, Query};
 use crate::vector::quant::lvq::Lvq;
 use crate::vector::quant::signs::Signs;
-use crate::vector::skim::{DEVIATIONS, keep, nearest_of_stretches, stretches};
+use crate::vector::skim::{DEVIATIONS, keep, nearest_of_samples, samples};
 use crate::vector::spec::VectorSpec;
 use crate::vector::{bounded, flat};
 use std::borrow::Cow;
@@ -65,7 +65,7 @@ impl LiveVectors {
     fn skimmed(&self, query: &[f32], k: usize, allowed: Option<&Bitmap>) -> Option<Vec<u32>> {
         let (signs, query) = (self.signs.as_ref()?, Query::new(query));
         let count = allowed.map_or(self.full.count(), Bitmap::len);
-        stretches(usize::try_from(count).ok()?, k)?;
+        samples(usize::try_from(count).ok()?, k)?;
         let signed = signs.encode_query(query)?;
         let has = |row: &u32| self.full.has(Row(*row));
         let mut rows: Vec<u32> = match allowed {
@@ -75,7 +75,7 @@ impl LiveVectors {
         let mut distances = Vec::new();
         signs.distances(&signed, &rows, &mut distances);
         let mut top = TopK::new(k);
-        for row in nearest_of_stretches(&rows, &distances, k)? {
+        for row in nearest_of_samples(&rows, &distances, k)? {
             top.offer(Hit { row: Row(row), score: self.full.score(query, Row(row)) });
         }
         let limit = signs.distance_of_score(top.floor());

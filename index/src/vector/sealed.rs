@@ -259,7 +259,7 @@ impl SealedVectors {
 
     /// The nearest, next to nothing missed, by looking at every code.
     pub(super) fn nearly(&self, query: &[f32], k: usize, allowed: Option<&Selection>) -> Found {
-        self.scan(query, k, allowed, Trust::Deviations(CODES_DEVIATIONS))
+        self.scan(query, k, allowed, Trust::to_miss(None))
     }
 
     /// The nearest, by looking at every code.
@@ -451,9 +451,6 @@ impl SealedVectors {
     }
 }
 
-/// A scan of codes takes estimates for the truth beyond so many standard deviations: it misses next to nothing.
-const CODES_DEVIATIONS: f32 = 5.0;
-
 /// To have compared as many as match is to have lost against comparing those that do.
 fn budget(matching: u64, ef: usize) -> u64 {
     matching.max(ef as u64)
@@ -497,9 +494,8 @@ impl Nearest for SealedVectors {
     }
 
     fn search(&self, query: &[f32], k: usize, allowed: Option<&Selection>, plan: &Plan) -> Found {
-        let by_codes = || self.nearly(query, k, allowed);
         if plan.route == Route::Codes {
-            return by_codes();
+            return self.scan(query, k, allowed, Trust::to_miss(plan.recall.map(|recall| 1.0 - recall)));
         }
         if let (Route::Ivf, Some(lists), true) = (plan.route, &self.lists, k > 0) {
             let tried = lists.search(&self.full, query, k, allowed.map(Selection::rows), plan.ef);
@@ -509,7 +505,7 @@ impl Nearest for SealedVectors {
         let Some(index) = self.index.as_ref().filter(|_| by_graph) else {
             return self.exact(query, k, allowed);
         };
-        Self::or_exact(self.by_graph(index, query, k, allowed, plan), by_codes)
+        Self::or_exact(self.by_graph(index, query, k, allowed, plan), || self.nearly(query, k, allowed))
     }
 }
 

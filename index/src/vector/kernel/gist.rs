@@ -10,7 +10,7 @@
 //! With `sum` the sum of the query's numbers where a bit is set, the distance is estimated as
 //! `bias + query.norm - factor x query.scale x (sum - query.offset)`, by the same operations as of a record.
 
-use super::packed::{Terms, estimate};
+use super::packed::Terms;
 use super::{LINE, prefetch_line};
 use std::fmt;
 
@@ -44,6 +44,31 @@ pub(in crate::vector) fn write(record: &[u8], [bias, factor]: [f32; 2], gist: &m
             (*low, *high) = (picked(3), picked(7));
         }
     }
+}
+
+versions! {
+    /// Twice the numbers of a code of 4 bits, which lie around zero: their sum, signs left out, and the sum of their squares.
+    pub(in crate::vector) fn code_sums(code: &[u8]) -> (u32, u32) = plain_code_sums;
+}
+
+#[inline(always)]
+fn plain_code_sums(code: &[u8]) -> (u32, u32) {
+    let of_byte = |byte: u8| {
+        let (low, high) = (u32::from(byte & 15) * 2, u32::from(byte >> 4) * 2);
+        let (low, high) = (low.abs_diff(15), high.abs_diff(15));
+        (low + high, low * low + high * high)
+    };
+    let (heads, tail) = code.as_chunks::<16>();
+    let (mut sums, mut squares) = ([0u32; 16], [0u32; 16]);
+    for head in heads {
+        for lane in 0..16 {
+            let (sum, square) = of_byte(head[lane]);
+            sums[lane] += sum;
+            squares[lane] += square;
+        }
+    }
+    let rest = tail.iter().map(|byte| of_byte(*byte)).fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1));
+    (sums.iter().sum::<u32>() + rest.0, squares.iter().sum::<u32>() + rest.1)
 }
 
 /// Estimates the distances of a list of gists.
@@ -101,7 +126,7 @@ impl Gists {
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
     use super::super::codes8::avx512::totals;
-    use super::{AHEAD, HEAD, LINE, OF_LINE, Terms, estimate, prefetch_line};
+    use super::{AHEAD, HEAD, LINE, OF_LINE, Terms, prefetch_line};
     use std::arch::x86_64::*;
 
     /// # Safety
@@ -121,8 +146,6 @@ mod avx512 {
         }
     }
 
-    /// Four gists at a time: a mask picks the numbers of the query that a word of bits stands for.
-    ///
     /// # Safety
     ///
     /// As of `List`; `lines` is half the query's lines, and so is `LINES` where it is not 0.
@@ -139,45 +162,70 @@ mod avx512 {
         let lines = if LINES == 0 { lines } else { LINES };
         let stride = HEAD + lines * OF_LINE;
         let start = |row: u32| gists.as_ptr().wrapping_add(row as usize * stride);
-        let ones = _mm512_set1_epi8(1);
-        let mut at = 0;
-        while at < rows.len() {
-            for row in rows.iter().skip(at + AHEAD).take(4) {
+        let ((fours, rest), (outs, out_rest)) = (rows.as_chunks::<4>(), out.as_chunks_mut::<4>());
+        for (at, (four, out)) in fours.iter().zip(outs).enumerate() {
+            for row in fours.get(at + AHEAD / 4).into_iter().flatten() {
                 for within in (0..stride).step_by(LINE) {
                     prefetch_line(start(*row).wrapping_add(within));
                 }
                 prefetch_line(start(*row).wrapping_add(stride - 1));
             }
+            // SAFETY: the caller's promise is passed on; four numbers fill the chunk.
+            unsafe { _mm_storeu_ps(out.as_mut_ptr(), four_of(four.map(start), query, terms, lines)) };
+        }
+        if let Some(last) = rest.last() {
             // A last group of fewer than four repeats its last row.
-            let row = |lane: usize| start(rows[(at + lane).min(rows.len() - 1)]);
-            let four = [row(0), row(1), row(2), row(3)];
-            let mut sums = [_mm512_setzero_si512(); 4];
-            for half in 0..2 * lines {
-                // SAFETY: a gist has two words a line and the query as many lines.
-                unsafe {
-                    let numbers = _mm512_loadu_si512(query.as_ptr().add(half * LINE).cast());
-                    for (sum, gist) in sums.iter_mut().zip(four) {
-                        let bits = gist.add(HEAD + half * 8).cast::<u64>().read_unaligned();
-                        *sum = _mm512_dpbusd_epi32(*sum, ones, _mm512_maskz_mov_epi8(bits, numbers));
-                    }
+            let four = [0, 1, 2, 3].map(|at| start(*rest.get(at).unwrap_or(last)));
+            let mut distances = [0f32; 4];
+            // SAFETY: as above.
+            unsafe { _mm_storeu_ps(distances.as_mut_ptr(), four_of(four, query, terms, lines)) };
+            out_rest.copy_from_slice(&distances[..rest.len()]);
+        }
+    }
+
+    /// The distances of four gists: a mask picks the numbers of the query that a word of bits stands for.
+    ///
+    /// # Safety
+    ///
+    /// Whole gists of so many lines are at the four places, and the query has twice as many lines.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    unsafe fn four_of(four: [*const u8; 4], query: &[u8], terms: Terms, lines: usize) -> __m128 {
+        let ones = _mm512_set1_epi8(1);
+        let mut sums = [_mm512_setzero_si512(); 4];
+        for half in 0..2 * lines {
+            // SAFETY: a gist has two words a line and the query as many lines.
+            unsafe {
+                let numbers = _mm512_loadu_si512(query.as_ptr().add(half * LINE).cast());
+                for (sum, gist) in sums.iter_mut().zip(four) {
+                    let bits = gist.add(HEAD + half * 8).cast::<u64>().read_unaligned();
+                    *sum = _mm512_dpbusd_epi32(*sum, ones, _mm512_maskz_mov_epi8(bits, numbers));
                 }
             }
-            let totals = totals(sums);
-            for (lane, out) in out[at..].iter_mut().take(4).enumerate() {
-                // SAFETY: every gist of the list lies inside the gists and begins with its two numbers.
-                let head = unsafe {
-                    let head = four[lane].cast::<f32>();
-                    [head.read_unaligned(), head.add(1).read_unaligned()]
-                };
-                *out = estimate(terms, head, totals[lane] as i32);
-            }
-            at += 4;
         }
+        let totals = totals(sums);
+        // SAFETY: every gist begins with its two numbers; `totals` is four numbers.
+        let (heads, totals) = unsafe {
+            (four.map(|gist| _mm_castsi128_ps(_mm_loadl_epi64(gist.cast()))), _mm_loadu_si128(totals.as_ptr().cast()))
+        };
+        estimates(terms, heads, totals)
+    }
+
+    /// Four distances, by the operations of `packed::estimate`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    fn estimates(terms: Terms, [a, b, c, d]: [__m128; 4], totals: __m128i) -> __m128 {
+        let (ab, cd) = (_mm_unpacklo_ps(a, b), _mm_unpacklo_ps(c, d));
+        let (biases, factors) = (_mm_movelh_ps(ab, cd), _mm_movehl_ps(cd, ab));
+        let centred = _mm_sub_ps(_mm_cvtepi32_ps(totals), _mm_set1_ps(terms.offset));
+        let near = _mm_mul_ps(_mm_mul_ps(factors, _mm_set1_ps(terms.scale)), centred);
+        _mm_sub_ps(_mm_add_ps(biases, _mm_set1_ps(terms.norm)), near)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::packed::estimate;
     use super::*;
     use crate::vector::kernel::tests::sample;
 
@@ -218,6 +266,16 @@ mod tests {
                 kernel.distances(&gists, &query, terms, &rows, &mut got);
                 assert_eq!(got, want.collect::<Vec<_>>());
             }
+        }
+    }
+
+    #[test]
+    fn sums_of_a_code_are_those_of_its_numbers() {
+        for len in [0, 1, 16, 57, 120] {
+            let code = noise(len as u32, len);
+            let numbers = || code.iter().flat_map(|byte| [byte & 15, byte >> 4]).map(|four| 2 * i32::from(four) - 15);
+            let want = (numbers().map(i32::unsigned_abs).sum(), numbers().map(|number| (number * number) as u32).sum());
+            assert_eq!(code_sums(&code), want);
         }
     }
 

@@ -203,7 +203,8 @@ impl Gists {
         let rows = records.chunks_exact(coder.stride()).zip(far).zip(gists.bytes_mut().chunks_exact_mut(stride));
         for ((record, [off, _]), gist) in rows {
             let (bias, factor) = numbers_of(record);
-            let (sum, squares) = code_sums(&record[..record.len() - TAIL]);
+            let (sum, squares) = gist::code_sums(&record[..record.len() - TAIL]);
+            let (sum, squares) = (sum as f32 / 2.0, squares as f32 / 4.0);
             let squares = factor * factor * squares - off * off;
             let of_signs = squares / (factor * sum);
             let sound = of_signs.is_finite() && squares > 0.0;
@@ -225,27 +226,6 @@ fn numbers_of(record: &[u8]) -> (f32, f32) {
         f32::from_le_bytes([record[from], record[from + 1], record[from + 2], record[from + 3]])
     };
     (number(0), number(4))
-}
-
-/// The sum of the numbers of a code of 4 bits, their signs left out, and of their squares. The numbers lie around zero.
-fn code_sums(code: &[u8]) -> (f32, f32) {
-    /// Twice the numbers of a byte, and their squares, added up.
-    const OF_BYTE: [(u16, u16); 256] = {
-        let (mut all, mut at) = ([(0, 0); 256], 0);
-        while at < 256 {
-            let (low, high) = ((2 * (at as i32 & 15) - 15).abs(), (2 * (at as i32 >> 4) - 15).abs());
-            all[at] = ((low + high) as u16, (low * low + high * high) as u16);
-            at += 1;
-        }
-        all
-    };
-    let (mut sum, mut squares) = (0u32, 0u32);
-    for byte in code {
-        let (own, square) = OF_BYTE[usize::from(*byte)];
-        sum += u32::from(own);
-        squares += u32::from(square);
-    }
-    (sum as f32 / 2.0, squares as f32 / 4.0)
 }
 
 /// How far estimates are from the truth, for rows as they are on the average.
