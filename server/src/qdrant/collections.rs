@@ -12,6 +12,7 @@ use nigh_index::sparse::spec::SparseSpec;
 use nigh_index::vector::multi::MultiSpec;
 use nigh_index::vector::spec::VectorSpec;
 use nigh_storage::schema::{CollectionSpec, MultiField, NewField, SparseField, VectorField};
+use nigh_storage::status::Status;
 use nigh_storage::store::State as Opened;
 use nigh_storage::store::names::AliasChange;
 use serde_json::{Map, Value, json};
@@ -177,10 +178,15 @@ pub(super) async fn describe(call: Call) -> Result<Value> {
         .collect();
     let indexed = status.points.saturating_sub(status.live_rows);
     Ok(json!({
-        "status": "green", "optimizer_status": "ok", "indexed_vectors_count": indexed,
+        "status": colour(&status), "optimizer_status": "ok", "indexed_vectors_count": indexed,
         "points_count": status.points, "segments_count": status.segments.len().max(1),
         "config": config, "payload_schema": schema,
     }))
+}
+
+/// Whether all that was written stands as it will, or is still being sealed and merged: clients wait for the former.
+fn colour(status: &Status) -> &'static str {
+    if status.upkeep == "idle" { "green" } else { "yellow" }
 }
 
 /// Only what is shown back can be changed.
@@ -275,4 +281,15 @@ pub(super) async fn delete_index(call: Call, field: String) -> Result<Update> {
     let seq = call.open()?.snapshot().seq;
     Note::change(&call, move |note| drop(note.indexes.shift_remove(&field))).await?;
     Ok(call.done(seq))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_collection_that_is_being_sealed_is_not_green() {
+        let at = |upkeep| colour(&Status { upkeep, ..Status::default() });
+        assert_eq!([at("idle"), at("sealing"), at("sealing and merging")], ["green", "yellow", "yellow"]);
+    }
 }

@@ -119,9 +119,9 @@ impl Searching {
         this.all_scored(answer.hits, flat).await
     }
 
-    /// The query for the engine. A vector is read at once; whose vectors are looked up may wait for the disk.
+    /// The query for the engine. Vectors are read at once; whose vectors are looked up may wait for the disk.
     async fn planned(self, limit: usize, offset: usize) -> Result<(Self, Query)> {
-        if self.request.get("prefetch").is_none_or(Value::is_null) && self.request["query"].is_array() {
+        if brings_vectors(&self.request) {
             let query = self.query(limit, offset)?;
             return Ok((self, query));
         }
@@ -231,6 +231,24 @@ impl Searching {
     }
 }
 
+/// Whether a query and its sources ask by nothing but vectors that they bring, and ranks.
+fn brings_vectors(request: &Value) -> bool {
+    let vector = |value: &Value| value.is_array() || some(value, "indices").is_some();
+    let asked = match some(request, "query") {
+        None => false,
+        Some(query) => match some(query, "nearest") {
+            Some(nearest) => vector(nearest) && some(query, "mmr").is_none(),
+            None => vector(query) || some(query, "rrf").or_else(|| some(query, "fusion")).is_some(),
+        },
+    };
+    asked
+        && match some(request, "prefetch") {
+            None => true,
+            Some(Value::Array(sources)) => sources.iter().all(brings_vectors),
+            Some(source) => brings_vectors(source),
+        }
+}
+
 fn scalar(value: Scalar) -> Value {
     match value {
         Scalar::Keyword(text) => json!(text),
@@ -293,4 +311,34 @@ pub(super) async fn facet(call: Call, request: Value) -> Result<Facets> {
     let found = call.engine.facet(call.open()?, facet, &call.deadline).await?;
     let hits = found.values.into_iter().map(|(value, count)| Counted { value: scalar(value), count });
     Ok(Facets { hits: hits.collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_brings_its_vectors_is_read_at_once() {
+        let (dense, sparse) = (json!([0.5, 1]), json!({"indices": [1], "values": [2]}));
+        for at_once in [
+            json!({"query": dense}),
+            json!({"query": {"nearest": dense}, "prefetch": null}),
+            json!({"query": {"nearest": sparse}, "prefetch": []}),
+            json!({"query": {"rrf": {"k": 60}}, "prefetch": [{"query": dense}, {"query": sparse}]}),
+            json!({"query": {"fusion": "rrf"}, "prefetch": {"query": {"nearest": dense}}}),
+        ] {
+            assert!(brings_vectors(&at_once), "{at_once}");
+        }
+        for looked_up in [
+            json!({}),
+            json!({"query": 7}),
+            json!({"query": {"nearest": 7}}),
+            json!({"query": {"nearest": {"text": "words", "model": "qdrant/bm25"}}}),
+            json!({"query": {"nearest": dense, "mmr": {}}}),
+            json!({"query": {"fusion": "rrf"}, "prefetch": [{"query": dense}, {"query": {"recommend": {"positive": [1]}}}]}),
+            json!({"query": dense, "prefetch": [{"prefetch": {"query": 7}, "query": dense}]}),
+        ] {
+            assert!(!brings_vectors(&looked_up), "{looked_up}");
+        }
+    }
 }

@@ -181,7 +181,7 @@ pub(super) fn info(of: &Value) -> q::CollectionInfo {
     let fields = |of: &Value| of.as_object().cloned().map(value::fields).unwrap_or_default();
     let schema = of["payload_schema"].as_object().into_iter().flatten();
     q::CollectionInfo {
-        status: q::CollectionStatus::Green.into(),
+        status: if of["status"] == "yellow" { q::CollectionStatus::Yellow } else { q::CollectionStatus::Green }.into(),
         optimizer_status: Some(q::OptimizerStatus { ok: true, error: String::new() }),
         segments_count: of["segments_count"].as_u64().unwrap_or_default(),
         config: Some(q::CollectionConfig {
