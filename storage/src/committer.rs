@@ -22,7 +22,7 @@ use crate::recover::dropped_sources;
 use crate::sync::{Condvar, Mutex};
 use crate::times::{Histogram, Times};
 use crate::wal::Record;
-use crate::write::{Chain, Durability, Written};
+use crate::write::{Chain, Course, Durability, Written};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -286,7 +286,8 @@ fn commit(inner: &Inner, group: Vec<Pending>, unsynced: bool) -> bool {
     let mut records = Vec::with_capacity(group.len());
     let mut taken = Vec::with_capacity(group.len());
     let mut durable = false;
-    for Pending { batch, durability, gives_back: deletes, done, .. } in group {
+    let begun = Instant::now();
+    for Pending { batch, durability, gives_back: deletes, done, since } in group {
         if let Some(err) = full.as_ref().filter(|_| !deletes) {
             not_taken(done, batch.chain.as_ref(), told_too(err, &inner.name));
             continue;
@@ -312,32 +313,42 @@ fn commit(inner: &Inner, group: Vec<Pending>, unsynced: bool) -> bool {
         };
         durable |= durability == Durability::Durable;
         let Outcome { seq, affected } = outcome;
-        taken.push(Taken { done, chain, written: Written { seq, reached: Durability::Logged, affected, duplicate } });
+        let waited = begun.saturating_duration_since(since);
+        let course = Course { queued: Some(since), waited, ..Course::default() };
+        let written = Written { seq, reached: Durability::Logged, affected, duplicate, course };
+        taken.push(Taken { done, chain, written });
     }
     if taken.is_empty() {
         return unsynced;
     }
     let changes = fold.into_changes();
+    let folded = begun.elapsed();
     let logged = match records.is_empty() {
         false => inner.log_group(&records, durable, gives_back),
         // What was applied before may still wait for its sync.
         true if durable && unsynced => inner.sync_log(),
-        true => Ok(()),
+        true => Ok(Duration::ZERO),
     };
-    if let Err(err) = logged {
-        for one in taken {
-            not_taken(one.done, one.chain.as_ref(), told_too(&err, &inner.name));
+    let synced = match logged {
+        Ok(synced) => synced,
+        Err(err) => {
+            for one in taken {
+                not_taken(one.done, one.chain.as_ref(), told_too(&err, &inner.name));
+            }
+            return unsynced;
         }
-        return unsynced;
-    }
+    };
+    let on_disk = begun.elapsed();
     let unsynced = !durable && (unsynced || !records.is_empty());
     let reached = if unsynced { Durability::Logged } else { Durability::Durable };
     if !records.is_empty() {
         inner.apply(changes, draft.into_notes(), seq, time_ms);
         inner.counters.batches.fetch_add(records.len() as u64, Ordering::Relaxed);
     }
-    for one in taken {
-        (one.done)(Ok(Written { reached, ..one.written }));
+    let (logged, applied) = (on_disk.saturating_sub(folded + synced), begun.elapsed().saturating_sub(on_disk));
+    for Taken { done, written, .. } in taken {
+        let course = Course { folded, logged, synced, applied, ..written.course };
+        done(Ok(Written { reached, course, ..written }));
     }
     unsynced
 }

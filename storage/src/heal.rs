@@ -66,13 +66,15 @@ impl Inner {
     /// # Errors
     ///
     /// [`Error::Unknown`] where the group may be kept or not; otherwise it is not.
-    pub(crate) fn log_group(&self, records: &[Record], sync: bool, gives_back: bool) -> Result<()> {
+    pub(crate) fn log_group(&self, records: &[Record], sync: bool, gives_back: bool) -> Result<Duration> {
         let mut log = self.log.lock();
         let mut logged = log.append(records);
         if gives_back && matches!(&logged, Err(Error::Io { source, .. }) if space::is_full(source)) {
             logged = if self.space.spend_ballast() { log.append(records) } else { logged };
         }
+        let appended = Instant::now();
         let logged = logged.and_then(|()| if sync { self.counters.sync_times.of(|| log.sync()) } else { Ok(()) });
+        let synced = if sync { appended.elapsed() } else { Duration::ZERO };
         if let Err(err) = logged {
             if let Some(why) = log.broken().map(str::to_owned) {
                 log.abandon(records.first().map_or(u64::MAX, |first| first.first_seq));
@@ -86,18 +88,19 @@ impl Inner {
                 self.counters.durable_seq.fetch_max(last.end_seq() - 1, Ordering::Relaxed);
             }
         }
-        Ok(())
+        Ok(synced)
     }
 
     /// Syncs what was logged without a sync.
-    pub(crate) fn sync_log(&self) -> Result<()> {
+    pub(crate) fn sync_log(&self) -> Result<Duration> {
+        let begun = Instant::now();
         let seq = self.snapshot().seq;
         let mut log = self.log.lock();
         match self.counters.sync_times.of(|| log.sync()) {
             Ok(()) => {
                 self.counters.syncs.fetch_add(1, Ordering::Relaxed);
                 self.counters.durable_seq.fetch_max(seq, Ordering::Relaxed);
-                Ok(())
+                Ok(begun.elapsed())
             }
             Err(err) => {
                 if let Some(why) = log.broken() {

@@ -57,4 +57,5 @@ mod space;
 mod state;
 mod sync;
 pub mod times;
+pub mod told;
 mod upkeep;

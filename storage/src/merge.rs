@@ -92,6 +92,10 @@ pub(crate) fn rewrite(inner: &Inner, reason: &str) -> Result<Option<(u64, u64)>>
 /// False where it was called off.
 fn merge_these(inner: &Inner, inputs: &[Input], room: &Building, reason: &str) -> Result<bool> {
     let running = inner.chores.begin(Lane::Merging, reason, alive(inputs));
+    running.task.told(inner, merge_into_one(inner, inputs, room, &running.task))
+}
+
+fn merge_into_one(inner: &Inner, inputs: &[Input], room: &Building, task: &Task) -> Result<bool> {
     let rows: Vec<Vec<Row>> = inputs.iter().map(|(segment, dead)| rows_without(&**segment, dead)).collect();
     let parts = inputs.iter().map(|(segment, _)| &**segment as &dyn Part);
     let kept: Vec<Kept<'_, dyn Part + '_>> = parts.zip(&rows).map(|(part, rows)| Kept { part, rows }).collect();
@@ -104,11 +108,11 @@ fn merge_these(inner: &Inner, inputs: &[Input], room: &Building, reason: &str) -
     let number = inner.new_segment_number();
     // What is laid down again is what was written.
     for (segment, _) in inputs {
-        if !segment.read_rest(&*inner.disk, &|| !running.task.stop.load(Ordering::Relaxed))? {
+        if !segment.read_rest(&*inner.disk, &|| !task.stop.load(Ordering::Relaxed))? {
             return Ok(false);
         }
     }
-    let installed = install_built(inner, inputs, (&rows, &rows_of), number, (&running.task, room));
+    let installed = install_built(inner, inputs, (&rows, &rows_of), number, (task, room));
     if !matches!(installed, Ok(true)) {
         inner.discard(number);
         return installed;

@@ -47,7 +47,7 @@ pub(crate) fn seal(inner: &Inner, reason: &str) -> Result<bool> {
     let Some(frozen) = freeze(inner) else { return Ok(false) };
     let rows = frozen.parts.iter().map(|(held, dead)| u64::from(held.part().rows()) - dead.len()).sum();
     let running = inner.chores.begin(Lane::Sealing, reason, rows);
-    let sealed = build_and_install(inner, &frozen, &running.task);
+    let sealed = running.task.told(inner, build_and_install(inner, &frozen, &running.task));
     if !matches!(sealed, Ok(true)) {
         for entry in &mut inner.state.lock().entries {
             entry.frozen = false;

@@ -23,6 +23,7 @@ use crate::recover;
 use crate::schema::{CollectionSpec, check_name};
 use crate::scrub::Scrubs;
 use crate::space::{self, Watch};
+use crate::told::Hearer;
 use crate::upkeep::Upkeep;
 use names::Names;
 pub(crate) use names::load_catalog;
@@ -91,6 +92,8 @@ pub struct Options {
     pub clock: Clock,
     /// How much memory all collections may hold together; stores may share it. Without a limit where it is not said.
     pub memory: Arc<Budget>,
+    /// Who is told of seals and merges.
+    pub hearer: Hearer,
 }
 
 impl Default for Options {
@@ -116,6 +119,7 @@ impl Default for Options {
             record_bytes_max: crate::wal::PAYLOAD_BYTES_MAX as u64,
             clock: Clock::System,
             memory: Arc::default(),
+            hearer: Hearer::default(),
         }
     }
 }

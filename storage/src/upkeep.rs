@@ -345,7 +345,7 @@ pub(crate) struct Task {
     pub(crate) pace: Option<Arc<Pace>>,
     reason: String,
     rows: u64,
-    begun: Instant,
+    pub(crate) begun: Instant,
     /// Set when it was called off.
     pub(crate) stop: AtomicBool,
     stage: Mutex<Vec<String>>,
@@ -370,7 +370,7 @@ impl Task {
         self.files_done.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn status(&self) -> TaskStatus {
+    pub(crate) fn status(&self) -> TaskStatus {
         TaskStatus {
             what: self.lane.name(),
             reason: self.reason.clone(),

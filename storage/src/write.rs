@@ -7,6 +7,7 @@ use nigh_index::filter::condition::Condition;
 use nigh_index::id::PointId;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// A batch has at most this many positions.
@@ -142,4 +143,24 @@ pub struct Written {
     /// Whether it had been applied before, by its name or its positions, and was not applied again.
     /// `seq` and `affected` are those of the first time, or `seq` of the last batch of the source.
     pub duplicate: bool,
+    /// Where its time went.
+    pub course: Course,
+}
+
+/// Where the time of a write went once the queue had it, one after the other. What is done for a whole group at once counts
+/// for each of its batches.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub struct Course {
+    /// When the queue took it.
+    pub queued: Option<Instant>,
+    /// Until its turn came.
+    pub waited: Duration,
+    /// Filters became ids, and rows were made.
+    pub folded: Duration,
+    /// The log took it.
+    pub logged: Duration,
+    /// The log was on its way to the disk; none where nobody of its group waited for that.
+    pub synced: Duration,
+    /// It became what readers see.
+    pub applied: Duration,
 }

@@ -10,7 +10,7 @@ use crate::ledger::SourcePosition;
 use crate::point::Point;
 use crate::schema::CollectionSpec;
 use crate::store::{Options, Store};
-use crate::write::{Chain, Durability, IfVersion, Position, Selector, Write, WriteBatch, Written};
+use crate::write::{Chain, Course, Durability, IfVersion, Position, Selector, Write, WriteBatch, Written};
 use bytes::Bytes;
 use nigh_index::filter::parse::parse;
 use nigh_index::id::PointId;
@@ -20,6 +20,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 const NOW_MS: u64 = 1_700_000_000_000;
@@ -120,6 +121,18 @@ fn from_source(offset: u64, after: Option<u64>, writes: Vec<Write>) -> WriteBatc
     WriteBatch { positions: vec![position], ..writes.into() }
 }
 
+#[test]
+fn a_write_tells_where_its_time_went() {
+    let home = Home::new();
+    let begun = Instant::now();
+    let Course { queued, waited, folded, logged, synced, applied } = home.write(one(upsert(1))).unwrap().course;
+    assert!(queued.is_some_and(|queued| queued >= begun));
+    assert!(waited + folded + logged + synced + applied <= begun.elapsed(), "they follow each other");
+    assert!(synced > Duration::ZERO && logged > Duration::ZERO && applied > Duration::ZERO);
+    let unsynced = home.collection.write_batch(one(upsert(2)), Durability::Logged).unwrap();
+    assert_eq!(unsynced.course.synced, Duration::ZERO);
+}
+
 fn if_version(version: u64, write: Write) -> WriteBatch {
     WriteBatch { conditions: vec![IfVersion { op: 0, version }], ..one(write) }
 }
@@ -130,10 +143,11 @@ fn a_batch_that_comes_again_is_answered_as_the_first_time() {
     let first = home.write(named(7, vec![upsert(1), upsert(2)])).unwrap();
     assert_eq!((first.seq, first.affected, first.duplicate), (2, 2, false));
     home.write(one(Write::Delete(ids(&[1])))).unwrap();
-    let again = Written { duplicate: true, ..first };
+    let again = Written { duplicate: true, course: Course::default(), ..first };
     // From memory, from the log, from a page, from a page and the log of a later life.
     for step in 0..4 {
-        assert_eq!(home.write(named(7, vec![upsert(1), upsert(2)])).unwrap(), again, "step {step}");
+        let answered = home.write(named(7, vec![upsert(1), upsert(2)])).unwrap();
+        assert_eq!(Written { course: Course::default(), ..answered }, again, "step {step}");
         assert_eq!((home.there(), home.collection.snapshot().seq), (vec![2], 3));
         if step == 1 {
             assert!(home.collection.seal().unwrap());
