@@ -37,6 +37,7 @@ VALUES = [
         "config": {"memory": {"limit_mib": 4096}, "log": {"format": "json"}, "limits": {"hits_max": 1000}},
         "auth": {"adminKey": KEY, "readKey": KEY[::-1]},
         "tls": {"secretName": "certificate", "clientCaSecretName": "clients"},
+        "traces": {"endpoint": "http://collector:4317", "sample": 0.1, "headersSecretName": "collector"},
         "backup": {"existingClaim": "backups", "archive": True},
         "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
         "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
@@ -136,6 +137,8 @@ def settings_check(program, manifests):
                 environment[name] = str(path)
                 if "KEY_FILE" in name and "TLS" not in name:
                     path.write_text(KEY if "ADMIN" in name else KEY[::-1])
+                if "HEADERS_FILE" in name:
+                    path.write_text("authorization=Bearer token\n")
         pathlib.Path(environment["NIGH_CONFIG"]).write_text(config["data"]["nigh.toml"])
         certificate(environment)
         if "NIGH__BACKUP__TARGETS" in environment:

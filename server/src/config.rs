@@ -4,6 +4,7 @@
 //! given    a value as text or as TOML, read
 //! table    every setting: its name, how it is read and shown
 //! secure   keys and certificates
+//! traces   the collector of traces
 //! layers   file, environment, flags: who wins, what is refused
 //! ```
 
@@ -11,9 +12,11 @@ mod given;
 pub mod layers;
 mod secure;
 mod table;
+pub mod traces;
 
 use crate::access::keys::{Key, Secret};
 use crate::tls;
+use crate::traces::Traces;
 use nigh_storage::store::Options;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -51,6 +54,8 @@ pub struct Config {
     pub security: Security,
     /// How both ports are encrypted; not at all where it is left out.
     pub tls: Option<tls::Files>,
+    /// Where spans go; nowhere where it is left out.
+    pub traces: Option<traces::Collector>,
 }
 
 /// Who may ask, and what is written down of it.
@@ -134,12 +139,14 @@ impl Config {
             log: Log::default(),
             security: Security::default(),
             tls: None,
+            traces: None,
         }
     }
 
     /// Whether a server would start with it, as far as that is known without starting one.
     pub fn check(&self) -> Result<(), crate::serve::Error> {
         self.exposed().map_or(Ok(()), |addr| Err(crate::serve::Error::Exposed { addr }))?;
+        self.traces.as_ref().map_or(Ok(()), Traces::check).map_err(crate::serve::Error::Traces)?;
         Ok(self.tls.as_ref().map_or(Ok(()), tls::Files::check)?)
     }
 

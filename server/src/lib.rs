@@ -19,4 +19,5 @@ pub mod metrics;
 pub mod qdrant;
 pub mod serve;
 pub mod tls;
+mod traces;
 mod turnstile;

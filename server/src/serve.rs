@@ -26,6 +26,7 @@ use crate::listen::{self, Connection, Terms};
 use crate::metrics::Metrics;
 use crate::qdrant;
 use crate::tls::{self, Certified};
+use crate::traces::{Encrypted, Traces};
 use crate::turnstile::Turnstile;
 use arriving::Bodies;
 use nigh_proto::v1;
@@ -33,6 +34,7 @@ use nigh_storage::disk::{FsDisk, place};
 use nigh_storage::reading::Reading;
 use nigh_storage::scrub::Scrubber;
 use nigh_storage::store::Store;
+use nigh_storage::told::Hearer;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -81,6 +83,9 @@ pub enum Error {
     /// The certificate of the server is none.
     #[error(transparent)]
     Tls(#[from] tls::Error),
+    /// Where traces are to go makes no sense.
+    #[error("{0}")]
+    Traces(String),
     /// A setting makes no sense.
     #[error(transparent)]
     Setting(#[from] crate::engine::error::Error),
@@ -118,6 +123,7 @@ pub struct Running {
     doors: Vec<JoinHandle<()>>,
     drain: Duration,
     turnstile: Arc<Turnstile>,
+    traces: Option<Arc<Traces>>,
     certified: Vec<Arc<Certified>>,
 }
 
@@ -127,8 +133,9 @@ impl Server {
         config.check()?;
         let (grpc_listener, grpc) = listen(config.grpc).await?;
         let (http_listener, http) = listen(config.http).await?;
-        let engine = attach(&config).await?;
-        let turnstile = turnstile(&engine, &config)?;
+        let traces = traces(&config)?;
+        let engine = attach(&config, traces.clone()).await?;
+        let turnstile = turnstile(&engine, &config, traces.clone())?;
         let metrics = Arc::new(Metrics::new(turnstile.clone()));
         let (stop, stopping) = watch::channel(false);
         let (is_ready, ready) = watch::channel(false);
@@ -183,6 +190,7 @@ impl Server {
             doors: vec![grpc_door, http_door],
             drain,
             turnstile,
+            traces,
             certified: [http_tls, grpc_tls].into_iter().flatten().collect(),
         })
     }
@@ -193,12 +201,18 @@ fn keyring(config: &Config) -> Keyring {
     Keyring::new(&security.keys, security.jwt_secret.as_ref(), limits.calls_per_second, limits.calls_running)
 }
 
-fn turnstile(engine: &Arc<Engine>, config: &Config) -> Result<Arc<Turnstile>> {
+fn traces(config: &Config) -> Result<Option<Arc<Traces>>> {
+    let ports = if config.tls.is_some() { Encrypted::Tls } else { Encrypted::Plain };
+    let start = |collector| Traces::start(collector, ports).map_err(Error::Traces);
+    config.traces.as_ref().map(start).transpose()
+}
+
+fn turnstile(engine: &Arc<Engine>, config: &Config, traces: Option<Arc<Traces>>) -> Result<Arc<Turnstile>> {
     let security = &config.security;
     let audit = security.audit_file.as_ref().map(|path| Audit::open(path, security.audit_reads));
     let audit = audit.transpose().map_err(failed("open the audit log"))?;
     let time = Duration::from_millis(config.limits.request_ms);
-    Ok(Turnstile::new(engine.clone(), keyring(config), audit, time))
+    Ok(Turnstile::new(engine.clone(), keyring(config), audit, time, traces))
 }
 
 async fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
@@ -208,9 +222,12 @@ async fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
     Ok((listener, bound))
 }
 
-async fn attach(config: &Config) -> Result<Arc<Engine>> {
+async fn attach(config: &Config, traces: Option<Arc<Traces>>) -> Result<Arc<Engine>> {
     let (data, mut options, anywhere) = (config.data.clone(), config.storage.clone(), config.allow_network_fs);
     options.reading = Reading::Behind;
+    if let Some(traces) = traces {
+        options.hearer = Hearer::new(move |end| traces.upkeep(end));
+    }
     options.archive_keep_bytes = config.archive.as_ref().map(|archive| archive.keep_bytes);
     let attach = move || {
         if !anywhere {
@@ -401,7 +418,11 @@ impl Running {
             engine.close();
             drop(scrubber);
         };
-        tokio::task::spawn_blocking(close).await.map_err(failed("close the collections"))
+        let closed = tokio::task::spawn_blocking(close).await.map_err(failed("close the collections"));
+        if let Some(traces) = self.traces {
+            traces.stop().await;
+        }
+        closed
     }
 }
 

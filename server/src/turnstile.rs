@@ -15,6 +15,9 @@ use crate::engine::access::{Access, Right, Scope};
 use crate::latency::Latency;
 use crate::listen::Peer;
 use crate::metrics::head;
+use crate::traces::names::method;
+use crate::traces::parent::Parent;
+use crate::traces::{Asked, CameOf, Known, Trace, Traces};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use hyper::{HeaderMap, Request, Response};
@@ -54,6 +57,8 @@ pub(crate) struct Outcome {
     pub(crate) good: bool,
     pub(crate) denied: bool,
     pub(crate) code: String,
+    /// The same, by its number.
+    pub(crate) number: u16,
 }
 
 /// Is told what came of an answer at its end.
@@ -89,6 +94,7 @@ pub(crate) struct Turnstile {
     audit: ArcSwapOption<Audit>,
     time: Duration,
     ports: [Counted; 2],
+    traces: Option<Arc<Traces>>,
 }
 
 /// What came of a port's requests.
@@ -110,7 +116,13 @@ struct Count {
 }
 
 impl Turnstile {
-    pub(crate) fn new(engine: Arc<Engine>, ring: Keyring, audit: Option<Audit>, time: Duration) -> Arc<Self> {
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        ring: Keyring,
+        audit: Option<Audit>,
+        time: Duration,
+        traces: Option<Arc<Traces>>,
+    ) -> Arc<Self> {
         engine.guard(ring.is_guarded());
         let counted = |tables: &[&[Call]]| {
             let calls: usize = tables.iter().map(|table| table.len()).sum();
@@ -119,7 +131,7 @@ impl Turnstile {
         let ports = [("grpc", GRPC), ("http", HTTP)];
         let ports = ports.map(|(port, tables)| Counted { port, tables, counts: counted(tables) });
         let (ring, audit) = (ArcSwap::from_pointee(ring), ArcSwapOption::from_pointee(audit));
-        Arc::new(Self { engine, ring, audit, time, ports })
+        Arc::new(Self { engine, ring, audit, time, ports, traces })
     }
 
     /// From now on these keys hold, for calls that begin.
@@ -189,7 +201,7 @@ impl Turnstile {
                 count.latency.write(out, name, &format!("door=\"{door}\",call=\"{call}\""))?;
             }
         }
-        Ok(())
+        self.traces.as_ref().map_or(Ok(()), |traces| traces.write(out))
     }
 
     fn counted(&self) -> impl Iterator<Item = (&str, &str, &Count)> {
@@ -247,17 +259,9 @@ fn needed(need: Need) -> Right {
     }
 }
 
-/// The trace that a request belongs to (W3C Trace Context, version 00): 32 digits, not all of them 0.
-fn trace_id(headers: &HeaderMap) -> Option<&str> {
-    let text = headers.get("traceparent")?.to_str().ok()?;
-    let mut parts = text.split('-');
-    let (version, trace, span) = (parts.next()?, parts.next()?, parts.next()?);
-    let hex = |text: &str, digits| {
-        text.len() == digits
-            && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-            && text.bytes().any(|b| b != b'0')
-    };
-    (version.len() == 2 && version != "ff" && hex(trace, 32) && hex(span, 16)).then_some(trace)
+/// Whether a call has a span: not those that ask all day long whether the server lives and how it does.
+fn is_traced(call: &Call) -> bool {
+    call.need != Need::Open && call.name != "GET /metrics"
 }
 
 fn request_id(headers: &HeaderMap) -> String {
@@ -325,14 +329,20 @@ where
             let (turnstile, credential) = (turnstile.clone(), credential(request.headers()).map(str::to_owned));
             Box::new(move |scope: &Scope| turnstile.still(credential.as_deref(), scope))
         };
+        let begin = Instant::now();
+        let parent = Parent::of(request.headers());
+        let asked = Asked { port: port.name, call: call.name, method: method(request.method()) };
+        let traces = turnstile.traces.as_ref().filter(|_| is_traced(&call));
+        let trace = traces.map(|traces| traces.request(asked, parent.as_ref()));
         let passing = Passing {
-            begin: Instant::now(),
+            begin,
             port,
             call,
             at,
             peer: request.extensions().get::<Peer>().copied(),
             request_id: request_id(request.headers()),
-            access: Access::new(caller.name, caller.scope, needed(call.need), standing),
+            access: Access::traced(caller.name, caller.scope, needed(call.need), standing, trace.clone()),
+            trace,
             turnstile,
             told: false,
         };
@@ -340,9 +350,12 @@ where
             Ok(place) => place,
             Err(refusal) => return Box::pin(std::future::ready(Ok(passing.refused(&refusal)))),
         };
-        let trace = trace_id(request.headers()).unwrap_or_default();
         let (id, caller) = (&passing.request_id, passing.access.caller());
-        let span = tracing::info_span!("request", call = call.name, request_id = id, trace_id = trace, caller);
+        let (trace_id, span_id) = match (&passing.trace, parent) {
+            (Some(trace), _) => Some(trace.ids()).unzip(),
+            (None, parent) => (parent.map(|parent| parent.trace_id.to_string()), None),
+        };
+        let span = tracing::info_span!("request", call = call.name, request_id = id, trace_id, span_id, caller);
         let answer = passing.access.clone().within(self.inner.call(request));
         let work = async move {
             // Given back when the answer begins, or nobody waits for it any more.
@@ -372,6 +385,7 @@ struct Passing<B, R> {
     peer: Option<Peer>,
     request_id: String,
     access: Arc<Access>,
+    trace: Option<Arc<Trace>>,
     /// Whether it was told what came of it.
     told: bool,
 }
@@ -416,6 +430,7 @@ impl<B, R> Passing<B, R> {
         };
         of.fetch_add(1, Ordering::Relaxed);
         self.audit(refused || outcome.denied, if outcome.good { "ok" } else { &outcome.code });
+        self.trace(CameOf::Answered(outcome.number));
         self.told = true;
     }
 
@@ -423,6 +438,13 @@ impl<B, R> Passing<B, R> {
         let ports = &self.turnstile.ports;
         let counted = ports.iter().find(|counted| counted.port == self.port.name).unwrap_or(&ports[0]);
         &counted.counts[self.at]
+    }
+
+    fn trace(&self, came_of: CameOf) {
+        if let Some(trace) = &self.trace {
+            let (request_id, caller) = (&*self.request_id, self.access.caller());
+            trace.end(&Known { came_of, collections: self.access.named(), request_id, caller });
+        }
     }
 
     fn audit(&self, refused: bool, result: &str) {
@@ -448,12 +470,13 @@ impl<B, R> Drop for Passing<B, R> {
         if self.told {
             return;
         }
-        let (count, result) = match std::thread::panicking() {
-            true => (&self.count().failed, "panicked"),
-            false => (&self.count().cancelled, "cancelled"),
+        let (count, result, came_of) = match std::thread::panicking() {
+            true => (&self.count().failed, "panicked", CameOf::Panicked),
+            false => (&self.count().cancelled, "cancelled", CameOf::Cancelled),
         };
         count.fetch_add(1, Ordering::Relaxed);
         self.audit(false, result);
+        self.trace(came_of);
     }
 }
 
@@ -476,22 +499,6 @@ mod tests {
         assert_eq!(credential(&headers(&[("authorization", "Basic x"), ("api-key", "k")])), Some("k"));
         for none in [headers(&[]), headers(&[("authorization", "k")]), headers(&[("api-key", "")])] {
             assert_eq!(credential(&none), None, "{none:?}");
-        }
-    }
-
-    #[test]
-    fn a_trace_is_taken_up_where_it_is_one() {
-        let trace = "0af7651916cd43dd8448eb211c80319c";
-        let good = [("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")];
-        assert_eq!(trace_id(&headers(&good)), Some(trace));
-        for wrong in [
-            "00-0af7651916cd43dd8448eb211c80319C-b7ad6b7169203331-01",
-            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
-            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-            "00-0af7651916cd43dd8448eb211c80319c",
-            "",
-        ] {
-            assert_eq!(trace_id(&headers(&[("traceparent", wrong)])), None, "{wrong}");
         }
     }
 }

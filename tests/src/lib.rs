@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 pub mod clauses;
+pub mod collector;
 pub mod data;
 pub mod disks;
 pub mod http;

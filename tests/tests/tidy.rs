@@ -26,6 +26,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("async_nats", &["server/src/cli/import/nats.rs", "server/Cargo.toml"]),
     ("memmap2", &["storage/src/disk"]),
     ("object_store", &["server/src/engine/target", "server/Cargo.toml"]),
+    ("opentelemetry", &["server/src/traces/", "server/Cargo.toml"]),
     ("prost", &["proto/", "server/src/grpc/", "server/src/json/", "server/src/qdrant/grpc/", "client/"]),
     ("tonic", &["proto/", "server/", "client/"]),
     ("tokio", &["server/", "client/"]),

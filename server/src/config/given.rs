@@ -65,6 +65,17 @@ impl Given {
         })
     }
 
+    /// A part of a whole.
+    pub(super) fn share(&self) -> Read<f64> {
+        let number = match self {
+            Self::Value(Value::Float(number)) => Some(*number),
+            Self::Value(Value::Integer(number)) => Some(*number as f64),
+            Self::Value(_) => None,
+            Self::Text(text) => text.parse().ok(),
+        };
+        number.filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| "it is a number from 0 to 1".to_owned())
+    }
+
     /// MiB, as bytes.
     pub(super) fn mib(&self, least: u64) -> Read<u64> {
         Ok(self.number::<u64>(least..=u64::MAX >> 21)? << 20)
@@ -135,6 +146,14 @@ mod tests {
         assert!(Given::Value(Value::String("7".to_owned())).number::<u32>(1..=10).is_err(), "a file has types");
         assert_eq!(text("2").mib(1), Ok(2 << 20));
         assert!(text("18446744073709551615").mib(0).is_err(), "it does not overflow");
+    }
+
+    #[test]
+    fn a_share_is_between_nothing_and_all() {
+        assert_eq!((text("0.25").share(), Given::Value(Value::Integer(1)).share()), (Ok(0.25), Ok(1.0)));
+        for wrong in ["-0.1", "1.1", "NaN", "inf", "", "half"] {
+            assert!(text(wrong).share().is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use super::given::{Given, Read, quoted, word_of};
 use super::secure::{self, Secure};
+use super::traces::{self, Drafted};
 use super::{Archive, Config, LogFormat};
 use crate::engine::memory::default_limit;
 use nigh_storage::memory::Budget;
@@ -19,6 +20,7 @@ pub(super) struct Draft {
     archive_keep_bytes: u64,
     archive_retention_days: Option<u64>,
     secure: Secure,
+    traces: Drafted,
 }
 
 impl Default for Draft {
@@ -35,6 +37,7 @@ impl Default for Draft {
             archive_keep_bytes: 4 << 30,
             archive_retention_days: None,
             secure: Secure::default(),
+            traces: Drafted::default(),
         }
     }
 }
@@ -48,6 +51,7 @@ impl Draft {
             config.storage.build_threads = threads;
         }
         self.secure.finish(&mut config)?;
+        self.traces.finish(&mut config)?;
         if let Some(target) = self.archive_target {
             if !config.backup_targets.iter().any(|(name, _)| *name == target) {
                 return Err(format!("archive.target is `{target}`; it is one of the names of backup.targets"));
@@ -344,6 +348,46 @@ pub(super) const KEYS: &[Key] = &[
             draft.config.log.slow_query = (ms > 0).then(|| Duration::from_millis(ms));
             Ok(())
         },
+    ),
+    key(
+        "traces.endpoint",
+        "The collector that traces go to: OTLP over gRPC, as `http://127.0.0.1:4317`. With none there are none.",
+        |draft| draft.traces.endpoint.as_ref().map(quoted),
+        |draft, given| put(&mut draft.traces.endpoint, given.text().map(Some)),
+    )
+    .otherwise("none"),
+    key(
+        "traces.sample",
+        "The share of traces that are sent, from 0 to 1, of requests whose caller says nothing of it (`traceparent`).",
+        |draft| Some(format!("{:?}", draft.traces.sample)),
+        |draft, given| put(&mut draft.traces.sample, given.share()),
+    ),
+    key(
+        "traces.headers",
+        "Headers for the collector, `NAME=VALUE`: one a line, or with commas between them.",
+        |draft| (!draft.traces.headers.0.is_empty()).then(|| quoted("***")),
+        |draft, given| put(&mut draft.traces.headers, traces::headers(given)),
+    )
+    .otherwise("none")
+    .secret(),
+    key(
+        "traces.ca_file",
+        "Who signed the certificate of a collector at `https://`, PEM.",
+        |draft| draft.traces.ca_file.as_ref().map(|path| quoted(path.display())),
+        |draft, given| put(&mut draft.traces.ca_file, given.path().map(Some)),
+    )
+    .otherwise("whom the system trusts"),
+    key(
+        "traces.service_name",
+        "What this server is called in traces (`service.name`).",
+        |draft| Some(quoted(&draft.traces.service_name)),
+        |draft, given| put(&mut draft.traces.service_name, given.text()),
+    ),
+    key(
+        "traces.queue_spans",
+        "Spans that wait to be sent; more are dropped, and counted.",
+        |draft| Some(draft.traces.queue_spans.to_string()),
+        |draft, given| put(&mut draft.traces.queue_spans, given.number(1..=1 << 20)),
     ),
     limit!("limits.hits_max", hits_max, U32, "Hits of a query, hits of a retriever, points of a page, ids of a Get."),
     limit!("limits.offset_max", offset_max, U32, "Hits that a query skips."),

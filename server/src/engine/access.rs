@@ -6,11 +6,13 @@
 
 use crate::engine::Engine;
 use crate::engine::error::{Error, Result};
+use crate::traces::Trace;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use tracing::Instrument;
 
 /// What a caller may, and what a call needs. Each is also all before it.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -77,6 +79,8 @@ pub struct Access {
     /// The collections that it named, for the audit log.
     named: Mutex<BTreeSet<String>>,
     standing: Standing,
+    /// Where the call's stages are told, where somebody wants that.
+    trace: Option<Arc<Trace>>,
 }
 
 /// Whether a caller of this scope is still known for that; the error says why not.
@@ -95,7 +99,24 @@ tokio::task_local! {
 impl Access {
     /// Of a caller with this scope, for a call that needs this right.
     pub fn new(caller: Arc<str>, scope: Scope, needs: Right, standing: Standing) -> Arc<Self> {
-        Arc::new(Self { caller, scope, needs, named: Mutex::default(), standing })
+        Self::traced(caller, scope, needs, standing, None)
+    }
+
+    /// As [`Self::new`], of a call whose stages are told.
+    pub(crate) fn traced(
+        caller: Arc<str>,
+        scope: Scope,
+        needs: Right,
+        standing: Standing,
+        trace: Option<Arc<Trace>>,
+    ) -> Arc<Self> {
+        let trace = trace.filter(|trace| trace.is_wanted());
+        Arc::new(Self { caller, scope, needs, named: Mutex::default(), standing, trace })
+    }
+
+    /// Where the stages of the call at hand are told, where somebody wants that.
+    pub(crate) fn trace() -> Option<Arc<Trace>> {
+        ACCESS.try_with(|access| access.trace.clone()).ok().flatten()
     }
 
     /// That of the call at hand, for work that goes on beside it.
@@ -131,11 +152,26 @@ impl Access {
 
 /// The work, for another thread, with the access of the call that hands it over.
 pub fn carried<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
-    let access = Access::current();
-    move || match access {
-        Some(access) => ACCESS.sync_scope(access, work),
-        None => work(),
+    let (access, span) = (Access::current(), tracing::Span::current());
+    move || {
+        let _told = span.entered();
+        match access {
+            Some(access) => ACCESS.sync_scope(access, work),
+            None => work(),
+        }
     }
+}
+
+/// The work, to go on beside the call that hands it over: with its access, and told in the log as its own.
+pub fn beside<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
+    let access = Access::current();
+    let work = async move {
+        match access {
+            Some(access) => access.within(work).await,
+            None => work.await,
+        }
+    };
+    work.in_current_span()
 }
 
 /// Collections that one call names and that are remembered, at the most.

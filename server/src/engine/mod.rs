@@ -11,6 +11,7 @@
 //! retention pieces of an archive that nobody can need
 //! integrity reading everything again; erasing, with a receipt
 //! access    what the caller of a call may                 observed  what queries took, and slow ones
+//! traced    the stages of a query and of a write, as a trace tells them
 //! ```
 
 pub mod access;
@@ -34,6 +35,7 @@ pub mod retention;
 pub mod search;
 pub mod sources;
 pub mod target;
+mod traced;
 pub(crate) mod vectors;
 pub mod versions;
 pub mod words;

@@ -45,9 +45,7 @@ impl Observed {
     /// A query was answered.
     pub(crate) fn answered(&self, collection: &str, answer: &Answer) {
         for stage in &answer.stages {
-            let word = stage.name.split(' ').next().unwrap_or_default();
-            let at = STAGES.iter().position(|name| *name == word).unwrap_or(STAGES.len() - 1);
-            self.stages[at].count(Duration::from_micros(stage.took_us));
+            self.stages[place(&stage.name)].count(Duration::from_micros(stage.took_us));
         }
         for run in &answer.runs {
             if let Some(at) = KINDS.iter().position(|kind| *kind == run.kind) {
@@ -82,6 +80,17 @@ impl Observed {
             "# HELP {name} Queries that took longer than log.slow_query_ms.\n# TYPE {name} counter\n{name} {count}"
         )
     }
+}
+
+/// The place of a stage among those that are counted.
+fn place(name: &str) -> usize {
+    let word = name.split(' ').next().unwrap_or_default();
+    STAGES.iter().position(|stage| *stage == word).unwrap_or(STAGES.len() - 1)
+}
+
+/// The name under which a stage is counted.
+pub(crate) fn counted(name: &str) -> &'static str {
+    STAGES[place(name)]
 }
 
 fn stages(answer: &Answer) -> String {
@@ -129,7 +138,7 @@ mod tests {
     #[test]
     fn stages_are_counted_by_their_first_word() {
         let observed = Observed::new(Some(Duration::from_micros(10)));
-        let stage = |name: &str, took_us| Stage { name: name.to_owned(), took_us };
+        let stage = |name: &str, took_us| Stage { name: name.to_owned(), begun_us: 0, took_us };
         let stages = vec![stage("queue", 5), stage("retrieve a retriever that somebody named", 50), stage("what", 1)];
         let (hits, groups, runs, scanned) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let answer = Answer { hits, groups, next: None, seq: 7, runs, scanned, stages, total_us: 56 };

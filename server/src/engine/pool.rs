@@ -8,6 +8,7 @@
 //! not of work, which may not. Work that was begun is given up between its stages when the deadline
 //! passes or its caller goes away.
 
+use crate::engine::access::Access;
 use crate::engine::error::{Error, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::panic::AssertUnwindSafe;
@@ -130,6 +131,7 @@ impl Pool {
         deadline: &Deadline,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        let trace = Access::trace().map(|trace| (trace, Instant::now()));
         let place = self.places.clone().try_acquire_owned().map_err(|_| Error::Full {
             what: self.name,
             got: self.places_max as u64,
@@ -142,6 +144,9 @@ impl Pool {
         let job = move || {
             // Both are given back when the work has ended, also where its caller left before.
             let _held = (place, permit);
+            if let Some((trace, asked)) = trace {
+                trace.stage("queue", asked, asked.elapsed(), Vec::new());
+            }
             begin.check()?;
             work()
         };

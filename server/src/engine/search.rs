@@ -17,11 +17,13 @@ mod walk;
 pub(super) use check::at_most;
 
 use crate::engine::Engine;
+use crate::engine::access::Access;
 use crate::engine::error::Result;
 use crate::engine::pool::Deadline;
 use crate::engine::query::Query;
 use crate::engine::query::answer::{Answer, Stage};
 use crate::engine::reply::Room;
+use crate::engine::traced;
 use crate::engine::versions;
 use nigh_storage::collection::Collection;
 use std::sync::Arc;
@@ -35,6 +37,7 @@ impl Engine {
         let lookup = query.grouping.as_ref().and_then(|grouping| grouping.lookup.as_ref());
         let lookup = lookup.map(|lookup| self.collection(&lookup.collection)).transpose()?;
         let (clock, named) = (Clock::new(), collection.clone());
+        let begun = clock.first;
         let (until, recalls, reads) = (deadline.clone(), self.recalls.clone(), self.reads.clone());
         let (hits_max, room) = (self.limits.hits_max as usize, Room::new(self.limits.message_bytes_max));
         let work = move || {
@@ -52,6 +55,9 @@ impl Engine {
         };
         let (answer, shadow) = self.reads.run(deadline, work).await?;
         self.observed.answered(named.name(), &answer);
+        if let Some(trace) = Access::trace() {
+            traced::query(&trace, begun, &answer);
+        }
         if let Some(shadow) = shadow {
             self.answer_exactly(shadow);
         }
@@ -63,7 +69,8 @@ impl Engine {
 struct Clock {
     first: Instant,
     begin: Instant,
-    stages: Vec<(String, Duration)>,
+    /// Each with its first beginning, and the time of all of it.
+    stages: Vec<(String, Duration, Duration)>,
 }
 
 impl Clock {
@@ -75,11 +82,11 @@ impl Clock {
     /// Ends a stage; the time it took. Retrievers take turns at the same stages: a stage is told once.
     fn end(&mut self, name: &str) -> Duration {
         let now = Instant::now();
-        let took = now.duration_since(self.begin);
+        let (begun, took) = (self.begin.duration_since(self.first), now.duration_since(self.begin));
         self.begin = now;
         match self.stages.iter_mut().find(|stage| stage.0 == name) {
-            Some(stage) => stage.1 += took,
-            None => self.stages.push((name.to_owned(), took)),
+            Some(stage) => stage.2 += took,
+            None => self.stages.push((name.to_owned(), begun, took)),
         }
         took
     }
@@ -90,7 +97,11 @@ impl Clock {
     }
 
     fn stages(self) -> Vec<Stage> {
-        let stage = |(name, took): (String, Duration)| Stage { name, took_us: micros(took) };
+        let stage = |(name, begun, took): (String, Duration, Duration)| Stage {
+            name,
+            begun_us: micros(begun),
+            took_us: micros(took),
+        };
         self.stages.into_iter().map(stage).collect()
     }
 }

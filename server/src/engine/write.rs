@@ -1,23 +1,35 @@
 //! Batches: parsed and analysed on a thread of the pool, then handed to the collection's writer.
 
 use crate::engine::Engine;
+use crate::engine::access::Access;
 use crate::engine::error::{Error, Result};
 use crate::engine::pool::Deadline;
+use crate::engine::traced;
+use crate::traces::Trace;
 use nigh_storage::collection::Collection;
 use nigh_storage::write::{Durability, WriteBatch, Written};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::oneshot;
 
 /// A batch that the writer has taken; what became of it comes later.
 pub struct Submitted {
     written: oneshot::Receiver<nigh_storage::error::Result<Written>>,
+    /// When its work was begun, where somebody wants to know.
+    trace: Option<(Arc<Trace>, Instant)>,
 }
 
 impl Submitted {
     /// Waits until the batch is as far as was asked.
     pub async fn written(self) -> Result<Written> {
         match self.written.await {
-            Ok(written) => Ok(written?),
+            Ok(written) => {
+                let written = written?;
+                if let Some((trace, begun)) = self.trace {
+                    traced::write(&trace, begun, &written.course);
+                }
+                Ok(written)
+            }
             Err(_) => Err(Error::Unavailable("the collection was closed while the write waited".into())),
         }
     }
@@ -39,15 +51,19 @@ impl Engine {
         }
         let (sender, written) = oneshot::channel();
         let until = deadline.clone();
+        let trace = Access::trace();
+        let is_traced = trace.is_some();
         let work = move || {
+            let begun = is_traced.then(Instant::now);
             // Nobody may wait for the answer any more; the write stands all the same.
             let done = Box::new(move |written| drop(sender.send(written)));
             let submitted = collection.submit_while(batch, durability, done, &|| until.check().is_ok());
             // What was called off was so by the deadline, which says why.
-            submitted.or_else(|err| until.check().and(Err(err.into())))
+            submitted.or_else(|err| until.check().and(Err(err.into())))?;
+            Ok(begun)
         };
-        self.writes.run(deadline, work).await?;
-        Ok(Submitted { written })
+        let begun = self.writes.run(deadline, work).await?;
+        Ok(Submitted { written, trace: trace.zip(begun) })
     }
 
     /// Applies a batch, all of it or nothing, and waits until it is as far as was asked.

@@ -13,7 +13,7 @@
 //! nothing is taken, and the stream ends with UNAVAILABLE. The sender sends again from that one on, in a new stream.
 
 use super::{Door, convert, status};
-use crate::engine::access::Access;
+use crate::engine::access::{Access, beside};
 use crate::engine::error::{Error, Result};
 use crate::engine::pool::Deadline;
 use crate::engine::write::Submitted;
@@ -75,7 +75,7 @@ impl Door {
         let access = Access::current();
         let chain = Chain::default();
         let reader = Reader { door: self, access, collection, durability, room, settling, last: None, chain };
-        tokio::spawn(reader.run(requests, bytes));
+        tokio::spawn(beside(reader.run(requests, bytes)));
         tokio::spawn(settle(settles, replies, metrics, v1::Credits { batches, bytes: bytes.into() }));
         Ok(ReceiverStream::new(outgoing))
     }

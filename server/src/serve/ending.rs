@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 pub(super) fn outcome(headers: &HeaderMap) -> Outcome {
     let code = headers.get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
     let denied = matches!(code, Code::PermissionDenied | Code::Unauthenticated);
-    Outcome { good: code == Code::Ok, denied, code: format!("{code:?}") }
+    Outcome { good: code == Code::Ok, denied, code: format!("{code:?}"), number: code as u16 }
 }
 
 /// The answer, whose end is told.
@@ -43,7 +43,8 @@ impl Body for Followed {
             Poll::Pending => None,
             Poll::Ready(Some(Ok(frame))) => frame.trailers_ref().map(outcome),
             Poll::Ready(Some(Err(status))) => {
-                Some(Outcome { good: false, denied: false, code: format!("{:?}", status.code()) })
+                let code = status.code();
+                Some(Outcome { good: false, denied: false, code: format!("{code:?}"), number: code as u16 })
             }
             Poll::Ready(None) => Some(outcome(&HeaderMap::new())),
         };

@@ -60,7 +60,7 @@ pub(super) const HTTP: Port<Body, Body> = Port {
         let code = response.status();
         let denied = matches!(code, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
         let good = !code.is_client_error() && !code.is_server_error();
-        Outcome { good, denied, code: code.as_u16().to_string() }
+        Outcome { good, denied, code: code.as_u16().to_string(), number: code.as_u16() }
     },
     follow: None,
 };

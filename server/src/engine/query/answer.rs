@@ -101,6 +101,8 @@ pub struct Run {
     pub matching: u64,
     /// Points of its ranking.
     pub found: u64,
+    /// When its own work was begun, after the beginning of the query.
+    pub begun_us: u64,
     /// The time it took, without its sources.
     pub took_us: u64,
     /// What it did in each part, where it looked at rows.
@@ -139,7 +141,9 @@ pub struct PartRun {
 pub struct Stage {
     /// Its name.
     pub name: String,
-    /// The time it took.
+    /// When it was first begun, after the beginning of the query.
+    pub begun_us: u64,
+    /// The time it took, all together where it was begun again.
     pub took_us: u64,
 }
 

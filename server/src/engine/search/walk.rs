@@ -266,6 +266,7 @@ impl Trail {
             depth,
             matching: 0,
             found: 0,
+            begun_us: 0,
             took_us: 0,
             parts: Vec::new(),
         });
@@ -283,6 +284,7 @@ impl Trail {
         let run = &mut self.runs[at];
         let stage = if run.retriever.is_empty() { stage.to_owned() } else { format!("{stage} {}", run.retriever) };
         let took: Duration = self.clock.end(&stage);
+        run.begun_us = micros(self.clock.total().saturating_sub(took));
         (run.matching, run.found, run.took_us, run.parts) =
             (matching, ranking.placed.len() as u64, micros(took), parts);
     }
