@@ -75,11 +75,12 @@ impl LiveVectors {
         let mut distances = Vec::new();
         signs.distances(&signed, &rows, &mut distances);
         let mut top = TopK::new(k);
-        for row in nearest_of_samples(&rows, &distances, k)? {
+        let near = nearest_of_samples(&rows, &distances, k)?;
+        for row in near.iter().copied() {
             top.offer(Hit { row: Row(row), score: self.full.score(query, Row(row)) });
         }
         let limit = signs.distance_of_score(top.floor());
-        keep(&mut rows, &distances, limit + DEVIATIONS * signs.deviation(limit));
+        keep(&mut rows, &distances, limit + DEVIATIONS * signs.deviation(limit), &near);
         Some(rows)
     }
 }

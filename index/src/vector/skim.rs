@@ -39,9 +39,11 @@ pub(super) fn skim(
     codes.distances(query, &nearest, &mut by_code);
     let mut near: Vec<(f32, u32)> = by_code.into_iter().zip(nearest).collect();
     near.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    near.truncate(k);
+    let known: Vec<u32> = near.into_iter().map(|(_, row)| row).collect();
     // Compared in full: the code of a vector without a direction says nothing of it, and must not draw the line.
     let mut top = TopK::new(k);
-    for (_, row) in near.iter().take(k) {
+    for row in &known {
         top.offer(Hit { row: Row(*row), score: full.score(of, Row(*row)) });
     }
     let floor = top.floor();
@@ -50,7 +52,7 @@ pub(super) fn skim(
     }
     let limit = codes.distance_of_score(of, floor);
     let cutoff = limit + deviations * codes.rough_deviation(query, limit);
-    keep(rows, distances, cutoff);
+    keep(rows, distances, cutoff, &known);
 }
 
 /// Rows that are sampled together, each [`LANES`] times; `None` where there are too few rows for a choice among them.
@@ -67,16 +69,34 @@ pub(super) fn nearest_of_samples(rows: &[u32], distances: &[f32], k: usize) -> O
     Some(distances.chunks(together).zip(rows.chunks(together)).flat_map(nearest).flatten().collect())
 }
 
-/// Leaves the rows whose rough distance is not beyond the cutoff; all of them where that says nothing.
-pub(super) fn keep(rows: &mut Vec<u32>, distances: &[f32], cutoff: f32) {
-    if !cutoff.is_nan() {
-        within(distances, cutoff, rows);
+/// Leaves the rows, which rise, whose rough distance is not beyond the cutoff, and those that are known to be near, so that
+/// there are never too few of them; all rows where the cutoff says nothing.
+pub(super) fn keep(rows: &mut Vec<u32>, distances: &[f32], cutoff: f32, known: &[u32]) {
+    if cutoff.is_nan() {
+        return;
+    }
+    within(distances, cutoff, rows);
+    for row in known {
+        if let Err(at) = rows.binary_search(row) {
+            rows.insert(at, *row);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A little recall asked for draws the line so near that not even those that drew it are within.
+    #[test]
+    fn what_is_known_to_be_near_is_kept() {
+        let mut rows: Vec<u32> = (0..100).collect();
+        let distances: Vec<f32> = rows.iter().map(|row| *row as f32).collect();
+        keep(&mut rows, &distances, 1.5, &[70, 1, 30]);
+        assert_eq!(rows, [0, 1, 30, 70]);
+        keep(&mut rows, &distances[..4], f32::NAN, &[]);
+        assert_eq!(rows.len(), 4);
+    }
 
     #[test]
     fn deviations_are_those_of_the_normal_distribution() {

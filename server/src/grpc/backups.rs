@@ -1,6 +1,7 @@
 //! The calls of `Versions` that take long: backups and restores, with their progress.
 
 use super::{Door, status};
+use crate::engine::access::beside;
 use crate::engine::backup::{CollectionSummary, Progress, Seen, Summary};
 use crate::engine::error::{Error, Result};
 use crate::engine::restore::{Done, Restore};
@@ -78,7 +79,8 @@ impl Door {
             !telling.is_closed() && !*stopped.borrow()
         });
         let (work, metrics) = (work(seen), self.metrics.clone());
-        tokio::spawn(async move {
+        // It asks for collections by name, which the caller has to be allowed.
+        tokio::spawn(beside(async move {
             let timer = metrics.begin(rpc);
             let last = match work.await {
                 Ok(outcome) => {
@@ -91,7 +93,7 @@ impl Door {
                 }
             };
             let _ = replies.send(last).await;
-        });
+        }));
         ReceiverStream::new(outgoing)
     }
 }
