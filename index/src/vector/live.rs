@@ -3,12 +3,13 @@
 //! A part of some size also has 8-bit codes (`quant/lvq`), made when the part is built: a scan reads a
 //! quarter of the bytes, and compares in full only what a code's bound cannot rule out. They cost
 //! `size` bytes (up to whole cache lines) and 24 more for each row. A part of many rows has their signs
-//! besides (`quant/signs`): a scan that need not be exact skims those first, an eighth of the codes' bytes.
+//! besides (`quant/signs`): a scan that need not be exact skims those first, a fifth of the codes' bytes.
 
 use crate::bitmap::Bitmap;
 use crate::params::{Found, Outline, Plan, Route};
 use crate::row::{Hit, Kept, Row, TopK};
 use crate::selection::Selection;
+use crate::vector::hnsw::pool::Scratch;
 use crate::vector::nearest::Nearest;
 use crate::vector::quant::full::{Full, Query};
 use crate::vector::quant::lvq::Lvq;
@@ -61,26 +62,33 @@ impl LiveVectors {
         self.full.bytes() + codes + self.signs.as_ref().map_or(0, Signs::memory_bytes)
     }
 
-    /// The rows that are worth a look at their codes; `None` where there is nothing to tell by.
-    fn skimmed(&self, query: &[f32], k: usize, allowed: Option<&Bitmap>) -> Option<Vec<u32>> {
+    /// Leaves in the scratch the rows that are worth a look at their codes; `None` where there is nothing to tell by.
+    fn skim<'s>(
+        &self,
+        query: &[f32],
+        k: usize,
+        allowed: Option<&Bitmap>,
+        scratch: &'s mut Scratch,
+    ) -> Option<&'s [u32]> {
         let (signs, query) = (self.signs.as_ref()?, Query::new(query));
         let count = allowed.map_or(self.full.count(), Bitmap::len);
         samples(usize::try_from(count).ok()?, k)?;
         let signed = signs.encode_query(query)?;
         let has = |row: &u32| self.full.has(Row(*row));
-        let mut rows: Vec<u32> = match allowed {
-            None => (0..self.full.rows()).filter(has).collect(),
-            Some(rows) => rows.iter().map(|row| row.0).filter(has).collect(),
-        };
-        let mut distances = Vec::new();
-        signs.distances(&signed, &rows, &mut distances);
+        let Scratch { fresh: rows, distances, .. } = scratch;
+        rows.clear();
+        match allowed {
+            None => rows.extend((0..self.full.rows()).filter(has)),
+            Some(allowed) => rows.extend(allowed.iter().map(|row| row.0).filter(has)),
+        }
+        signs.distances(&signed, rows, distances);
         let mut top = TopK::new(k);
-        let near = nearest_of_samples(&rows, &distances, k)?;
+        let near = nearest_of_samples(rows, distances, k)?;
         for row in near.iter().copied() {
             top.offer(Hit { row: Row(row), score: self.full.score(query, Row(row)) });
         }
         let limit = signs.distance_of_score(top.floor());
-        keep(&mut rows, &distances, limit + DEVIATIONS * signs.deviation(limit), &near);
+        keep(rows, distances, limit + DEVIATIONS * signs.deviation(limit), &near);
         Some(rows)
     }
 }
@@ -115,14 +123,16 @@ impl Nearest for LiveVectors {
             return flat::nearest(&self.full, query, k, allowed);
         };
         let bounds = |rows: &[u32], out: &mut Vec<_>| codes.bounds(&mut coded, rows, out);
-        let is_rough = plan.route == Route::Codes;
-        match is_rough.then(|| self.skimmed(query, k, allowed)).flatten() {
+        if plan.route != Route::Codes {
+            return bounded::nearest(&self.full, query, k, allowed, bounds);
+        }
+        Scratch::lend(|scratch| match self.skim(query, k, allowed, scratch) {
             None => bounded::nearest(&self.full, query, k, allowed, bounds),
             Some(rows) => {
-                let found = bounded::nearest_of(&self.full, query, k, rows.into_iter().map(Row), bounds);
+                let found = bounded::nearest_of(&self.full, query, k, rows.iter().copied().map(Row), bounds);
                 if found.route == Route::Exact { Found { route: Route::Codes, ..found } } else { found }
             }
-        }
+        })
     }
 }
 
