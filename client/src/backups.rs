@@ -105,15 +105,15 @@ impl<T> Transfer<T> {
         loop {
             let word = self.stream.message().await.map_err(|status| Error::from_status(&self.endpoint, &status))?;
             let word = word.ok_or_else(|| Error::reply("no outcome"))?;
-            if word.backup.is_some() || word.restored.is_some() {
-                return (self.done)(word).ok_or_else(|| Error::reply("another outcome"));
-            }
             see(&Progress {
-                collection: word.collection,
+                collection: word.collection.clone(),
                 files: (word.files, word.files_total),
                 bytes: (word.bytes, word.bytes_total),
                 bytes_reused: word.bytes_reused,
             });
+            if word.backup.is_some() || word.restored.is_some() {
+                return (self.done)(word).ok_or_else(|| Error::reply("another outcome"));
+            }
         }
     }
 }

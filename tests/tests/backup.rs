@@ -111,6 +111,8 @@ async fn what_is_restored_is_what_was_backed_up() {
     }
     let before = home.files().len();
     let (second, progress) = home.backup().await;
+    // Words of progress are few, but the last one tells all of it.
+    assert!(progress.files.0 == progress.files.1 && progress.bytes.0 == progress.bytes.1, "{progress:?}");
     assert!(progress.bytes_reused > 0 && home.files().len() > before, "{progress:?}");
     assert_eq!(second.collections.iter().map(|one| one.points).sum::<u64>(), (one.len() + other.len()) as u64);
     let listed: Vec<String> = home.client.backups("").await.unwrap().into_iter().map(|backup| backup.id).collect();

@@ -37,6 +37,7 @@ def test_the_calls_of_an_application(client, server, matrix):
                 await client.count("nothing")
             seen = []
             backup = await client.backup(collections=["books"], on_progress=seen.append)
+            assert seen[-1].files == seen[-1].files_total > 0
             assert (await client.restore("books", into="again", backup=backup.id)).points == 4
             await client.create_collection("rows", nigh.CollectionSpec(vectors=[nigh.VectorField("v", 16)]))
             summary = await client.upload("rows", None, matrix)

@@ -154,7 +154,7 @@ impl Bringing<'_> {
             read => read?,
         }
         self.progress.files.0 += 1;
-        Ok(())
+        Ok(self.wanted()?)
     }
 }
 

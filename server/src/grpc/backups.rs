@@ -8,6 +8,8 @@ use crate::engine::restore::{Done, Restore};
 use crate::metrics::Rpc;
 use nigh_proto::v1::{self, BackupRequest, RestoreRequest, TransferProgress, restore_request};
 use nigh_storage::archive::Until;
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
@@ -25,8 +27,8 @@ impl Door {
         let target = self.engine.target(&request.target)?;
         let (engine, stop) = (self.engine.clone(), stopped(self.stopping.clone()));
         let work = |seen| async move { engine.backup(&target, request.collections, seen, stop).await };
-        Ok(self
-            .transfer(Rpc::Backup, work, |made| TransferProgress { backup: Some(summary(made)), ..Default::default() }))
+        let done = |made, last| TransferProgress { backup: Some(summary(made)), ..last };
+        Ok(self.transfer(Rpc::Backup, work, done))
     }
 
     pub(super) fn restoring(&self, request: RestoreRequest) -> Result<Transfer> {
@@ -48,20 +50,21 @@ impl Door {
                 () = stop => Err(Error::Unavailable("the server is stopping".to_owned())),
             }
         };
-        let done = |done: Done| {
+        let done = |done: Done, last| {
             let (seq, points) = (done.restored.seq, done.restored.points);
             let restored = v1::RestoreSummary { backup: done.backup, collection: done.collection, seq, points };
-            TransferProgress { restored: Some(restored), ..Default::default() }
+            TransferProgress { restored: Some(restored), ..last }
         };
         Ok(self.transfer(Rpc::Restore, work, done))
     }
 
-    /// Runs a work beside the call; what it says goes out as it comes. Nobody who listens: it ends.
+    /// Runs a work beside the call; what it says goes out as it comes, and the last of it with the
+    /// outcome. Nobody who listens: it ends.
     fn transfer<T, F>(
         &self,
         rpc: Rpc,
         work: impl FnOnce(Seen) -> F,
-        done: impl FnOnce(T) -> TransferProgress + Send + 'static,
+        done: impl FnOnce(T, TransferProgress) -> TransferProgress + Send + 'static,
     ) -> Transfer
     where
         T: Send + 'static,
@@ -70,7 +73,10 @@ impl Door {
         let (replies, outgoing) = mpsc::channel(WAITING);
         let (telling, mut told) = (replies.clone(), None::<Instant>);
         let stopped = self.stopping.clone();
+        let newest = Arc::new(Mutex::new(Progress::default()));
+        let last = newest.clone();
         let seen: Seen = Box::new(move |progress: &Progress| {
+            newest.lock().clone_from(progress);
             if told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
                 told = Some(Instant::now());
                 // Who reads slowly hears of it less often.
@@ -82,17 +88,17 @@ impl Door {
         // It asks for collections by name, which the caller has to be allowed.
         tokio::spawn(beside(async move {
             let timer = metrics.begin(rpc);
-            let last = match work.await {
+            let end = match work.await {
                 Ok(outcome) => {
                     timer.end(0);
-                    Ok(done(outcome))
+                    Ok(done(outcome, word(&last.lock())))
                 }
                 Err(err) => {
                     timer.end(status::code(&err) as i32);
                     Err(status::of(&err))
                 }
             };
-            let _ = replies.send(last).await;
+            let _ = replies.send(end).await;
         }));
         ReceiverStream::new(outgoing)
     }

@@ -154,10 +154,10 @@ class AsyncClient(Configured):
         send = self._channel.unary_stream(method.path, message_bytes, method.reply.FromString)
         try:
             async for word in send(stream.request, metadata=self._options.headers()):
+                stream.see(word)
                 done = stream.outcome(word)
                 if done is not None:
                     return done
-                stream.see(word)
         except grpc.RpcError as error:
             raise from_rpc(error) from None
         raise ReplyError("the server's reply has no outcome")
