@@ -3,7 +3,8 @@
 //! A curve was measured on queries for which every row had been compared: for every rung of the ladder of
 //! efforts, the recall and the work. There is one without a filter for each of a few numbers of neighbours,
 //! and under filters one for each share of rows that matches and each way of standing: at random, or
-//! together. Between the measured ones everything is interpolated.
+//! together; for many neighbours under two of those shares. Between the measured ones everything is
+//! interpolated.
 
 use crate::error::{Error, Result};
 use crate::params::Route;
@@ -133,7 +134,7 @@ impl Efforts {
     fn at(&self, wanted: Wanted, sought: Sought) -> Option<Expected> {
         let mut expected = self.at_share(wanted, sought)?;
         if let Wanted::Recall(_) = wanted {
-            let more = self.for_neighbours(wanted, sought.k)?;
+            let more = self.for_neighbours(wanted, sought)?;
             let ef = (expected.ef * more).max(sought.k as f64);
             let at_ef = self.at_share(Wanted::Effort(ef), sought)?;
             let last = f64::from(LADDER[LADDER.len() - 1]).max(4.0 * sought.k as f64);
@@ -179,19 +180,38 @@ impl Efforts {
         }
     }
 
-    /// How much more effort `k` neighbours take than the usual number, without a filter.
-    fn for_neighbours(&self, wanted: Wanted, k: usize) -> Option<f64> {
-        if k == NEIGHBOURS as usize {
+    /// How much more effort another number of neighbours takes than the usual one: between the two shares nearest, of those for
+    /// which it was measured. Fewer neighbours than usual were looked for without a filter only.
+    fn for_neighbours(&self, wanted: Wanted, sought: Sought) -> Option<f64> {
+        if sought.k == NEIGHBOURS as usize {
             return Some(1.0);
         }
-        let mut known: Vec<(f64, f64)> = Vec::new();
-        for curve in self.curves.iter().filter(|curve| curve.share == 1.0) {
-            known.extend(along(curve, wanted).map(|at| (f64::from(curve.k), at.ef)));
+        let fewer = sought.k < NEIGHBOURS as usize;
+        let of_route = |curve: &&Curve| curve.share == 1.0 || (!fewer && curve.route == sought.route);
+        let many = || self.curves.iter().filter(of_route).filter(|curve| curve.k > NEIGHBOURS).map(|curve| curve.share);
+        let share = sought.share as f32;
+        let above = many().filter(|have| *have >= share * 0.999).reduce(f32::min).unwrap_or(1.0);
+        let below = many().filter(|have| *have <= share * 1.001).reduce(f32::max).unwrap_or(above);
+        let (upper, lower) =
+            (self.for_neighbours_at(wanted, above, sought)?, self.for_neighbours_at(wanted, below, sought)?);
+        if above <= below {
+            return Some(upper);
         }
-        known.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let way = (f64::from(above).ln() - sought.share.ln()) / (f64::from(above).ln() - f64::from(below).ln());
+        Some((upper.ln() + way.clamp(0.0, 1.0) * (lower / upper).ln()).exp())
+    }
+
+    /// The same at one share, where rows match at random.
+    fn for_neighbours_at(&self, wanted: Wanted, share: f32, sought: Sought) -> Option<f64> {
+        let of = |curve: &&Curve| curve.share == share && (share == 1.0 || curve.route == sought.route);
+        let mut of_share: Vec<&Curve> = self.curves.iter().filter(of).collect();
+        of_share.sort_by(|a, b| a.k.cmp(&b.k).then(a.together.total_cmp(&b.together)));
+        of_share.dedup_by_key(|curve| curve.k);
+        let known = of_share.into_iter().filter_map(|curve| Some((f64::from(curve.k), along(curve, wanted)?.ef)));
+        let known: Vec<(f64, f64)> = known.collect();
         let usual = known.iter().find(|one| one.0 == f64::from(NEIGHBOURS))?.1;
         let (first, last) = (*known.first()?, *known.last()?);
-        let k = (k as f64).max(1.0);
+        let k = (sought.k as f64).max(1.0);
         if k >= last.0 {
             return Some(last.1 / usual * k / last.0);
         }

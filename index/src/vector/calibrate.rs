@@ -32,8 +32,13 @@ const BOUNDED: usize = 24;
 const BOUNDED_NEAR: usize = 257;
 
 /// Numbers of neighbours looked for without a filter, besides the usual one, and rows held back for each.
-const OTHER_NEIGHBOURS: [usize; 2] = [1, 100];
+const OTHER_NEIGHBOURS: [usize; 2] = [1, MANY];
 const PROBES_OTHER: usize = 64;
+
+/// Shares of rows matching at random under which many neighbours are looked for too: under a filter an effort that hardly
+/// exceeds them finds fewer than it does without one.
+const SHARES_MANY: [f64; 2] = [0.5, 0.1];
+const MANY: usize = 100;
 
 /// Shares of rows that match, and which ways through the graph may pay there.
 const SHARES: [(f64, &[Route]); 6] = [
@@ -106,6 +111,9 @@ pub(super) fn calibrate(part: &SealedVectors, rows: &[u32]) -> Efforts {
         for route in routes {
             curves.push(curve(part, probes, NEIGHBOURS as usize, (*route, share), &random));
             curves.push(curve(part, probes, NEIGHBOURS as usize, (*route, share), &together));
+            if SHARES_MANY.contains(&share) {
+                curves.push(curve(part, others, MANY, (*route, share), &random));
+            }
         }
     }
     Efforts::new(curves, left)

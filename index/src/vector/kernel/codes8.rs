@@ -257,7 +257,7 @@ pub(super) mod avx512 {
 mod tests {
     use super::*;
     use crate::vector::kernel::Block;
-    use crate::vector::kernel::tests::sample;
+    use crate::vector::kernel::tests::{few, sample};
 
     #[test]
     fn every_kernel_of_codes_agrees_with_the_plain_one() {
@@ -266,12 +266,12 @@ mod tests {
         if std::arch::is_x86_feature_detected!("avx2") {
             kernels.push(Codes8 { dots: avx2::dots, sads: avx2::sads });
         }
-        for lines in [1, 2, 3, 6, 12, 13, 16, 24] {
+        for &lines in few(&[1, 2, 3, 6, 12, 13, 16, 24], 2) {
             let stride = lines * LINE;
             let bytes: Vec<u8> =
                 sample(lines as u32, stride * 20).iter().map(|value| (value * 1e4) as i32 as u8).collect();
             let codes = Block::copy_of(&bytes[stride..]);
-            for list in [0, 1, 2, 3, 4, 5, 13, 19] {
+            for &list in few(&[0, 1, 5, 2, 3, 4, 13, 19], 3) {
                 let rows: Vec<u32> = (0..list).map(|at| at * 7 % 19).collect();
                 let want = |one: fn(&[u8], &[u8]) -> u32| {
                     rows.iter().map(|row| one(&bytes[..stride], row_of(&codes, stride, *row))).collect::<Vec<_>>()

@@ -227,7 +227,7 @@ mod avx512 {
 mod tests {
     use super::super::packed::estimate;
     use super::*;
-    use crate::vector::kernel::tests::sample;
+    use crate::vector::kernel::tests::{few, sample};
 
     fn noise(seed: u32, len: usize) -> Vec<u8> {
         sample(seed, len).iter().map(|value| (value * 1e4) as i32 as u8).collect()
@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn every_kernel_agrees_with_a_look_at_every_bit() {
         let terms = Terms { norm: 3.5, scale: 0.25, offset: 17.0 };
-        for lines in [1, 2, 3, 4, 7] {
+        for &lines in few(&[1, 2, 3, 4, 7], 1) {
             let (stride, query) = (bytes(lines), noise(99, lines * 2 * LINE));
             let mut gists = vec![0; 19 * stride];
             for (row, gist) in gists.chunks_exact_mut(stride).enumerate() {
@@ -259,7 +259,7 @@ mod tests {
                 }
             }
             let Some(kernel) = Gists::detect() else { return };
-            for list in [0, 1, 3, 4, 5, 19] {
+            for &list in few(&[0, 1, 5, 3, 4, 19], 3) {
                 let rows: Vec<u32> = (0..list).map(|at| at * 7 % 19).collect();
                 let want = rows.iter().map(|row| plain(&gists[*row as usize * stride..][..stride], &query, terms));
                 let mut got = vec![2.0];

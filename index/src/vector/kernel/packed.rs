@@ -408,7 +408,7 @@ mod avx512 {
 mod tests {
     use super::*;
     use crate::vector::kernel::Block;
-    use crate::vector::kernel::tests::sample;
+    use crate::vector::kernel::tests::{few, sample};
 
     fn bytes(seed: u32, len: usize) -> Vec<u8> {
         sample(seed, len).iter().map(|value| (value * 1e4) as i32 as u8).collect()
@@ -418,7 +418,7 @@ mod tests {
     fn every_kernel_agrees_with_the_plain_one() {
         let terms = Terms { norm: 3.5, scale: 0.25, offset: 17.0 };
         for width in [Width::Four, Width::Eight] {
-            for lines in [1, 2, 3, 4, 5, 7] {
+            for &lines in few(&[1, 2, 3, 4, 5, 7], 2) {
                 let stride = lines * LINE;
                 let mut records = Block::copy_of(&bytes(lines as u32, stride * 19));
                 for (row, record) in records.bytes_mut().chunks_exact_mut(stride).enumerate() {
@@ -430,7 +430,7 @@ mod tests {
                     let end = query.len() - (part - 1) * LINE;
                     query[end - TAIL..end].fill(0);
                 }
-                for list in [0, 1, 3, 4, 5, 19] {
+                for &list in few(&[0, 1, 5, 3, 4, 19], 3) {
                     let rows: Vec<u32> = (0..list).map(|at| at * 7 % 19).collect();
                     let (mut want, mut got) = (vec![1.0], vec![2.0]);
                     Packed::portable(width).distances(&records, &query, terms, &rows, &mut want);

@@ -125,11 +125,11 @@ unsafe fn avx512(values: &mut [f32], signs: &[f32], block: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vector::kernel::tests::sample;
+    use crate::vector::kernel::tests::{few, sample};
 
     #[test]
     fn every_loop_gives_the_same_bits() {
-        for (len, block) in [(64, 64), (128, 64), (192, 128), (384, 256), (832, 512), (1024, 1024)] {
+        for &(len, block) in few(&[(64, 64), (128, 64), (192, 128), (384, 256), (832, 512), (1024, 1024)], 3) {
             let values = sample(len as u32, len);
             let signs: Vec<f32> = sample(9, 4 * len).iter().map(|value| value.signum()).collect();
             let turned = |rotate: Rotate| {

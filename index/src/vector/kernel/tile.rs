@@ -120,11 +120,11 @@ mod avx512 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vector::kernel::tests::sample;
+    use crate::vector::kernel::tests::{few, sample};
 
     #[test]
     fn every_kernel_agrees_with_the_plain_one() {
-        for lines in [1, 2, 4, 6] {
+        for &lines in few(&[1, 2, 4, 6], 1) {
             let stride = lines * LINE;
             let codes: Vec<u8> =
                 sample(lines as u32, stride * 12).iter().map(|value| (value * 1e4) as i32 as u8).collect();
