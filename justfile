@@ -17,6 +17,11 @@ deny:
 interleavings:
     cargo test -p nigh-storage --features shuttle --lib interleavings
 
+# The unsafe kernels under Miri, plainly and with AVX2; needs its component of the nightly toolchain, and a quarter of an hour.
+miri:
+    MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p nigh-index --lib -- vector::kernel text::bundle::tests::shared
+    RUSTFLAGS=-Ctarget-feature=+avx2,+fma,+popcnt MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p nigh-index --lib -- vector::kernel
+
 # The demo of the README.
 demo:
     cargo run --release -- demo
