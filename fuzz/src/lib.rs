@@ -47,8 +47,10 @@ use std::sync::{Arc, LazyLock};
 use uuid::Uuid;
 
 mod kinds;
+mod packed;
 
 pub use kinds::{multi, sparse};
+pub use packed::snapshot;
 
 const ROWS: u32 = 300;
 /// Rows of vectors: with fewer there is neither a graph nor lists.

@@ -46,6 +46,8 @@ pub struct Config {
     pub limits: Limits,
     /// Where backups may go, by name: directories. Requests name these, and no others.
     pub backup_targets: Vec<(String, String)>,
+    /// Where snapshots of single collections are kept.
+    pub snapshots: Snapshots,
     /// Where the log goes before it may be cut.
     pub archive: Option<Archive>,
     /// What the server writes about itself.
@@ -109,6 +111,21 @@ impl LogFormat {
     pub(crate) const WORDS: [(&str, Self); 2] = [("text", Self::Text), ("json", Self::Json)];
 }
 
+/// Where snapshots of single collections are kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Snapshots {
+    /// Their folder, which no other server uses; `snapshots` in the data directory where it is left out.
+    pub dir: Option<PathBuf>,
+    /// Bytes of one that is uploaded.
+    pub upload_bytes_max: u64,
+}
+
+impl Default for Snapshots {
+    fn default() -> Self {
+        Self { dir: None, upload_bytes_max: 64 << 30 }
+    }
+}
+
 /// An archive of the log.
 #[derive(Clone, Debug)]
 pub struct Archive {
@@ -135,6 +152,7 @@ impl Config {
             storage: Options::default(),
             limits: Limits::default(),
             backup_targets: Vec::new(),
+            snapshots: Snapshots::default(),
             archive: None,
             log: Log::default(),
             security: Security::default(),

@@ -18,6 +18,7 @@ use crate::access::keys::Keyring;
 use crate::config::Config;
 use crate::console;
 use crate::engine::Engine;
+use crate::engine::snapshots::Snapshots;
 use crate::engine::target::Target;
 use crate::grpc::{self, Door};
 use crate::http;
@@ -33,6 +34,7 @@ use nigh_proto::v1;
 use nigh_storage::disk::{FsDisk, place};
 use nigh_storage::reading::Reading;
 use nigh_storage::scrub::Scrubber;
+use nigh_storage::shelf::Shelf;
 use nigh_storage::store::Store;
 use nigh_storage::told::Hearer;
 use std::io;
@@ -229,16 +231,19 @@ async fn attach(config: &Config, traces: Option<Arc<Traces>>) -> Result<Arc<Engi
         options.hearer = Hearer::new(move |end| traces.upkeep(end));
     }
     options.archive_keep_bytes = config.archive.as_ref().map(|archive| archive.keep_bytes);
+    let shelf = config.snapshots.dir.clone().unwrap_or_else(|| data.join("snapshots"));
     let attach = move || {
         if !anywhere {
             place::refuse_network(&data)?;
         }
-        Store::attach(Arc::new(FsDisk), &data, options)
+        let store = Store::attach(Arc::new(FsDisk), &data, options)?;
+        Ok::<_, nigh_storage::error::Error>((store, Shelf::open(Arc::new(FsDisk), &shelf)?))
     };
-    let store = tokio::task::spawn_blocking(attach).await.map_err(failed("open the data directory"))??;
+    let (store, shelf) = tokio::task::spawn_blocking(attach).await.map_err(failed("open the data directory"))??;
     let target = |(name, place): &(String, String)| Ok::<_, Error>(Arc::new(Target::open(name, place)?));
     let targets = config.backup_targets.iter().map(target).collect::<Result<_>>()?;
     let engine = Engine::new(store, config.data.clone(), config.limits.clone()).with_targets(targets);
+    let engine = engine.with_snapshots(Snapshots::new(shelf, config.snapshots.upload_bytes_max));
     Ok(Arc::new(engine.with_slow(config.log.slow_query)))
 }
 

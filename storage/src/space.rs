@@ -90,6 +90,18 @@ impl Watch {
         self.admit(&measured, needed.saturating_add(kept))
     }
 
+    /// Refuses what would lead below the soft limit of the disk that this path is on: another one, perhaps, than that of the
+    /// data.
+    pub(crate) fn admit_at(&self, path: &Path, bytes: u64) -> Result<()> {
+        let there = path.ancestors().find_map(|folder| self.disk.space(folder).ok());
+        let Some(space) = there else { return Ok(()) };
+        let (measured, path) = (self.limits(space.free, space.total), path.to_owned());
+        match bytes.saturating_add(measured.soft) {
+            needed if measured.free < needed => Err(Error::NoSpace { path, free: measured.free, needed }),
+            _ => Ok(()),
+        }
+    }
+
     fn admit(&self, measured: &Measured, needed: u64) -> Result<()> {
         match measured.free < needed {
             true => Err(self.refusal(measured, needed)),

@@ -458,7 +458,7 @@ pub(crate) fn lock(disk: &dyn Disk, root: &Path) -> Result<Box<dyn Send + Sync>>
 }
 
 /// Makes the directory's own name durable, and those above it: it may just have been created.
-fn sync_above(disk: &dyn Disk, root: &Path) -> Result<()> {
+pub(crate) fn sync_above(disk: &dyn Disk, root: &Path) -> Result<()> {
     for folder in root.ancestors().skip(1) {
         match disk.sync_dir(folder) {
             // A folder that is not ours to sync was not created by us.

@@ -11,8 +11,8 @@ import sys
 import urllib.request
 
 TABLE = pathlib.Path(__file__).parents[2] / "server" / "src" / "access" / "table.rs"
-# A change of the cluster, and a snapshot, is answered with "not supported", which is no good answer.
-WITHOUT = re.compile(r"shard|snapshot|ClusterSetup|POST /collections/\{collection\}/cluster", re.IGNORECASE)
+# A change of the cluster, and a snapshot of all, is answered with "not supported", which is no good answer.
+WITHOUT = re.compile(r"shard|FullSnap|Snapshots/\w+Full|ClusterSetup|POST /collections/\{collection\}/cluster", re.IGNORECASE)
 
 
 def main():

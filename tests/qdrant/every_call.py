@@ -6,11 +6,15 @@ What the client does not have (`search` of the newest, names of vectors of an ol
 afterwards, by the metrics of the server, whether every path and rpc was called by somebody.
 """
 
+import hashlib
+import io
 import json
 import sys
+import tarfile
 import urllib.request
 
 from qdrant_client import QdrantClient, models as m
+from qdrant_client.http.exceptions import UnexpectedResponse
 
 C, OTHER = "every_call", "every_call_other"
 ABSENT = object()
@@ -100,6 +104,39 @@ def calls():
     yield "delete_collection", (OTHER,), {}, bool
 
 
+def snapshots(server, url):
+    """A collection is kept, changed, taken back; and taken elsewhere as a file, which other programs open."""
+    name, elsewhere = "every_snapshot", "every_snapshot_elsewhere"
+    vectors = {"": m.VectorParams(size=4, distance=m.Distance.COSINE)}
+    for collection in (name, elsewhere):
+        server.delete_collection(collection)
+    server.create_collection(name, vectors_config=vectors, sparse_vectors_config={"words": m.SparseVectorParams()})
+    server.upsert(name, [point(at) for at in range(1, 10)], wait=True)
+    made = server.create_snapshot(name)
+    assert [one.name for one in server.list_snapshots(name)] == [made.name]
+    for location in (f"file:///{made.name}", f"{url}/collections/{name}/snapshots/{made.name}"):
+        server.delete(name, [1, 2, 3], wait=True)
+        assert server.recover_snapshot(name, location, checksum=made.checksum) is True
+        assert server.count(name).count == 9
+    file = urllib.request.urlopen(f"{url}/collections/{name}/snapshots/{made.name}").read()
+    # Older clients forget the checksum over gRPC.
+    assert len(file) == made.size and made.checksum in (None, hashlib.sha256(file).hexdigest()), made
+    with tarfile.open(fileobj=io.BytesIO(file)) as archive:
+        names = archive.getnames()
+        assert names[:2] == ["snapshot", "note"] and all(one.startswith("segments/") for one in names[2:]), names
+    uploaded = server.http.snapshots_api.recover_from_uploaded_snapshot(elsewhere, snapshot=io.BytesIO(file))
+    assert uploaded.result is True and server.count(elsewhere).count == 9
+    try:
+        server.recover_snapshot(name, "file:///etc/passwd")
+        raise AssertionError("a file of the machine was read")
+    except UnexpectedResponse as refused:
+        assert refused.status_code == 400 and b"reads no other file" in refused.content, refused
+    assert server.delete_snapshot(name, made.name) is True
+    assert server.list_snapshots(name) == []
+    for collection in (name, elsewhere):
+        server.delete_collection(collection)
+
+
 def main():
     url, grpc, *transport = sys.argv[1:]
     over = {"prefer_grpc": True, "grpc_port": int(grpc)} if transport else {}
@@ -127,6 +164,7 @@ def main():
             # The client has no call for one point.
             one = json.load(urllib.request.urlopen(f"{url}/collections/{C}/points/3"))["result"]
             assert (one["id"], one["payload"]["a"]) == (3, 3), one
+    snapshots(server, url)
     print(f"every call: {made} made, {left} unknown to this client")
 
 

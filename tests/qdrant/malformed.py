@@ -114,6 +114,18 @@ def attacks():
     yield "a path that is no UTF-8", ("GET", "/collections/%ff", None), {400, 404, 422}
     yield "an index of no path", ("DELETE", "/collections/one/index/%22", None), either
     yield "an id that is none", ("GET", "/collections/one/points/-1", None), wrong
+    recover, upload = "/collections/one/snapshots/recover", "/collections/one/snapshots/upload"
+    for location in ["", "file:///etc/passwd", "file:///", "http://localhost", "http://[::1", "\x00", "x" * 100_000, 7, None, [], {}]:
+        yield f"the location {str(location)[:20]}", ("PUT", recover, json.dumps({"location": location}).encode()), wrong
+    form = {"content-type": "multipart/form-data; boundary=b"}
+    part = b'--b\r\ncontent-disposition: form-data; name="snapshot"\r\n\r\n'
+    yield "an upload that is no form", ("POST", upload, b"{}"), wrong
+    for broken in [b"", b"--b", b"--b--", part, part + b"x\r\n--b--", part + b"\0" * 10_240 + b"\r\n--b--", b"--b\r\n" + b"x" * 100_000]:
+        yield f"the form {broken[:60]}", ("POST", upload, broken, form), wrong
+    yield "a form without a boundary", ("POST", upload, part, {"content-type": "multipart/form-data"}), wrong
+    for name in ["..", "%2e%2e%2fCATALOG", "one-1795286112345-00000000.snapshot", "%00", "x" * 5_000]:
+        yield f"the snapshot {name[:40]}", ("GET", f"/collections/one/snapshots/{name}", None), {400, 404, 422}
+        yield f"the removal of snapshot {name[:40]}", ("DELETE", f"/collections/one/snapshots/{name}", None), {400, 404, 422}
     for size in [0, -1, 1 << 20, 1 << 40, "4", None, 4.5]:
         made = json.dumps({"vectors": {"size": size, "distance": "Dot"}}).encode()
         yield f"vectors of the size {size}", ("PUT", "/collections/sized", made), wrong

@@ -206,6 +206,7 @@ fn need_of_qdrant(service: &str, method: &str) -> Need {
         ("Collections", "UpdateAliases" | "UpdateCollectionClusterSetup" | "CreateShardKey" | "DeleteShardKey") => {
             Need::Whole(Right::Admin)
         }
+        ("Snapshots", "Create" | "List" | "Delete") => Need::Of(Right::Admin),
         ("Snapshots", _) => Need::Whole(Right::Admin),
         ("Points", "CreateFieldIndex" | "DeleteFieldIndex" | "CreateVectorName" | "DeleteVectorName") => {
             Need::Of(Right::Admin)
@@ -266,6 +267,7 @@ fn need_of_route(method: &str, route: &str) -> Need {
     };
     let search = ["/query", "/search", "/recommend", "/discover"].iter().any(|part| rest.contains(part));
     match (method, rest) {
+        _ if rest.starts_with("/snapshots") => Need::Of(Right::Admin),
         ("GET", _) | ("POST", "/points" | "/points/scroll" | "/points/count" | "/facet") => Need::Of(Right::Read),
         _ if search => Need::Of(Right::Read),
         _ if rest.starts_with("/points") => Need::Of(Right::Write),

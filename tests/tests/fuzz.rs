@@ -106,6 +106,11 @@ fn directory() {
     survives(targets::directory, 1000);
 }
 
+#[test]
+fn snapshot() {
+    survives(targets::snapshot, 2000);
+}
+
 /// Words of the language, thrown together: plain noise would seldom be a filter.
 #[test]
 fn filter() {

@@ -391,8 +391,8 @@ async fn what_is_wrong_is_told_by_code_and_text() {
         (400, "PUT", "/collections/d".to_owned(), json!({"vectors": {"size": 2, "distance": "cosine"}}), "distance"),
         (400, "PUT", "/collections/d".to_owned(), json!({"vectors": {"size": 0, "distance": "Dot"}}), "size"),
         (422, "PUT", "/collections/a:b".to_owned(), json!({}), "collection_name"),
-        (400, "POST", "/collections/c/snapshots".to_owned(), json!({}), "not supported"),
-        (400, "PUT", "/collections/c/snapshots/recover".to_owned(), json!({}), "not supported"),
+        (400, "POST", "/snapshots".to_owned(), json!({}), "not supported"),
+        (400, "PUT", "/collections/c/snapshots/recover".to_owned(), json!({}), "location"),
         (400, "PUT", "/collections/c/shards".to_owned(), json!({}), "not supported"),
         (
             400,

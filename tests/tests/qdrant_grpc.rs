@@ -378,7 +378,7 @@ async fn what_is_wrong_is_told_by_code_and_text() {
     let key = q::CreateShardKeyRequest::default();
     assert_eq!(door.collections.create_shard_key(key).await.unwrap_err().code(), Code::Unimplemented);
     let mut snapshots = SnapshotsClient::new(door.channel.clone());
-    let status = snapshots.create(q::CreateSnapshotRequest { collection_name: name() }).await.unwrap_err();
+    let status = snapshots.create_full(q::CreateFullSnapshotRequest {}).await.unwrap_err();
     assert!(status.code() == Code::Unimplemented && status.message().contains("not supported"), "{status}");
     door.server.stop().await;
 }

@@ -236,6 +236,19 @@ pub(super) const KEYS: &[Key] = &[
     )
     .otherwise("none"),
     key(
+        "snapshots.dir",
+        "The folder of snapshots of single collections, which no other server uses; see [Coming from Qdrant](migrating-from-qdrant.md#snapshots).",
+        |draft| draft.config.snapshots.dir.as_ref().map(|path| quoted(path.display())),
+        |draft, given| put(&mut draft.config.snapshots.dir, given.path().map(Some)),
+    )
+    .otherwise("`snapshots` in the data directory"),
+    key(
+        "snapshots.upload_max_mib",
+        "MiB of a snapshot that is uploaded.",
+        |draft| mib(draft.config.snapshots.upload_bytes_max),
+        |draft, given| put(&mut draft.config.snapshots.upload_bytes_max, given.mib(1)),
+    ),
+    key(
         "archive.target",
         "The backup target to which the log goes before it may be cut.",
         |draft| draft.archive_target.as_ref().map(quoted),

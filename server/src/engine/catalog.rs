@@ -249,6 +249,9 @@ impl Engine {
 
     /// Syncs and closes every collection; blocks until that is done.
     pub fn close(&self) {
+        if let Some(snapshots) = &self.snapshots {
+            snapshots.stop();
+        }
         self.store.close();
     }
 

@@ -8,7 +8,7 @@
 //! recall    how good live queries were                     versions kept under a name, read, compared
 //! vectors   sparse ones, and several a point                  words    in one or several text fields
 //! sources   how far they were read
-//! retention pieces of an archive that nobody can need
+//! retention pieces of an archive that nobody can need        snapshots of single collections, a file each
 //! integrity reading everything again; erasing, with a receipt
 //! access    what the caller of a call may                 observed  what queries took, and slow ones
 //! traced    the stages of a query and of a write, as a trace tells them
@@ -33,6 +33,7 @@ pub(crate) mod reply;
 pub mod restore;
 pub mod retention;
 pub mod search;
+pub mod snapshots;
 pub mod sources;
 pub mod target;
 mod traced;
@@ -71,6 +72,8 @@ pub struct Engine {
     /// Where backups may go.
     targets: Vec<Arc<Target>>,
     pub(crate) archiver: archive::Archiver,
+    /// Where snapshots are; an embedded one may keep none.
+    snapshots: Option<snapshots::Snapshots>,
     /// Held by the backup that is being made.
     backing: tokio::sync::Mutex<()>,
     /// Whether every collection of the catalog was opened, or quarantined.
@@ -92,6 +95,7 @@ impl Engine {
             shadows: Pool::behind("the queue of queries answered exactly beside", pool::UNASKED_NICE, 1, 0),
             recalls: Arc::default(),
             targets: Vec::new(),
+            snapshots: None,
             archiver: archive::Archiver::default(),
             backing: tokio::sync::Mutex::new(()),
             opened: AtomicBool::new(false),
@@ -106,6 +110,11 @@ impl Engine {
     /// The same, with places for backups.
     pub fn with_targets(self, targets: Vec<Arc<Target>>) -> Self {
         Self { targets, ..self }
+    }
+
+    /// The same, with a place for snapshots.
+    pub fn with_snapshots(self, snapshots: snapshots::Snapshots) -> Self {
+        Self { snapshots: Some(snapshots), ..self }
     }
 
     /// The same, with a time from which on a query is told in the log.

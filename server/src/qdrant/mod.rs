@@ -13,7 +13,7 @@
 //! call       what goes with every request        fault     what is told of an error
 //! collections  what is created, shown, changed, dropped; aliases        note  what is kept beside one
 //! operation  what a write asks                   points    what is done of it
-//! strict     limits of a collection
+//! strict     limits of a collection              snapshots  files of a collection, made and taken back
 //! read       points by id, pages, counts         query ask older  searches of every form; formula matrix
 //! filter     conditions                          ids vectors selector path  parts of points
 //! ```
@@ -36,6 +36,7 @@ mod query;
 mod read;
 pub(crate) mod rest;
 mod selector;
+mod snapshots;
 mod strict;
 mod vectors;
 
@@ -43,3 +44,5 @@ mod vectors;
 const API_VERSION: &str = "1.19.0";
 /// What answers.
 const TITLE: &str = "nigh, a vector database that speaks the Qdrant API";
+/// What is not done of snapshots.
+const FULL_SNAPSHOT: &str = "a snapshot of all collections (`nigh backup` makes and restores copies of all)";

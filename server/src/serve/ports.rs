@@ -130,6 +130,12 @@ pub(super) fn arriving(bodies: &Arc<Bodies>, request: Request<GrpcBody>) -> Requ
     }
 }
 
+/// Whether a request uploads a snapshot. Its handler alone reads the body of such a one.
+fn is_upload(method: &Method, path: &str) -> bool {
+    let steps: Vec<&str> = path.split('/').collect();
+    *method == Method::POST && matches!(steps[..], ["", "collections", _, "snapshots", "upload"])
+}
+
 /// Serves connections until it is told to end; those that are there come to theirs.
 pub(super) async fn serve_http(
     mut connections: mpsc::Receiver<Connection>,
@@ -152,7 +158,11 @@ pub(super) async fn serve_http(
         let (peer, pages, bodies) = (connection.peer(), serving.pages.clone(), serving.bodies.clone());
         let answer = move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
-            pages.clone().oneshot(request.map(|body| Body::new(bodies.arriving(body))))
+            pages.clone().oneshot(match is_upload(request.method(), request.uri().path()) {
+                // What it sends goes to a file as it comes, within limits of its own.
+                true => request.map(Body::new),
+                false => request.map(|body| Body::new(bodies.arriving(body))),
+            })
         };
         let served = graceful.watch(http.serve_connection(TokioIo::new(connection), service_fn(answer)));
         tokio::spawn(async move {

@@ -48,6 +48,14 @@ impl Names {
         self.aliases.get(name).map_or(name, |collection| collection)
     }
 
+    /// From now on this is noted beside a collection; nothing where it is empty.
+    pub(super) fn put_note(&mut self, collection: &str, note: String) {
+        match note.is_empty() {
+            true => drop(self.notes.remove(collection)),
+            false => drop(self.notes.insert(collection.to_owned(), note)),
+        }
+    }
+
     /// What is left when a collection is gone.
     pub(super) fn forget(&mut self, collection: &str) {
         self.aliases.retain(|_, of| of != collection);

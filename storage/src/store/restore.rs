@@ -5,17 +5,21 @@
 //! ```
 //!
 //! The catalog names it when it is whole and was opened once; until then a crash leaves a folder that
-//! the next start removes. Nothing that is there is written over.
+//! the next start removes. Where it takes the place of another one, the catalog is what changes from the one to the
+//! other: a crash finds the old one whole, or the new one.
 
 use super::{COLLECTIONS_MAX, Opened, Options, Slot, Store};
 use crate::archive::{self, Until};
 use crate::backup::{self, BackedUp, Incoming, Stored};
 use crate::error::{Error, Result, doing};
+use crate::frame::{self, Kind};
 use crate::opening::Progress;
 use crate::reading::Reading;
 use crate::recover;
+use crate::space;
 use crate::wal::Log;
 use bytes::Bytes;
+use std::path::Path;
 use uuid::Uuid;
 
 /// Records of the archive are written to the new log in groups of about this many bytes.
@@ -38,6 +42,14 @@ pub struct Restored {
     pub points: u64,
 }
 
+/// What becomes of a collection that has the name already.
+enum As {
+    /// It stays, and the new one is refused.
+    New,
+    /// The new one takes its place, with this note.
+    Instead { note: String },
+}
+
 impl Store {
     /// Makes a new collection of what a backup holds, and of the archived log behind it up to a moment.
     ///
@@ -53,8 +65,36 @@ impl Store {
         until: Until,
         pieces: &mut Pieces<'_, E>,
     ) -> std::result::Result<Restored, E> {
+        self.restore_as(name, from, until, pieces, As::New)
+    }
+
+    /// Makes a collection of what a backup holds, in the place of the one that has this name, where there is one: whatever
+    /// was read of that goes on to its end, and its aliases stand for the new one. Beside it is noted what `note` says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::restore`]; where the catalog could not be replaced, and nobody knows which of the two it names, the old one
+    /// is quarantined until the next start, or until this is done again.
+    pub fn restore_over<E: From<Error>>(
+        &self,
+        name: &str,
+        from: &BackedUp,
+        note: String,
+        pieces: &mut Pieces<'_, E>,
+    ) -> std::result::Result<Restored, E> {
+        self.restore_as(name, from, Until::Backup, pieces, As::Instead { note })
+    }
+
+    fn restore_as<E: From<Error>>(
+        &self,
+        name: &str,
+        from: &BackedUp,
+        until: Until,
+        pieces: &mut Pieces<'_, E>,
+        how: As,
+    ) -> std::result::Result<Restored, E> {
         backup::check(name, from)?;
-        self.may_restore(name)?;
+        self.may_restore(name, &how)?;
         // What is there comes before what could be there again.
         self.space.admit_merge(from.bytes(), 0)?;
         {
@@ -64,7 +104,7 @@ impl Store {
         }
         let folder = Uuid::new_v4();
         let mut named = false;
-        let made = self.make(name, folder, from, until, pieces, &mut named);
+        let made = self.make((name, how), folder, from, until, pieces, &mut named);
         // A catalog that failed to be saved may name it all the same: the next open decides.
         if made.is_err()
             && !named
@@ -77,7 +117,7 @@ impl Store {
 
     fn make<E: From<Error>>(
         &self,
-        name: &str,
+        (name, how): (&str, As),
         folder: Uuid,
         from: &BackedUp,
         until: Until,
@@ -98,21 +138,58 @@ impl Store {
         }
         drop(found);
         self.disk.sync_dir(&self.root).map_err(doing("sync", &self.root))?;
-        let _changing = self.changing.lock();
-        self.may_restore(name)?;
-        let mut catalog = self.catalog();
-        catalog.collections.insert(name.to_owned(), folder);
-        let opened = Opened::Open(self.open_one(name, folder, &Progress::default())?);
-        *named = true;
-        self.save(&catalog)?;
-        self.collections.write().insert(name.to_owned(), Slot { folder, opened });
+        self.enter(name, folder, how, named)?;
         Ok(Restored { seq, points })
+    }
+
+    /// Opens what was laid down, and has the catalog name it; sets `named` from when on it may be found under that name.
+    fn enter(&self, name: &str, folder: Uuid, how: As, named: &mut bool) -> Result<()> {
+        let _changing = self.changing.lock();
+        self.may_restore(name, &how)?;
+        let mut catalog = self.catalog();
+        let before = catalog.collections.insert(name.to_owned(), folder);
+        if let As::Instead { note } = how {
+            catalog.names.put_note(name, note);
+        }
+        let opened = self.open_one(name, folder, &Progress::default())?;
+        let path = self.root.join("CATALOG");
+        if let Err(err) = frame::write_beside(&*self.disk, &path, Kind::Catalog, &catalog.body()) {
+            opened.close();
+            return Err(space::explained(&*self.disk, err));
+        }
+        *named = true;
+        if let Err(err) = frame::put_in_place(&*self.disk, &path) {
+            opened.close();
+            if let Some(before) = before {
+                // The next open may find it or not: until then it takes no writes that could be lost so.
+                let why = format!("another one was to take its place, and whether it did is not known: {err}");
+                self.replace(|slot| slot.folder == before, Opened::Quarantined(why));
+            }
+            return Err(err);
+        }
+        let slot = Slot { folder, opened: Opened::Open(opened) };
+        let left = self.collections.write().insert(name.to_owned(), slot);
+        *self.names.write() = catalog.names;
+        let Some(Slot { folder, opened }) = left else { return Ok(()) };
+        if let Opened::Open(collection) = opened {
+            collection.close();
+        }
+        if let Err(err) = self.disk.remove_dir(&self.folder(folder)) {
+            // It is no longer in the catalog: the next open removes it.
+            tracing::warn!(collection = name, %err, "the folder of a collection that was replaced could not be removed");
+        }
+        Ok(())
+    }
+
+    /// Refuses what would not fit on the disk that a path is on, besides what is kept free there.
+    pub fn admit_at(&self, path: &Path, bytes: u64) -> Result<()> {
+        self.space.admit_at(path, bytes)
     }
 
     /// Writes the archived records behind the backup to the log of the new collection; gives the last operation.
     fn replay<E: From<Error>>(
         &self,
-        root: &std::path::Path,
+        root: &Path,
         from: &BackedUp,
         until: Until,
         pieces: &mut Pieces<'_, E>,
@@ -158,10 +235,14 @@ impl Store {
         }
     }
 
-    fn may_restore(&self, name: &str) -> Result<()> {
+    fn may_restore(&self, name: &str, how: &As) -> Result<()> {
         let is_alias = self.aliases().contains_key(name);
         let collections = self.collections.read();
-        if collections.contains_key(name) || is_alias {
+        let is_there = collections.contains_key(name);
+        if is_there && matches!(how, As::Instead { .. }) {
+            return Ok(());
+        }
+        if is_there || is_alias {
             return Err(Error::Taken { what: "collection", name: name.to_owned() });
         }
         if collections.len() >= COLLECTIONS_MAX {

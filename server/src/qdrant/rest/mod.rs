@@ -1,7 +1,9 @@
 //! The REST paths of the API, on the HTTP port.
 
+mod multipart;
 mod reply;
 mod service;
+mod snapshots;
 mod upsert;
 
 use super::call::{Call, Update, aside};
@@ -55,8 +57,13 @@ pub(crate) fn router(engine: Arc<Engine>) -> Router {
         .route(&path("/cluster"), get(asks(|call, _| collections::cluster(call))).post(service::standalone))
         .route(&path("/shards"), any(service::standalone))
         .route(&path("/shards/{*rest}"), any(service::standalone))
-        .route(&path("/snapshots"), any(service::snapshots))
-        .route(&path("/snapshots/{*rest}"), any(service::snapshots))
+        .route(&path("/snapshots"), get(snapshots::list).post(snapshots::create))
+        .route(&path("/snapshots/recover"), put(snapshots::recover))
+        .route(&path("/snapshots/upload"), post(snapshots::upload))
+        .route(
+            &path("/snapshots/{name}"),
+            get(snapshots::download).delete(names(|call, name, _| super::snapshots::delete(call, name))),
+        )
         .route("/snapshots", any(service::snapshots))
         .route("/snapshots/{*rest}", any(service::snapshots))
         .route(&path("/index"), put(asks(collections::create_index)))

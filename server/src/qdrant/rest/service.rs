@@ -3,7 +3,7 @@
 use super::reply::{Answer, Reply};
 use crate::engine::Engine;
 use crate::qdrant::fault::Fault;
-use crate::qdrant::{API_VERSION, TITLE};
+use crate::qdrant::{API_VERSION, FULL_SNAPSHOT, TITLE};
 use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
@@ -33,9 +33,9 @@ pub(super) async fn cluster() -> Answer<Value> {
     Ok(Reply::new(Instant::now(), json!({"status": "disabled"})))
 }
 
-/// Copies are made and restored by nigh's own backups.
+/// All collections together are copied by nigh's own backups.
 pub(super) async fn snapshots() -> Fault {
-    Fault::not_supported("a snapshot (`nigh backup` makes and restores copies)")
+    Fault::not_supported(FULL_SNAPSHOT)
 }
 
 /// One node has no cluster to change.

@@ -5,7 +5,8 @@
 use anyhow::{Result, ensure};
 use qdrant_client::qdrant::{
     Condition, CountPointsBuilder, CreateAliasBuilder, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder,
-    DeletePointsBuilder, Distance, FacetCountsBuilder, FieldType, Filter, Fusion, GetPointsBuilder, PointStruct,
+    DeletePointsBuilder, DeleteSnapshotRequestBuilder, Distance, FacetCountsBuilder, FieldType, Filter, Fusion,
+    GetPointsBuilder, PointStruct,
     PointsIdsList, PrefetchQueryBuilder, Query, QueryPointGroupsBuilder, QueryPointsBuilder, RecommendPointsBuilder,
     ScrollPointsBuilder, SearchPointsBuilder, SetPayloadPointsBuilder, UpsertPointsBuilder, VectorParamsBuilder,
 };
@@ -67,6 +68,11 @@ async fn main() -> Result<()> {
     ensure!(client.scroll(ScrollPointsBuilder::new(C).limit(5)).await?.result.len() == 1);
     client.create_alias(CreateAliasBuilder::new(C, "rusty")).await?;
     ensure!(client.list_aliases().await?.aliases.iter().any(|one| one.alias_name == "rusty"));
+    let snapshot = client.create_snapshot(C).await?.snapshot_description.map(|made| made.name).unwrap_or_default();
+    let listed = client.list_snapshots(C).await?.snapshot_descriptions;
+    ensure!(listed.len() == 1 && listed[0].name == snapshot, "{listed:?}");
+    client.delete_snapshot(DeleteSnapshotRequestBuilder::new(C, &snapshot)).await?;
+    ensure!(client.list_snapshots(C).await?.snapshot_descriptions.is_empty());
     ensure!(client.delete_collection(C).await?.result);
     println!("rust: every call as expected");
     Ok(())
