@@ -17,7 +17,7 @@ deny:
 interleavings:
     cargo test -p nigh-storage --features shuttle --lib interleavings
 
-# The unsafe kernels under Miri, plainly and with AVX2; needs its component of the nightly toolchain, and a quarter of an hour.
+# The unsafe kernels under Miri, plainly and with AVX2; needs its component of the nightly toolchain, and some minutes.
 miri:
     MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p nigh-index --lib -- vector::kernel text::bundle::tests::shared
     RUSTFLAGS=-Ctarget-feature=+avx2,+fma,+popcnt MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p nigh-index --lib -- vector::kernel
