@@ -14,11 +14,11 @@
 use crate::backup::{BackedUp, Backup, Incoming, Stored};
 use crate::disk::Disk;
 use crate::error::{Error, Result, doing};
-use crate::manifest::FileEntry;
 use crate::pins::Hold;
 use crate::store::names::NOTE_BYTES_MAX;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use xxhash_rust::xxh3::Xxh3;
 
 /// Headers stand in blocks of so many bytes, and so do files, filled with zeros.
 const BLOCK: usize = 512;
@@ -38,7 +38,7 @@ pub struct Packing<'h> {
     hold: &'h Hold,
     backup: Vec<u8>,
     note: String,
-    files: Vec<(FileEntry, Stored)>,
+    files: Vec<Stored>,
 }
 
 impl<'h> Packing<'h> {
@@ -60,10 +60,10 @@ impl<'h> Packing<'h> {
             wanted()?;
             let (bytes, stored) = hold.read(segment.number, file)?;
             disk.let_go(&bytes);
-            files.push((file.clone(), stored));
+            files.push(stored);
         }
-        let stored = files.iter().map(|(_, stored)| stored.clone()).collect();
-        let one = BackedUp { collection: collection.to_owned(), version: hold.version().clone(), files: stored };
+        let (collection, version) = (collection.to_owned(), hold.version().clone());
+        let one = BackedUp { collection, version, files: files.clone() };
         let backup = Backup { id: id.to_owned(), time_ms, collections: vec![one] }.encode()?;
         if backup.len() as u64 > BACKUP_BYTES_MAX {
             let (what, got) = ("a snapshot (bytes that describe it)", backup.len() as u64);
@@ -74,7 +74,7 @@ impl<'h> Packing<'h> {
 
     /// The bytes of the archive.
     pub fn bytes(&self) -> u64 {
-        whole(self.backup.len(), self.note.len(), self.files.iter().map(|(_, stored)| stored.bytes))
+        whole(self.backup.len(), self.note.len(), self.files.iter().map(|stored| stored.bytes))
     }
 
     /// Writes it. `wanted` as in [`Self::of`].
@@ -92,18 +92,20 @@ impl<'h> Packing<'h> {
         let failed = || doing("write", path);
         entry(out, "snapshot", &self.backup).map_err(failed())?;
         entry(out, "note", self.note.as_bytes()).map_err(failed())?;
-        for (file, stored) in &self.files {
-            let (bytes, again) = self.hold.read(stored.segment, file)?;
-            if again != *stored {
-                return Err(Error::corrupt(name_of(stored), 0, "it has changed since it was looked at"));
-            }
+        for stored in &self.files {
+            let bytes = self.hold.file(stored.segment, &stored.name)?;
+            let mut hash = Xxh3::new();
             out.write_all(&header(&name_of(stored), stored.bytes)).map_err(failed())?;
             for piece in bytes.chunks(PIECE) {
                 wanted()?;
+                hash.update(piece);
                 out.write_all(piece).map_err(failed())?;
+                disk.let_go(piece);
+            }
+            if bytes.len() as u64 != stored.bytes || format!("{:032x}", hash.digest128()) != stored.hash {
+                return Err(Error::corrupt(name_of(stored), 0, "it has changed since it was looked at"));
             }
             out.write_all(&[0; BLOCK][..padding(stored.bytes)]).map_err(failed())?;
-            disk.let_go(&bytes);
         }
         out.write_all(&[0; END]).map_err(failed())
     }

@@ -357,3 +357,25 @@ impl Upload {
         Ok(tokio::task::spawn_blocking(finish).await.map_err(|_| lost())??)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_brings_a_damaged_snapshot_hears_what_is_wrong_and_not_where_data_lies() {
+        for (err, says) in [
+            (Storage::corrupt("snapshot", 512, "it is cut off"), "snapshot at byte 512: it is cut off"),
+            (
+                Storage::corrupt("/secret/segments/0000000001/ids", 7, "its sums differ"),
+                "ids at byte 7: its sums differ",
+            ),
+            (Storage::Newer { path: "/secret/ids".into(), got: 9, known: 1 }, "another version"),
+        ] {
+            let told = told(err);
+            assert!(matches!(told, Error::Invalid { .. }), "{told}");
+            let text = told.to_string();
+            assert!(text.contains(says) && !text.contains("secret"), "{text}");
+        }
+    }
+}

@@ -10,7 +10,11 @@ fn open(disk: &CruelDisk) -> Shelf {
 }
 
 fn lay(shelf: &Shelf, collection: &str, bytes: &[u8]) -> Result<Shelved> {
-    let name = new_name(collection, TIME_MS);
+    lay_at(shelf, collection, TIME_MS, bytes)
+}
+
+fn lay_at(shelf: &Shelf, collection: &str, time_ms: u64, bytes: &[u8]) -> Result<Shelved> {
+    let name = new_name(collection, time_ms);
     shelf.lay(collection, &name, |path, out| out.write_all(bytes).map_err(doing("write", path)))
 }
 
@@ -70,7 +74,7 @@ fn a_snapshot_is_whole_or_not_there() {
         let shelf = open(&disk);
         let first = lay(&shelf, "c", &[1; 1000]).unwrap();
         disk.fail_at(call, Fault::Io);
-        let second = lay(&shelf, "c", &[2; 1000]);
+        let second = lay_at(&shelf, "c", TIME_MS + 1, &[2; 1000]);
         disk.heal();
         failed += u64::from(second.is_err());
         for seed in 0..3 {

@@ -6,9 +6,9 @@ use anyhow::{Result, ensure};
 use qdrant_client::qdrant::{
     Condition, CountPointsBuilder, CreateAliasBuilder, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder,
     DeletePointsBuilder, DeleteSnapshotRequestBuilder, Distance, FacetCountsBuilder, FieldType, Filter, Fusion,
-    GetPointsBuilder, PointStruct,
-    PointsIdsList, PrefetchQueryBuilder, Query, QueryPointGroupsBuilder, QueryPointsBuilder, RecommendPointsBuilder,
-    ScrollPointsBuilder, SearchPointsBuilder, SetPayloadPointsBuilder, UpsertPointsBuilder, VectorParamsBuilder,
+    GetPointsBuilder, PointStruct, PointsIdsList, PrefetchQueryBuilder, Query, QueryPointGroupsBuilder,
+    QueryPointsBuilder, RecommendPointsBuilder, ScrollPointsBuilder, SearchPointsBuilder, SetPayloadPointsBuilder,
+    UpsertPointsBuilder, VectorParamsBuilder,
 };
 use qdrant_client::{Payload, Qdrant};
 use serde_json::json;
