@@ -6,7 +6,7 @@
 //!
 //! Four wings of one shape (vector, sparse, text, filter) never look at each other; only
 //! [`query`] sees them all. Below them lies the ground floor: [`row`], [`id`], [`bitmap`], [`selection`],
-//! [`value`], [`params`], [`effort`], [`layout`], [`sums`], [`error`].
+//! [`value`], [`params`], [`effort`], [`reach`], [`layout`], [`sums`], [`error`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail where it stands"))]
 
@@ -18,6 +18,7 @@ pub mod id;
 pub mod layout;
 pub mod params;
 pub mod query;
+pub mod reach;
 pub mod row;
 pub mod selection;
 pub mod sparse;

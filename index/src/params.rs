@@ -1,6 +1,7 @@
 //! What a search is asked for, and what it says it did.
 
 use crate::effort::Efforts;
+use crate::reach::Reach;
 use crate::row::Hit;
 use std::ops::AddAssign;
 
@@ -22,7 +23,8 @@ pub enum Route {
     Empty,
     /// Every matching row was compared on its full vector.
     Exact,
-    /// Every matching row was compared by its code, and in full those that may be among the nearest.
+    /// Every matching row was compared by its code, or as many of the nearest cells as the recall asked for takes, and in full
+    /// those that may be among the nearest.
     Codes,
     /// The graph was walked.
     Graph,
@@ -60,6 +62,8 @@ pub struct Outline<'a> {
     pub code_bytes: u32,
     /// Bytes that are read to skim a vector before its code; 0 where codes are looked at straight away.
     pub gist_bytes: u32,
+    /// How many rows a scan looks at for a recall; `None` where it looks at all that match.
+    pub reach: Option<&'a Reach>,
     /// What efforts come to in the graph; `None` where there is none.
     pub efforts: Option<&'a Efforts>,
     /// The inverted lists, where there are any.
@@ -85,7 +89,8 @@ impl ListsOutline {
 pub struct Plan {
     /// The route to take.
     pub route: Route,
-    /// The effort (`ef`, or the number of lists), 0 where the route has none.
+    /// The effort: `ef`, the number of lists, or how many matching rows are compared by their codes; 0 where the route has none,
+    /// or where all of them are.
     pub ef: u32,
     /// Every plan weighed, with its estimated cost in microseconds.
     pub considered: Vec<(Route, f64)>,

@@ -1,8 +1,9 @@
 //! Rows that may be found, and what searches make of them: made once, kept with them.
 
 use crate::bitmap::{Bitmap, Bits};
+use crate::layout::Array;
 use crate::row::Row;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 /// Rows of the set that are kept at hand, spread over it.
 const SPREAD: usize = 64;
@@ -21,7 +22,12 @@ pub struct Selection {
     spread: OnceLock<Vec<Row>>,
     /// How much of what is near a row of the set is in it as well, by vector field.
     together: Mutex<Vec<(usize, f32)>>,
+    /// The set in other orders of the rows. An order that is gone keeps its address, so that it is never taken for another.
+    in_order: Mutex<Vec<InOrder>>,
 }
+
+/// An order, and the bits of a set in it.
+type InOrder = (Weak<Array<u32>>, Arc<Vec<u64>>);
 
 impl Selection {
     /// These rows, of a part that has so many.
@@ -57,6 +63,23 @@ impl Selection {
         })
     }
 
+    /// The set as plain bits in another order of the part's rows, 64 of them a word, the lowest bit first.
+    pub fn in_order(&self, order: &Arc<Array<u32>>) -> Arc<Vec<u64>> {
+        let known = || {
+            let kept = self.in_order.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.iter().find(|one| one.0.as_ptr() == Arc::as_ptr(order)).map(|one| one.1.clone())
+        };
+        known().unwrap_or_else(|| {
+            let bits = self.bits();
+            let word = |rows: &[u32]| rows.iter().rev().fold(0, |word, row| word << 1 | u64::from(bits.has(Row(*row))));
+            let words: Arc<Vec<u64>> = Arc::new(order.chunks(u64::BITS as usize).map(word).collect());
+            let mut kept = self.in_order.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.retain(|one| one.0.strong_count() > 0);
+            kept.push((Arc::downgrade(order), words.clone()));
+            words
+        })
+    }
+
     /// What `measure` says of the set and one vector field; it is asked once.
     pub fn together(&self, field: usize, measure: impl FnOnce(&Self) -> f32) -> f32 {
         let known = || {
@@ -72,7 +95,8 @@ impl Selection {
 
     /// Bytes in memory once everything was made.
     pub fn memory_bytes(&self) -> usize {
-        self.rows.memory_bytes() + self.of as usize / 8 + SPREAD * 8 + size_of::<Self>()
+        // As plain bits in their own order, and in that of a field's cells.
+        self.rows.memory_bytes() + 2 * (self.of as usize / 8) + SPREAD * 8 + size_of::<Self>()
     }
 }
 
@@ -91,6 +115,20 @@ mod tests {
             assert!(spread.len() <= 2 * SPREAD && spread.is_sorted() && spread.is_empty() == (count == 0));
             assert!(spread.iter().all(|row| selection.rows().has(*row)));
         }
+    }
+
+    #[test]
+    fn a_set_is_told_in_any_order() {
+        let selection = Selection::new(Bitmap::from_rows((0..500).filter(|row| row % 3 == 0)), 500);
+        for step in [1, 7, 499] {
+            let order: Vec<u32> = (0..400).map(|at| at * step % 500).collect();
+            let order = Arc::new(Array::from(order));
+            let words = selection.in_order(&order);
+            assert_eq!(words.len(), 7);
+            assert!(order.iter().enumerate().all(|(at, row)| (words[at / 64] >> (at % 64) & 1 == 1) == (row % 3 == 0)));
+            assert!(Arc::ptr_eq(&words, &selection.in_order(&order)), "once for each order");
+        }
+        assert_eq!(selection.in_order.lock().unwrap().len(), 1, "those that are gone are not kept");
     }
 
     #[test]

@@ -12,6 +12,10 @@ pub struct Machine {
     pub code_byte_us: f64,
     /// To look at the next gist of a list, besides its bytes.
     pub skimmed_us: f64,
+    /// To compare a cell and to put it in its place among the others.
+    pub cell_us: f64,
+    /// To pass a row of a cell, whether it matches or not.
+    pub passed_us: f64,
     /// To compare one number of a full vector.
     pub full_number_us: f64,
     /// What a distance of a walk costs beyond that of a list: it stands anywhere.
@@ -33,6 +37,8 @@ impl Default for Machine {
             listed_us: 0.008,
             code_byte_us: 0.000_035,
             skimmed_us: 0.003,
+            cell_us: 0.01,
+            passed_us: 0.000_15,
             full_number_us: 0.000_4,
             scattered_us: 0.02,
             expanded_us: 0.2,

@@ -3,7 +3,8 @@
 //! Four ways lead to the nearest of the matching rows:
 //!
 //! - *exact*: every matching row is compared, by code and then, where it may be near, in full;
-//! - *codes*: the same, but what is very unlikely to be near is not compared in full;
+//! - *codes*: the same, but what is very unlikely to be near is not compared in full; and where a recall is asked for, only as
+//!   many rows of the nearest cells are looked at as that takes ([`crate::reach`]);
 //! - *graph*: the graph is walked, and what does not match is dropped. The fewer match, the farther it
 //!   has to walk for as many hits;
 //! - *graph through matching rows*: only matching rows are compared and walked through, those two links
@@ -106,13 +107,20 @@ pub fn plan(outline: &Outline<'_>, asked: &Asked, machine: &Machine, together: i
     }
     let is_exact = asked.params.exact || asked.params.recall.is_some_and(|recall| recall >= 1.0);
     let efforts = outline.efforts.filter(|_| !asked.params.exact && matching > k as u64);
-    // What codes miss was not learned from curves, so nothing corrects it.
+    // What codes miss was not learned from curves, so nothing corrects it; what cells hold was.
     let recall = asked.params.recall.filter(|_| asked.params.ef.is_none());
     let scanned = |exact: Way, gist_bytes: u32| {
-        let codes_us = codes_us(&Outline { gist_bytes, ..*outline }, matching, k, recall, machine);
+        let outline = Outline { gist_bytes, ..*outline };
+        let all_us = codes_us(&outline, matching, k, recall, machine);
+        let nearest = recall.and_then(|recall| nearest_rows(&outline, recall, asked)).map(|rows| {
+            let cost_us = codes_us(&outline, rows, k, recall, machine) + cells_us(&outline, matching, rows, machine);
+            (cost_us, rows)
+        });
+        let (codes_us, rows) = nearest.filter(|nearest| nearest.0 < all_us).unwrap_or((all_us, 0));
         let saved_us = exact.cost_us - codes_us;
         let saves = !is_exact && saved_us > SAVED_LEAST_US && saved_us > SAVED_LEAST * exact.cost_us;
-        let codes = saves.then_some(Way { route: Route::Codes, ef: 0, cost_us: codes_us, recall, is_least: false });
+        let codes =
+            saves.then_some(Way { route: Route::Codes, ef: rows as u32, cost_us: codes_us, recall, is_least: false });
         std::iter::once(exact).chain(codes)
     };
     let Some(efforts) = efforts else {
@@ -235,8 +243,24 @@ fn exact_us(outline: &Outline<'_>, matching: u64, k: usize, cohesion: f64, machi
     machine.begin_us + matching * code_us(outline, machine) + full.max(k as f64) * full_us(outline, machine)
 }
 
-fn codes_us(outline: &Outline<'_>, matching: u64, k: usize, recall: Option<f32>, machine: &Machine) -> f64 {
-    let matching = matching as f64;
+/// How many matching rows of the nearest cells are looked at for a recall; `None` where all are.
+fn nearest_rows(outline: &Outline<'_>, recall: f32, asked: &Asked) -> Option<u64> {
+    let share = asked.matching as f64 / outline.rows as f64;
+    let recall = 1.0 - (1.0 - recall) * asked.correction;
+    let reach = outline.reach.filter(|_| asked.matching < outline.rows)?;
+    reach.rows(recall, share, asked.k).filter(|rows| *rows < asked.matching)
+}
+
+/// To find the nearest cells, and what matches in them.
+fn cells_us(outline: &Outline<'_>, matching: u64, rows: u64, machine: &Machine) -> f64 {
+    let cells = outline.reach.map_or(0.0, |reach| f64::from(reach.cells));
+    let passed = outline.rows as f64 * rows as f64 / matching as f64;
+    cells * machine.cell_us + passed * machine.passed_us
+}
+
+/// Of rows that are looked at by one bit a number first.
+fn codes_us(outline: &Outline<'_>, rows: u64, k: usize, recall: Option<f32>, machine: &Machine) -> f64 {
+    let matching = rows as f64;
     let full = (4.0 * k as f64).min(matching);
     let (skim_us, coded) = match outline.gist_bytes {
         0 => (0.0, matching),
@@ -263,6 +287,7 @@ fn walk_us(outline: &Outline<'_>, route: Route, k: usize, expected: &Expected, m
 mod tests {
     use super::*;
     use crate::effort::{Curve, LADDER, Rung};
+    use crate::reach::{Reach, SHARES};
 
     /// A part whose curves are drawn by hand: recall of 1 - 1.2 / effort, less where fewer match.
     fn efforts() -> Efforts {
@@ -301,6 +326,7 @@ mod tests {
             size: 384,
             code_bytes: 392,
             gist_bytes: 0,
+            reach: None,
             lists: None,
             efforts: Some(&efforts),
         };
@@ -377,6 +403,7 @@ mod tests {
                 size: 384,
                 code_bytes: 392,
                 gist_bytes: 0,
+                reach: None,
                 lists: None,
                 efforts: Some(&efforts),
             };
@@ -397,6 +424,7 @@ mod tests {
             size: 384,
             code_bytes: 392,
             gist_bytes: 0,
+            reach: None,
             lists: None,
             efforts: Some(&efforts),
         };
@@ -419,8 +447,15 @@ mod tests {
     #[test]
     fn skimming_makes_a_scan_of_codes_cheaper() {
         let efforts = efforts();
-        let part =
-            Outline { rows: 100_000, size: 384, code_bytes: 128, gist_bytes: 0, lists: None, efforts: Some(&efforts) };
+        let part = Outline {
+            rows: 100_000,
+            size: 384,
+            code_bytes: 128,
+            gist_bytes: 0,
+            reach: None,
+            lists: None,
+            efforts: Some(&efforts),
+        };
         let us = |gist_bytes, matching| {
             let plan = codes_us(&Outline { gist_bytes, ..part }, matching, 10, None, &Machine::default());
             assert!(plan > 0.0);
@@ -446,12 +481,33 @@ mod tests {
                 size: 384,
                 code_bytes: 128,
                 gist_bytes: 40,
+                reach: None,
                 lists: None,
                 efforts: Some(&efforts),
             };
             codes_us(&part, 10_000, 10, recall, &Machine::default())
         };
         assert!(us(Some(0.9)) < us(Some(0.99)) && us(Some(0.99)) < us(None));
+    }
+
+    #[test]
+    fn a_recall_that_is_asked_for_takes_rows_of_the_nearest_cells() {
+        let efforts = efforts();
+        let reach = Reach { cells: 512, rows: [[500, 1_000, 2_000, 3_000, 5_000, 9_000, 20_000]; SHARES.len()] };
+        let (reach, efforts) = (Some(&reach), Some(&efforts));
+        let of = |matching, recall, correction| {
+            let part =
+                Outline { rows: 100_000, size: 384, code_bytes: 192, gist_bytes: 40, reach, lists: None, efforts };
+            let asked = Asked { correction, ..Asked::new(matching, 10, SearchParams { recall, ..Default::default() }) };
+            let plan = plan(&part, &asked, &Machine::default(), || 0.9);
+            (plan.route, plan.ef)
+        };
+        let (route, rows) = of(10_000, Some(0.9), 1.0);
+        assert!(route == Route::Codes && (1_000..2_000).contains(&rows), "{rows}");
+        assert!(of(10_000, Some(0.95), 1.0).1 > rows && of(10_000, Some(0.9), 0.5).1 > rows);
+        assert_eq!(of(1_200, Some(0.9), 1.0), (Route::Codes, 0), "all are fewer");
+        assert_eq!(of(10_000, None, 1.0), (Route::Codes, 0), "nothing may be missed");
+        assert_eq!(of(100_000, Some(0.9), 1.0).0, Route::Graph);
     }
 
     #[test]
@@ -475,7 +531,7 @@ mod tests {
         let ef = |efforts: &Efforts, matching| {
             let efforts = Some(efforts);
             let (code_bytes, rows) = (392, 1_000_000);
-            let outline = Outline { rows, size: 384, code_bytes, gist_bytes: 0, lists: None, efforts };
+            let outline = Outline { rows, size: 384, code_bytes, gist_bytes: 0, reach: None, lists: None, efforts };
             let plan = plan(&outline, &Asked::new(matching, 100, recall(0.98)), &Machine::default(), || 0.0);
             assert_eq!(plan.route, Route::Graph);
             f64::from(plan.ef)
@@ -500,7 +556,8 @@ mod tests {
         let mut calibrated = [(0.996, 1_000); ListsOutline::RUNGS];
         calibrated[..3].copy_from_slice(&[(0.9, 4), (0.95, 9), (0.99, 40)]);
         let lists = Some(ListsOutline { lists: 1_000, calibrated });
-        let part = Outline { rows: 100_000, size: 384, code_bytes: 1_536, gist_bytes: 0, efforts: None, lists };
+        let part =
+            Outline { rows: 100_000, size: 384, code_bytes: 1_536, gist_bytes: 0, reach: None, efforts: None, lists };
         let of = |matching: u64, k: usize, ef, recall| {
             let asked = Asked::new(matching, k, SearchParams { ef, recall, exact: false });
             let plan = plan(&part, &asked, &Machine::default(), || 0.0);
@@ -520,7 +577,15 @@ mod tests {
     fn without_curves_all_is_compared_unless_an_effort_was_given() {
         let nothing = Efforts::default();
         for efforts in [None, Some(&nothing)] {
-            let outline = Outline { rows: 1_000_000, size: 384, code_bytes: 392, gist_bytes: 0, lists: None, efforts };
+            let outline = Outline {
+                rows: 1_000_000,
+                size: 384,
+                code_bytes: 392,
+                gist_bytes: 0,
+                reach: None,
+                lists: None,
+                efforts,
+            };
             let route = |params| plan(&outline, &Asked::new(1_000_000, 10, params), &Machine::default(), || 1.0).route;
             assert_eq!([route(SearchParams::default()), route(recall(0.9))], [Route::Exact; 2]);
             let given = SearchParams { ef: Some(100), ..SearchParams::default() };

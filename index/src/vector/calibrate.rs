@@ -12,8 +12,11 @@
 use crate::bitmap::Bitmap;
 use crate::effort::{Curve, Efforts, LADDER, NEIGHBOURS, Rung};
 use crate::params::{Route, Work};
+use crate::reach::{RECALLS, Reach, SHARES as SHARES_REACHED};
 use crate::row::{Hit, Row};
 use crate::selection::Selection;
+use crate::vector::cells::Cells;
+use crate::vector::nearest::Nearest;
 use crate::vector::sealed::SealedVectors;
 use rayon::prelude::*;
 
@@ -53,6 +56,10 @@ const SHARES: [(f64, &[Route]); 6] = [
 /// Rows that match together are the nearest of one row; there are so many such rows, taken in turn.
 const ANCHORS: usize = 2;
 
+/// For the reach of cells there are more of them: some sets are several times as hard as others.
+const ANCHORS_OF_CELLS: usize = 8;
+const PROBES_TOGETHER: usize = 128;
+
 /// Fewer rows than this that match are compared one by one.
 const MATCHING_MIN: usize = 256;
 
@@ -82,10 +89,13 @@ pub(super) struct Trial<'a> {
 /// everything had been found.
 pub(super) type Trace = Vec<(usize, Work)>;
 
-/// The curves of a part. The rows have a vector, stand on the base level alone, and come in random order.
-pub(super) fn calibrate(part: &SealedVectors, rows: &[u32]) -> Efforts {
+/// The curves of a part, and what its cells hold, where it has any. The rows have a vector, stand on the base level alone, and
+/// come in random order.
+pub(super) fn calibrate(part: &SealedVectors, rows: &[u32]) -> (Efforts, Option<Reach>) {
     let probes: Vec<Probe> = spread(rows, PROBES).par_iter().map(|row| probe(part, *row)).collect();
     let mut curves = vec![curve(part, &probes, NEIGHBOURS as usize, (Route::Graph, 1.0), &[])];
+    let anchors = spread(&rows[rows.len() / 3..], ANCHORS_OF_CELLS);
+    let reach = part.cells().map(|cells| reach(part, cells, &probes, &anchors));
     let left = left(part, &probes[..probes.len().min(BOUNDED)], rows.len());
     let others = &probes[..probes.len().min(PROBES_OTHER)];
     curves.extend(OTHER_NEIGHBOURS.map(|k| curve(part, others, k, (Route::Graph, 1.0), &[])));
@@ -116,7 +126,47 @@ pub(super) fn calibrate(part: &SealedVectors, rows: &[u32]) -> Efforts {
             }
         }
     }
-    Efforts::new(curves, left)
+    (Efforts::new(curves, left), reach)
+}
+
+/// What the cells hold: for each share over several sets of rows that stand together, whole cells of them.
+fn reach(part: &SealedVectors, cells: &Cells, probes: &[Probe], anchors: &[Row]) -> Reach {
+    let mut reach = Reach { cells: cells.len() as u32, ..Reach::default() };
+    let count = part.outline().rows;
+    let probes = &probes[..probes.len().min(PROBES_TOGETHER)];
+    for (share, rows) in SHARES_REACHED.iter().zip(&mut reach.rows) {
+        let matching = (count as f64 * share) as usize;
+        if matching < MATCHING_MIN {
+            break;
+        }
+        let together = |anchor: &Row| selection(part, part.near_cells(&part.values(*anchor), matching));
+        let sets: Vec<Selection> = if *share < 1.0 { anchors.iter().map(together).collect() } else { Vec::new() };
+        *rows = held(part, cells, probes, &sets);
+    }
+    reach
+}
+
+/// The rows that have to be looked at, those of the nearest cells first, to come to each share of the true neighbours. Several sets
+/// are taken in turn; none is all rows.
+fn held(part: &SealedVectors, cells: &Cells, probes: &[Probe], sets: &[Selection]) -> [u32; RECALLS.len()] {
+    let of_rows = cells.of_rows(part.rows());
+    let counts: Vec<Vec<u32>> = match sets {
+        [] => vec![cells.counts(None)],
+        _ => sets.par_iter().map(|set| cells.counts(Some(set))).collect(),
+    };
+    let before = |(at, probe): (usize, &Probe)| {
+        let set = (!sets.is_empty()).then(|| &sets[at % sets.len()]);
+        let mut truth = truth(part, probe, NEIGHBOURS as usize, set);
+        truth.truncate(NEIGHBOURS as usize);
+        let before = part.rows_before(&probe.values, &counts[at % counts.len()]);
+        truth.iter().map(|row| before[of_rows[row.at()] as usize] + 1).collect::<Vec<u32>>()
+    };
+    let mut before: Vec<u32> = probes.par_iter().enumerate().flat_map_iter(before).collect();
+    before.sort_unstable();
+    RECALLS.map(|recall| {
+        let held = (before.len() as f64 * f64::from(recall)).ceil() as usize;
+        before.get(held.saturating_sub(1)).copied().unwrap_or(0)
+    })
 }
 
 /// For each neighbour of an exact search, the rows that were compared in full. Had it found many more, that would come to all

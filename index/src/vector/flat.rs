@@ -9,6 +9,7 @@ use crate::bitmap::Bitmap;
 use crate::params::{Found, Route, Work};
 use crate::row::{Hit, Row, TopK};
 use crate::selection::Selection;
+use crate::vector::cells::Cells;
 use crate::vector::hnsw::pool::Scratch;
 use crate::vector::kernel::sift;
 use crate::vector::quant::full::{Full, Query};
@@ -89,10 +90,10 @@ impl Trust {
     }
 }
 
-/// As [`nearest`], over codes first.
+/// As [`nearest`], over codes first; with `cells`, of as many rows of the nearest of them.
 pub(super) fn nearest_by_codes(
     full: &Full,
-    codes: &Codes,
+    (codes, cells): (&Codes, Option<(&Cells, usize)>),
     query: &[f32],
     k: usize,
     allowed: Option<&Selection>,
@@ -107,18 +108,14 @@ pub(super) fn nearest_by_codes(
     Scratch::lend(|scratch| {
         let Scratch { fresh: rows, distances, .. } = scratch;
         rows.clear();
-        match allowed {
-            Some(allowed) => match allowed.dense() {
-                Some(bits) => sift::positions(bits.words(), rows),
-                None => rows.extend(allowed.rows().iter().map(|row| row.0)),
-            },
-            None => rows.extend(0..full.rows()),
-        }
-        rows.truncate(rows.partition_point(|row| *row < full.rows()));
-        if let Some(present) = full.present() {
-            rows.retain(|row| present.has(Row(*row)));
-        }
         let mut scan = Scan::new(full, query, k);
+        match cells {
+            None => every(full, allowed, rows),
+            Some((cells, enough)) => {
+                scan.work.distances_coded += cells.len() as u64;
+                cells.nearest_rows((codes, &mut coded), allowed, enough.max(k), distances, rows);
+            }
+        }
 
         if let Trust::Deviations { skimmed, .. } = trust {
             skim((full, scan.query), (codes, &mut coded), (k, skimmed), rows, distances);
@@ -162,6 +159,21 @@ pub(super) fn nearest_by_codes(
         }
         found
     })
+}
+
+/// All rows that are allowed and have a vector, rising.
+fn every(full: &Full, allowed: Option<&Selection>, rows: &mut Vec<u32>) {
+    match allowed {
+        Some(allowed) => match allowed.dense() {
+            Some(bits) => sift::positions(bits.words(), rows),
+            None => rows.extend(allowed.rows().iter().map(|row| row.0)),
+        },
+        None => rows.extend(0..full.rows()),
+    }
+    rows.truncate(rows.partition_point(|row| *row < full.rows()));
+    if let Some(present) = full.present() {
+        rows.retain(|row| present.has(Row(*row)));
+    }
 }
 
 /// Where the `k` smallest distances stand, in no order.

@@ -83,12 +83,12 @@ impl LiveVectors {
         }
         signs.distances(&signed, rows, distances);
         let mut top = TopK::new(k);
-        let near = nearest_of_samples(rows, distances, k)?;
-        for row in near.iter().copied() {
-            top.offer(Hit { row: Row(row), score: self.full.score(query, Row(row)) });
+        let near = nearest_of_samples(distances, k)?;
+        for row in near.iter().map(|at| Row(rows[*at])) {
+            top.offer(Hit { row, score: self.full.score(query, row) });
         }
         let limit = signs.distance_of_score(top.floor());
-        keep(rows, distances, limit + DEVIATIONS * signs.deviation(limit), &near);
+        keep(rows, distances, limit + DEVIATIONS * signs.deviation(limit), near.into_iter());
         Some(rows)
     }
 }
@@ -98,7 +98,7 @@ impl Nearest for LiveVectors {
         let size = self.full.size() as u32;
         let code_bytes = if self.codes.is_some() { size } else { size * 4 };
         let gist_bytes = self.signs.as_ref().map_or(0, Signs::row_bytes);
-        Outline { rows: self.full.count(), size, code_bytes, gist_bytes, efforts: None, lists: None }
+        Outline { rows: self.full.count(), size, code_bytes, gist_bytes, reach: None, efforts: None, lists: None }
     }
 
     fn together(&self, _selection: &Selection) -> f32 {

@@ -1,13 +1,14 @@
 //! Nearest rows by vectors: how a vector is stored, and which rows are visited.
 //!
 //! [`live`] and [`sealed`] are what a part holds; both answer as [`nearest::Nearest`]. Below them,
-//! `quant` knows how a vector is stored; `flat`, `bounded`, `hnsw` and `ivf` know which rows are visited.
+//! `quant` knows how a vector is stored; `flat`, `bounded`, `cells`, `hnsw` and `ivf` know which rows are visited.
 
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
 mod bounded;
 mod calibrate;
+mod cells;
 mod flat;
 mod hnsw;
 mod ivf;

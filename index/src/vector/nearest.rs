@@ -36,7 +36,7 @@ struct Absent(Bitmap);
 
 impl Nearest for Absent {
     fn outline(&self) -> Outline<'_> {
-        Outline { rows: 0, size: 1, code_bytes: 4, gist_bytes: 0, efforts: None, lists: None }
+        Outline { rows: 0, size: 1, code_bytes: 4, gist_bytes: 0, reach: None, efforts: None, lists: None }
     }
 
     fn together(&self, _selection: &Selection) -> f32 {

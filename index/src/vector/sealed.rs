@@ -3,7 +3,7 @@
 //! ```text
 //! full    the vectors as they were given (quant/full)
 //! codes   the vectors as the graph compares them (quant/scalar), or as lists hold them (ivf/lists)
-//! route   the graph (hnsw/graph), or the lists (ivf/lists)
+//! route   the graph (hnsw/graph) with the cells of scans (cells), or the lists (ivf/lists)
 //! ```
 //!
 //! A small part has neither graph nor lists, and no section in the last two.
@@ -16,6 +16,7 @@ use crate::params::{Found, Outline, Plan, Route, Work};
 use crate::row::{Hit, Row, TopK};
 use crate::selection::Selection;
 use crate::vector::calibrate::{Trace, Trial, calibrate};
+use crate::vector::cells::{Cells, Grouped};
 use crate::vector::flat::{self, Trust};
 use crate::vector::hnsw::build::{Layers, Order};
 use crate::vector::hnsw::graph::{Finished, Graph};
@@ -63,12 +64,21 @@ struct Index {
     graph: Graph,
     /// The codes of the highest level once more, side by side.
     tops: Leading,
+    /// What scans that may miss some look at first, where they take a rough look at all.
+    cells: Option<Cells>,
 }
 
 impl Index {
-    fn new(codes: Codes, graph: Graph) -> Self {
+    fn open(spec: &VectorSpec, full: &Full, codes: &Sections, route: &Sections) -> Result<Self> {
+        let codes = Codes::open(spec.metric, spec.size, full.rows(), codes)?;
+        let graph = Graph::open(full.rows(), full.present(), route)?;
+        let cells = if codes.have_means() { Some(Cells::open(full, &codes, route)?) } else { None };
         let tops = codes.leading(graph.tops());
-        Self { codes, graph, tops }
+        Ok(Self { codes, graph, tops, cells })
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.codes.memory_bytes() + self.graph.memory_bytes() + self.cells.as_ref().map_or(0, Cells::memory_bytes)
     }
 }
 
@@ -183,6 +193,11 @@ impl SealedVectors {
         let rows = read.rows();
         let order = Order::of((0..rows).filter(|row| read.has(Row(*row))), spec.hnsw.m);
         let (codes, drafts) = Codes::encode(read, spec.metric, &order.rows);
+        let cells = codes.have_means().then(|| Grouped::of(&codes, &drafts, &order.rows, how.stop));
+        if let Some(None) = cells {
+            return Ok(None);
+        }
+        let cells = cells.flatten();
         let known = Known::of(sources, &order.rows).filter(|known| known.share() >= KNOWN_SHARE_MIN);
         let layers = Layers::build(&drafts, &order, spec.hnsw, known.as_ref(), how.budget_bytes / 4, how.stop);
         let Some(layers) = layers else { return Ok(None) };
@@ -198,18 +213,22 @@ impl SealedVectors {
             tops: order.tops(),
             upper: &upper,
             m: spec.hnsw.m as usize,
+            cells: cells.as_ref(),
         };
         let route = Bytes::from(finished.to_body());
-        drop((links, upper));
+        drop((links, upper, cells));
         let opened = Self::open(spec, rows, full.clone(), codes.clone(), route.clone())?;
         if how.stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let efforts = calibrate(&opened, &order.rows[order.above().len()..]);
+        let (efforts, reach) = calibrate(&opened, &order.rows[order.above().len()..]);
         drop(opened);
         // Nobody else holds the bodies any more: they are not copied.
         let mut built = Built { codes: codes.into(), route: route.into() };
         Graph::set_efforts(&mut built.route, &efforts);
+        if let Some(reach) = reach {
+            Cells::set_reach(&mut built.route, reach);
+        }
         Ok(Some(built))
     }
 
@@ -225,11 +244,7 @@ impl SealedVectors {
         }
         let index = match (codes.has("head"), route.has("head")) {
             (false, false) => None,
-            (true, true) => {
-                let codes = Codes::open(spec.metric, spec.size, rows, &codes)?;
-                let graph = Graph::open(rows, full.present(), &route)?;
-                Some(Index::new(codes, graph))
-            }
+            (true, true) => Some(Index::open(spec, &full, &codes, &route)?),
             _ => return Err(Error::corrupt("head", 0, "of codes and graph one is there and one is not")),
         };
         Ok(Self { full, index, lists: None })
@@ -238,13 +253,36 @@ impl SealedVectors {
     /// Bytes that are held in memory beside the mapped bodies.
     pub fn resident_bytes(&self) -> u64 {
         let present = self.full.present().map_or(0, |present| present.memory_bytes() as u64);
-        let graph = self.index.as_ref().map_or(0, |index| index.codes.memory_bytes() + index.graph.memory_bytes());
+        let graph = self.index.as_ref().map_or(0, Index::memory_bytes);
         present + graph + self.lists.as_ref().map_or(0, Lists::memory_bytes)
     }
 
     /// Rows of the part.
     pub(super) fn rows(&self) -> u32 {
         self.full.rows()
+    }
+
+    /// The cells.
+    pub(super) fn cells(&self) -> Option<&Cells> {
+        self.index.as_ref().and_then(|index| index.cells.as_ref())
+    }
+
+    /// So many rows of the cells nearest to a vector.
+    pub(super) fn near_cells(&self, values: &[f32], count: usize) -> Vec<u32> {
+        let Some((index, cells)) = self.index.as_ref().zip(self.cells()) else { return Vec::new() };
+        let (mut coded, mut rows) = (Coded::default(), Vec::new());
+        index.codes.encode_query(Query::new(values), false, &mut coded);
+        cells.nearest_rows((&index.codes, &mut coded), None, count, &mut Vec::new(), &mut rows);
+        rows.truncate(count);
+        rows
+    }
+
+    /// For each cell, how many rows are in cells that are nearer to a vector, of as many in each as `counts` says.
+    pub(super) fn rows_before(&self, values: &[f32], counts: &[u32]) -> Vec<u32> {
+        let Some((index, cells)) = self.index.as_ref().zip(self.cells()) else { return Vec::new() };
+        let mut coded = Coded::default();
+        index.codes.encode_query(Query::new(values), false, &mut coded);
+        cells.rows_before(&index.codes, &mut coded, counts)
     }
 
     /// A row's vector.
@@ -254,18 +292,21 @@ impl SealedVectors {
 
     /// The nearest, by comparing every row.
     pub(super) fn exact(&self, query: &[f32], k: usize, allowed: Option<&Selection>) -> Found {
-        self.scan(query, k, allowed, Trust::Bounds)
+        self.scan(query, k, allowed, Trust::Bounds, 0)
     }
 
     /// The nearest, next to nothing missed, by looking at every code.
     pub(super) fn nearly(&self, query: &[f32], k: usize, allowed: Option<&Selection>) -> Found {
-        self.scan(query, k, allowed, Trust::to_miss(None))
+        self.scan(query, k, allowed, Trust::to_miss(None), 0)
     }
 
-    /// The nearest, by looking at every code.
-    fn scan(&self, query: &[f32], k: usize, allowed: Option<&Selection>, trust: Trust) -> Found {
+    /// The nearest, by looking at so many codes of the nearest cells, or at every code where the number is 0.
+    fn scan(&self, query: &[f32], k: usize, allowed: Option<&Selection>, trust: Trust, rows: u32) -> Found {
         match &self.index {
-            Some(index) => flat::nearest_by_codes(&self.full, &index.codes, query, k, allowed, trust),
+            Some(index) => {
+                let cells = index.cells.as_ref().filter(|_| rows > 0).map(|cells| (cells, rows as usize));
+                flat::nearest_by_codes(&self.full, (&index.codes, cells), query, k, allowed, trust)
+            }
             None => flat::nearest(&self.full, query, k, allowed.map(Selection::rows)),
         }
     }
@@ -476,6 +517,7 @@ impl Nearest for SealedVectors {
             size,
             code_bytes: code_bytes as u32,
             gist_bytes,
+            reach: self.cells().map(Cells::reach),
             efforts,
             lists: self.lists.as_ref().map(Lists::outline),
         }
@@ -495,7 +537,8 @@ impl Nearest for SealedVectors {
 
     fn search(&self, query: &[f32], k: usize, allowed: Option<&Selection>, plan: &Plan) -> Found {
         if plan.route == Route::Codes {
-            return self.scan(query, k, allowed, Trust::to_miss(plan.recall.map(|recall| 1.0 - recall)));
+            let trust = Trust::to_miss(plan.recall.map(|recall| 1.0 - recall));
+            return self.scan(query, k, allowed, trust, plan.ef);
         }
         if let (Route::Ivf, Some(lists), true) = (plan.route, &self.lists, k > 0) {
             let tried = lists.search(&self.full, query, k, allowed.map(Selection::rows), plan.ef);

@@ -34,16 +34,16 @@ pub(super) fn skim(
     if samples(rows.len(), k).is_none() || !codes.rough_distances(query, rows, distances) {
         return;
     }
-    let Some(nearest) = nearest_of_samples(rows, distances, k) else { return };
-    let mut by_code = Vec::new();
-    codes.distances(query, &nearest, &mut by_code);
-    let mut near: Vec<(f32, u32)> = by_code.into_iter().zip(nearest).collect();
+    let Some(nearest) = nearest_of_samples(distances, k) else { return };
+    let (mut by_code, of_them) = (Vec::new(), nearest.iter().map(|at| rows[*at]).collect::<Vec<_>>());
+    codes.distances(query, &of_them, &mut by_code);
+    let mut near: Vec<(f32, u32, usize)> =
+        by_code.into_iter().zip(nearest).map(|(distance, at)| (distance, rows[at], at)).collect();
     near.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     near.truncate(k);
-    let known: Vec<u32> = near.into_iter().map(|(_, row)| row).collect();
     // Compared in full: the code of a vector without a direction says nothing of it, and must not draw the line.
     let mut top = TopK::new(k);
-    for row in &known {
+    for (_, row, _) in &near {
         top.offer(Hit { row: Row(*row), score: full.score(of, Row(*row)) });
     }
     let floor = top.floor();
@@ -52,7 +52,7 @@ pub(super) fn skim(
     }
     let limit = codes.distance_of_score(of, floor);
     let cutoff = limit + deviations * codes.rough_deviation(query, limit);
-    keep(rows, distances, cutoff, &known);
+    keep(rows, distances, cutoff, near.iter().map(|near| near.2));
 }
 
 /// Rows that are sampled together, each [`LANES`] times; `None` where there are too few rows for a choice among them.
@@ -61,26 +61,24 @@ pub(super) fn samples(rows: usize, k: usize) -> Option<usize> {
     (rows >= ROWS_MIN && together >= 2 * LANES).then_some(together)
 }
 
-/// The roughly nearest row of each sample.
-pub(super) fn nearest_of_samples(rows: &[u32], distances: &[f32], k: usize) -> Option<Vec<u32>> {
-    let together = samples(rows.len(), k)?;
-    let nearest =
-        |(distances, rows): (&[f32], &[u32])| least_of_lanes(distances).map(|at| rows.get(at as usize).copied());
-    Some(distances.chunks(together).zip(rows.chunks(together)).flat_map(nearest).flatten().collect())
+/// Where the roughly nearest row of each sample stands.
+pub(super) fn nearest_of_samples(distances: &[f32], k: usize) -> Option<Vec<usize>> {
+    let together = samples(distances.len(), k)?;
+    let of_sample = |(sample, distances): (usize, &[f32])| {
+        let found = least_of_lanes(distances).into_iter().filter(|at| *at != u32::MAX);
+        found.map(move |at| sample * together + at as usize)
+    };
+    Some(distances.chunks(together).enumerate().flat_map(of_sample).collect())
 }
 
-/// Leaves the rows, which rise, whose rough distance is not beyond the cutoff, and those that are known to be near, so that
+/// Leaves the rows whose rough distance is not beyond the cutoff, and those that are known to be near by where they stand, so that
 /// there are never too few of them; all rows where the cutoff says nothing.
-pub(super) fn keep(rows: &mut Vec<u32>, distances: &[f32], cutoff: f32, known: &[u32]) {
+pub(super) fn keep(rows: &mut Vec<u32>, distances: &mut [f32], cutoff: f32, known: impl Iterator<Item = usize>) {
     if cutoff.is_nan() {
         return;
     }
+    known.for_each(|at| distances[at] = f32::NEG_INFINITY);
     within(distances, cutoff, rows);
-    for row in known {
-        if let Err(at) = rows.binary_search(row) {
-            rows.insert(at, *row);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -91,10 +89,10 @@ mod tests {
     #[test]
     fn what_is_known_to_be_near_is_kept() {
         let mut rows: Vec<u32> = (0..100).collect();
-        let distances: Vec<f32> = rows.iter().map(|row| *row as f32).collect();
-        keep(&mut rows, &distances, 1.5, &[70, 1, 30]);
+        let mut distances: Vec<f32> = rows.iter().map(|row| *row as f32).collect();
+        keep(&mut rows, &mut distances, 1.5, [70, 1, 30].into_iter());
         assert_eq!(rows, [0, 1, 30, 70]);
-        keep(&mut rows, &distances[..4], f32::NAN, &[]);
+        keep(&mut rows, &mut distances[..4], f32::NAN, std::iter::empty());
         assert_eq!(rows.len(), 4);
     }
 

@@ -156,6 +156,41 @@ fn a_scan_of_codes_misses_next_to_nothing() {
     }
 }
 
+/// At random and together; however few rows are asked for, there are never fewer hits than there are to find.
+#[test]
+fn the_nearest_cells_hold_what_they_are_said_to() {
+    for (metric, missing) in [(Metric::Cosine, true), (Metric::Dot, false), (Metric::Euclid, true)] {
+        let sample = Sample::new(6, ROWS, 130, metric, missing);
+        let (sealed, mut dice) = (sample.sealed(), Dice(3));
+        let near = sealed.search(&dice.vector(130), 900, None, &by(Route::Exact, 0)).hits;
+        let together = Bitmap::from_rows(near.into_iter().map(|hit| hit.row.0));
+        for rows in [Bitmap::from_rows((0..ROWS).filter(|row| row % 4 == 1)), together] {
+            let selection = Selection::new(rows, ROWS);
+            let outline = sealed.outline();
+            let share = selection.count() as f64 / outline.rows as f64;
+            let enough = outline.reach.unwrap().rows(0.9, share, 10).unwrap();
+            let (mut found, mut wanted) = (0, 0);
+            for at in 0..60 {
+                // As the rows are: queries that are not come to less.
+                let Some(row) = &sample.vectors[at * 53] else { continue };
+                let query: Vec<f32> = row.iter().map(|value| value + 0.5 * dice.number()).collect();
+                let exact = sealed.search(&query, 10, Some(&selection), &by(Route::Exact, 0)).hits;
+                let some = Plan { recall: Some(0.9), ..by(Route::Codes, enough as u32) };
+                let hits = sealed.search(&query, 10, Some(&selection), &some).hits;
+                assert!(hits.len() == exact.len() && hits.iter().all(|hit| selection.rows().has(hit.row)));
+                found += hits.iter().filter(|hit| hit.score >= exact[exact.len() - 1].score).count();
+                wanted += exact.len();
+                let few = sealed.search(&query, 10, Some(&selection), &by(Route::Codes, 1));
+                let all = sealed.search(&query, 10, None, &by(Route::Codes, u32::MAX));
+                assert_eq!([few.hits.len(), all.hits.len()], [exact.len(); 2]);
+            }
+            assert!(found as f64 >= 0.88 * f64::from(wanted as u32), "{metric:?}: {found} of {wanted}");
+        }
+    }
+    let sums = Sample::new(6, ROWS, 130, Metric::Manhattan, false).sealed();
+    assert!(sums.outline().reach.is_none(), "sums of differences have no means");
+}
+
 #[test]
 fn scans_of_live_and_sealed_parts_find_the_nearest() {
     for metric in METRICS {
@@ -314,8 +349,8 @@ fn very_long_vectors_are_scanned_without_a_graph() {
 
 #[test]
 fn any_number_of_threads_gives_the_same_bytes() {
-    for metric in METRICS {
-        let sample = Sample::new(3, ROWS, 16, metric, true);
+    for (metric, size) in METRICS.into_iter().zip([16; 4]).chain([(Metric::Euclid, 80)]) {
+        let sample = Sample::new(3, ROWS, size, metric, true);
         for threads in [1, 2, 7] {
             assert_eq!(build(&sample.spec, ROWS, &sample.full, threads), sample.built, "{metric:?}, {threads} threads");
         }
@@ -410,7 +445,7 @@ fn no_vector_at_all_is_no_trouble() {
 
 #[test]
 fn no_damage_panics() {
-    let sample = Sample::new(8, ROWS, 8, Metric::Cosine, true);
+    let sample = Sample::new(8, ROWS, 60, Metric::Cosine, true);
     let mut dice = Dice(1);
     let allowed = Selection::new(Bitmap::from_rows((0..ROWS).step_by(3)), ROWS);
     for round in 0..400 {
@@ -427,9 +462,9 @@ fn no_damage_panics() {
         }
         let opened = SealedVectors::open(&sample.spec, ROWS, Bytes::from(full), built.codes.into(), built.route.into());
         let Ok(sealed) = opened else { continue };
-        for route in [Route::Exact, Route::Graph, Route::GraphFiltered] {
+        for route in [Route::Exact, Route::Codes, Route::Graph, Route::GraphFiltered] {
             for allowed in [None, Some(&allowed)] {
-                sealed.search(&[0.5; 8], 10, allowed, &by(route, 64));
+                sealed.search(&[0.5; 60], 10, allowed, &by(route, 64));
             }
         }
     }

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! calibrated  curves of recall and work (effort)           comes first: it is filled in last
+//! cells.*     groups of rows for scans (cells)             where there are any
 //! head        rows u32 | width u32 | m u32 | levels u32 | tops u32     levels with links above the base
 //! links       rows x width x u32       NONE ends a list
 //! order       places of level 1 x u32  the row at each place; the first `tops` are the highest level
@@ -19,10 +20,10 @@ use crate::effort::{Efforts, WORDS};
 use crate::error::{Error, Result};
 use crate::layout::{Array, Sections, SectionsWriter};
 use crate::row::Row;
+use crate::vector::cells::Grouped;
 use crate::vector::hnsw::pool::PLACES_MAX;
 use crate::vector::kernel::{self, Block};
 use crate::vector::spec::HnswSpec;
-use std::io;
 
 /// Ends a list of links.
 pub(in crate::vector) const NONE: u32 = u32::MAX;
@@ -96,6 +97,8 @@ pub(in crate::vector) struct Finished<'a> {
     pub(in crate::vector) upper: &'a [Vec<u32>],
     /// Width of a block of the upper levels.
     pub(in crate::vector) m: usize,
+    /// The cells, where scans have a use for them.
+    pub(in crate::vector) cells: Option<&'a Grouped>,
 }
 
 impl Finished<'_> {
@@ -105,13 +108,16 @@ impl Finished<'_> {
         let mut out = SectionsWriter::new(Vec::with_capacity(size_of_val(self.links) * 5 / 4 + 4096));
         let mut write = || {
             out.put("calibrated", &Efforts::default().to_words())?;
+            if self.cells.is_some() {
+                Grouped::room(&mut out)?;
+            }
             out.put("head", &head)?;
             out.put("links", self.links)?;
             out.put("order", self.order)?;
             for (at, links) in self.upper.iter().enumerate() {
                 out.put(&format!("upper.{}", at + 1), links)?;
             }
-            io::Result::Ok(())
+            self.cells.map_or(Ok(()), |cells| cells.put(&mut out))
         };
         write().and_then(|()| out.finish()).expect("a Vec takes every byte")
     }

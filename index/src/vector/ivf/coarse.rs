@@ -14,15 +14,15 @@ const CLIPPED: f64 = 0.0005;
 
 /// How numbers become bytes.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct Grid {
-    pub(super) step: f32,
-    pub(super) low: f32,
-    pub(super) centre: Vec<f32>,
+pub(in crate::vector) struct Grid {
+    pub(in crate::vector) step: f32,
+    pub(in crate::vector) low: f32,
+    pub(in crate::vector) centre: Vec<f32>,
 }
 
 impl Grid {
     /// Learns the grid from whole vectors of `size` numbers.
-    pub(super) fn learn(size: usize, sample: &[f32]) -> Self {
+    pub(in crate::vector) fn learn(size: usize, sample: &[f32]) -> Self {
         let mut sums = vec![0f64; size];
         for row in sample.chunks_exact(size) {
             sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
@@ -44,12 +44,12 @@ impl Grid {
     }
 
     /// Bytes of a code: whole cache lines.
-    pub(super) fn stride(&self) -> usize {
+    pub(in crate::vector) fn stride(&self) -> usize {
         self.centre.len().next_multiple_of(LINE)
     }
 
     /// The code of a vector.
-    pub(super) fn encode(&self, values: &[f32], code: &mut [u8]) {
+    pub(in crate::vector) fn encode(&self, values: &[f32], code: &mut [u8]) {
         let per_step = 1.0 / self.step;
         for ((value, centre), code) in values.iter().zip(&self.centre).zip(code) {
             // A cast of a float stops at the ends, and NaN becomes 0.

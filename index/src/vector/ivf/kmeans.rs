@@ -30,7 +30,7 @@ const PIECE: usize = 512;
 
 /// Codes of whole rows; the padding of a row is zeros.
 #[derive(Debug)]
-pub(super) struct Points<'a> {
+pub(in crate::vector) struct Points<'a> {
     codes: &'a [u8],
     stride: usize,
     kernel: Tile8,
@@ -38,16 +38,16 @@ pub(super) struct Points<'a> {
 
 /// Points by the list they fell to.
 #[derive(Debug)]
-pub(super) struct Groups {
+pub(in crate::vector) struct Groups {
     /// Where each list begins in `members`; one more at the end.
-    pub(super) starts: Vec<u32>,
+    pub(in crate::vector) starts: Vec<u32>,
     /// List after list, in each of them in the order in which they came.
-    pub(super) members: Vec<u32>,
+    pub(in crate::vector) members: Vec<u32>,
 }
 
 impl Groups {
     /// Of what fell where: `lists[i]` is the list of `names[i]`.
-    pub(super) fn of(lists: &[u32], names: &[u32], count: usize) -> Self {
+    pub(in crate::vector) fn of(lists: &[u32], names: &[u32], count: usize) -> Self {
         let mut starts = vec![0u32; count + 1];
         for list in lists {
             starts[*list as usize + 1] += 1;
@@ -66,12 +66,12 @@ impl Groups {
     }
 
     /// How many lists.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::vector) fn len(&self) -> usize {
         self.starts.len() - 1
     }
 
     /// Where a list lies in the members.
-    pub(super) fn range(&self, list: usize) -> Range<usize> {
+    pub(in crate::vector) fn range(&self, list: usize) -> Range<usize> {
         self.starts[list] as usize..self.starts[list + 1] as usize
     }
 
@@ -82,7 +82,7 @@ impl Groups {
 
 /// Centroids ready to be compared with.
 #[derive(Debug)]
-pub(super) struct Targets {
+pub(in crate::vector) struct Targets {
     flipped: Vec<u8>,
     norms: Vec<u32>,
     stride: usize,
@@ -91,7 +91,7 @@ pub(super) struct Targets {
 
 impl Targets {
     /// From codes of whole rows.
-    pub(super) fn new(codes: &[u8], stride: usize) -> Self {
+    pub(in crate::vector) fn new(codes: &[u8], stride: usize) -> Self {
         let squares = |row: &[u8]| row.iter().map(|byte| u32::from(*byte).pow(2)).fold(0, u32::wrapping_add);
         Self {
             flipped: codes.iter().map(|byte| byte ^ 0x80).collect(),
@@ -102,7 +102,7 @@ impl Targets {
     }
 
     /// The nearest centroid of each of some rows of codes.
-    pub(super) fn nearest(&self, rows: &[u8], found: &mut Vec<u32>) {
+    pub(in crate::vector) fn nearest(&self, rows: &[u8], found: &mut Vec<u32>) {
         let norm = |row: &[u8]| {
             let (mut squares, mut sum) = (0u32, 0u32);
             for byte in row {
@@ -119,7 +119,7 @@ impl Targets {
 
 impl<'a> Points<'a> {
     /// Codes of whole rows of `stride` bytes.
-    pub(super) fn new(codes: &'a [u8], stride: usize) -> Self {
+    pub(in crate::vector) fn new(codes: &'a [u8], stride: usize) -> Self {
         Self { codes, stride, kernel: Tile8::detect() }
     }
 
@@ -129,7 +129,7 @@ impl<'a> Points<'a> {
 
     /// Codes of at most `lists` centroids; fewer only where there are fewer points. `None` where it was
     /// stopped.
-    pub(super) fn centroids(&self, lists: usize, stop: &AtomicBool) -> Option<Vec<u8>> {
+    pub(in crate::vector) fn centroids(&self, lists: usize, stop: &AtomicBool) -> Option<Vec<u8>> {
         let all: Vec<u32> = (0..(self.codes.len() / self.stride) as u32).collect();
         let lists = lists.clamp(1, all.len().max(1));
         if lists <= ONE_LEVEL_MAX {

@@ -27,9 +27,9 @@
 
 mod build;
 mod calibrate;
-mod coarse;
+pub(super) mod coarse;
 mod code;
-mod kmeans;
+pub(super) mod kmeans;
 mod lists;
 mod search;
 #[cfg(test)]

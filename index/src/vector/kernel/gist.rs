@@ -24,7 +24,7 @@ const OF_LINE: usize = 16;
 const PICK: u64 = 0x0102_0408_1020_4080;
 
 /// How far ahead of the comparison gists are asked for.
-const AHEAD: usize = 24;
+const AHEAD: usize = 64;
 
 /// Bytes of the gist of a record of so many lines.
 pub(in crate::vector) fn bytes(lines: usize) -> usize {

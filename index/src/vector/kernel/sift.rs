@@ -64,6 +64,28 @@ fn portable_positions(words: &[u64], out: &mut Vec<u32>) {
     }
 }
 
+/// Adds those of the rows whose bit is set in words of 64, the lowest bit first; that of the first row is at `from`.
+pub(in crate::vector) fn chosen(rows: &[u32], words: &[u64], from: usize, out: &mut Vec<u32>) {
+    assert!(from + rows.len() <= words.len() * 64, "a bit for each row");
+    #[cfg(target_arch = "x86_64")]
+    if super::has_avx512() {
+        // Sixteen are written at a time, whatever of them counts.
+        out.reserve(rows.len() + 16);
+        // SAFETY: the machine has the instructions; there is a bit for each row, and room for all of them and for sixteen more.
+        unsafe {
+            let written = avx512::chosen(rows, words, from, out.as_mut_ptr().add(out.len()));
+            out.set_len(out.len() + written);
+        }
+        return;
+    }
+    portable_chosen(rows, words, from, out);
+}
+
+fn portable_chosen(rows: &[u32], words: &[u64], from: usize, out: &mut Vec<u32>) {
+    let is_set = |at: usize| words[at / 64] >> (at % 64) & 1 == 1;
+    out.extend(rows.iter().enumerate().filter(|(at, _)| is_set(from + at)).map(|(_, row)| *row));
+}
+
 /// Leaves of some rows those whose distance is not above the limit (or is no number, which tells nothing), in their order.
 pub(in crate::vector) fn within(distances: &[f32], limit: f32, rows: &mut Vec<u32>) {
     assert_eq!(distances.len(), rows.len(), "a distance for each row");
@@ -113,6 +135,33 @@ mod avx512 {
                 unsafe { _mm512_storeu_si512(out.add(written).cast(), _mm512_maskz_compress_epi32(mask, here)) };
                 written += mask.count_ones() as usize;
             }
+        }
+        written
+    }
+
+    /// How many rows were written.
+    ///
+    /// # Safety
+    ///
+    /// The machine has AVX-512 F; there is a bit for each row from `from` on; `out` has room for all rows and for [`LANES`] more.
+    #[target_feature(enable = "avx512f,popcnt")]
+    pub(super) unsafe fn chosen(rows: &[u32], words: &[u64], from: usize, out: *mut u32) -> usize {
+        let mut written = 0;
+        for (at, rows) in rows.chunks(LANES).enumerate() {
+            let bit = from + at * LANES;
+            let (word, shift) = (bit / 64, bit % 64);
+            let mut bits = words[word] >> shift;
+            if shift > 64 - LANES {
+                bits |= words.get(word + 1).map_or(0, |next| next << (64 - shift));
+            }
+            let mask = (bits & ((1 << rows.len()) - 1)) as u16;
+            // SAFETY: only rows of the mask are read, which are fewer than there are; fewer than all were written, and there is
+            // room for a register more than those.
+            unsafe {
+                let here = _mm512_maskz_loadu_epi32(mask, rows.as_ptr().cast());
+                _mm512_storeu_si512(out.add(written).cast(), _mm512_maskz_compress_epi32(mask, here));
+            }
+            written += mask.count_ones() as usize;
         }
         written
     }
@@ -185,6 +234,26 @@ mod tests {
             portable_positions(&words, &mut want);
             assert_eq!(got, want);
         }
+    }
+
+    #[test]
+    fn rows_are_chosen_by_their_bits() {
+        let words: Vec<u64> = (0..9u64).map(|at| (at + 3).wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
+        let rows: Vec<u32> = (0..500).map(|at| at * 7 % 1009).collect();
+        for from in [0, 1, 47, 48, 49, 63, 64, 70] {
+            for len in [0, 1, 15, 16, 17, 31, 64, 500] {
+                let (mut got, mut want) = (vec![9], vec![9]);
+                chosen(&rows[..len], &words, from, &mut got);
+                portable_chosen(&rows[..len], &words, from, &mut want);
+                assert_eq!(got, want, "{len} from {from}");
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "a bit for each row")]
+    fn rows_without_a_bit_are_not_chosen() {
+        chosen(&[1, 2], &[u64::MAX], 63, &mut Vec::new());
     }
 
     #[test]

@@ -112,6 +112,21 @@ impl Drafts {
         self.places
     }
 
+    /// Numbers of a code, those that pad it included.
+    pub(in crate::vector) fn dims(&self) -> usize {
+        self.stride
+    }
+
+    /// What a code stands for, which has [`Self::dims`] numbers; the square of the whole vector's length. Not of sums of
+    /// absolute differences.
+    pub(in crate::vector) fn read(&self, place: u32, values: &mut [f32]) -> f32 {
+        let own = self.own[place as usize];
+        for (value, code) in values.iter_mut().zip(self.code(place)) {
+            *value = own.unit * f32::from((code ^ 0x80) as i8);
+        }
+        own.norm
+    }
+
     fn code(&self, place: u32) -> &[u8] {
         &self.codes[place as usize * self.stride..][..self.stride]
     }

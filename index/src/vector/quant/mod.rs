@@ -12,6 +12,7 @@ pub(super) mod signs;
 
 use crate::error::Result;
 use crate::layout::{Sections, SectionsWriter};
+use crate::vector::kernel::packed::Width;
 use crate::vector::kernel::{self, Block};
 use crate::vector::metric::Metric;
 use absolute::Absolute;
@@ -41,6 +42,22 @@ pub(super) struct Leading {
 pub(super) struct Coded {
     projected: projected::Coded,
     absolute: absolute::Coded,
+}
+
+impl Leading {
+    fn of(bytes: Block, count: usize) -> Self {
+        Self { bytes, all: (0..count as u32).collect() }
+    }
+
+    /// How many.
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Bytes held in memory.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        (self.bytes.len() + size_of_val(&self.all[..])) as u64
+    }
 }
 
 impl Codes {
@@ -150,7 +167,27 @@ impl Codes {
             Self::Absolute(codes) => codes.code(row),
         };
         let bytes: Vec<u8> = rows.iter().flat_map(|row| code(*row)).copied().collect();
-        Leading { bytes: Block::copy_of(&bytes), all: (0..rows.len() as u32).collect() }
+        Leading::of(Block::copy_of(&bytes), rows.len())
+    }
+
+    /// Whether a mean of vectors has a record as they have: of 4 bits a number, of which scans take a rough look.
+    pub(super) fn have_means(&self) -> bool {
+        matches!(self, Self::Projected(codes) if codes.width() == Width::Four)
+    }
+
+    /// The record of a mean of drafts, and of the squares of their lengths; nothing unless [`Self::have_means`].
+    pub(super) fn record_of_mean(&self, mean: &[f32], norm: f32) -> Vec<u8> {
+        match self {
+            Self::Projected(codes) => codes.record_of_mean(mean, norm),
+            Self::Absolute(_) => Vec::new(),
+        }
+    }
+
+    /// Whole records, to be compared as rows are; `None` where they are no records.
+    pub(super) fn as_leading(&self, records: &[u8]) -> Option<Leading> {
+        let Self::Projected(codes) = self else { return None };
+        let stride = codes.stride();
+        records.len().is_multiple_of(stride).then(|| Leading::of(Block::copy_of(records), records.len() / stride))
     }
 
     /// The estimated distances of the first `count` of some codes.

@@ -352,6 +352,30 @@ impl Projected {
         Ok(Self { coder, kernel: Packed::detect(width), records, far, spread, gists })
     }
 
+    /// Bits of a number of a record.
+    pub(in crate::vector) fn width(&self) -> Width {
+        self.coder.width
+    }
+
+    /// Bytes of a record.
+    pub(in crate::vector) fn stride(&self) -> usize {
+        self.coder.stride()
+    }
+
+    /// The record of a mean of turned vectors, of which the first numbers count, that tells the mean of their distances: `norm` is
+    /// the mean of the squares of their whole lengths.
+    pub(in crate::vector) fn record_of_mean(&self, mean: &[f32], norm: f32) -> Vec<u8> {
+        let mut record = vec![0u8; self.stride()];
+        let turned = &mean[..self.coder.projection.dims().min(mean.len())];
+        self.coder.encode(turned, norm, &mut record, &mut vec![0f32; turned.len()]);
+        if numbers_of(&record).1 == 0.0 && norm.is_finite() {
+            // At the centre itself a mean has no direction, but it is as near as it is.
+            let tail = record.len() - TAIL;
+            record[tail..tail + 4].copy_from_slice(&norm.to_le_bytes());
+        }
+        record
+    }
+
     /// Bytes held in memory of our own.
     pub(in crate::vector) fn memory_bytes(&self) -> u64 {
         let gists = self.gists.as_ref().map_or(0, |gists| gists.gists.len());
