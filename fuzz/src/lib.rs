@@ -226,22 +226,31 @@ fn search_text(text: &dyn TextPart, rows: u32) {
 
 /// Opens damaged vectors, codes and graph, and searches them.
 pub fn vectors(data: &[u8]) {
-    static WHOLE: LazyLock<(VectorSpec, [Vec<u8>; 3])> = LazyLock::new(|| {
-        let spec = VectorSpec::new(8, Metric::Cosine);
-        let bodies = built(&spec);
-        (spec, bodies)
+    // Long ones have codes of 4 bits, and cells.
+    static WHOLE: LazyLock<[(VectorSpec, [Vec<u8>; 3]); 2]> = LazyLock::new(|| {
+        [8, 64].map(|size| {
+            let spec = VectorSpec::new(size, Metric::Cosine);
+            let bodies = built(&spec);
+            (spec, bodies)
+        })
     });
-    let (spec, bodies) = &*WHOLE;
-    let which = usize::from(data.first().copied().unwrap_or(0)) / 8 % 3;
+    opened(&WHOLE, data);
+}
+
+/// Opens one of the fields with damage to one of its bodies, and searches it.
+fn opened(fields: &[(VectorSpec, [Vec<u8>; 3]); 2], data: &[u8]) {
+    let first = usize::from(data.first().copied().unwrap_or(0)) / 8;
+    let (spec, bodies) = &fields[first % 2];
+    let which = first / 2 % 3;
     let body = |at: usize| Bytes::from(if at == which { damaged(data, &bodies[at]) } else { bodies[at].clone() });
     let Ok(vectors) = SealedVectors::open(spec, VECTOR_ROWS, body(0), body(1), body(2)) else { return };
-    search_all(&vectors, VECTOR_ROWS);
+    search_all(&vectors, spec.size, VECTOR_ROWS);
 }
 
 /// Full vectors, codes and route of a field.
 fn built(spec: &VectorSpec) -> [Vec<u8>; 3] {
     let mut out = SectionsWriter::new(Vec::new());
-    let mut vector = |row: Row| (!row.0.is_multiple_of(9)).then(|| Cow::Owned(numbers(row.0)));
+    let mut vector = |row: Row| (!row.0.is_multiple_of(9)).then(|| Cow::Owned(numbers(row.0, spec.size)));
     SealedVectors::write_full(spec, VECTOR_ROWS, &mut vector, &mut out).expect("a Vec takes every byte");
     let full = out.finish().expect("a Vec takes every byte");
     let stop = AtomicBool::new(false);
@@ -253,11 +262,13 @@ fn built(spec: &VectorSpec) -> [Vec<u8>; 3] {
 }
 
 /// Searches in every way, and reads every vector.
-fn search_all(vectors: &dyn Nearest, rows: u32) {
+fn search_all(vectors: &dyn Nearest, size: u32, rows: u32) {
     let allowed = Selection::new(Bitmap::from_rows((0..rows).filter(|row| row % 3 == 0)), rows);
-    for route in [Route::Graph, Route::GraphFiltered, Route::Ivf, Route::Codes, Route::Exact] {
+    let ways = [Route::Graph, Route::GraphFiltered, Route::Ivf, Route::Codes, Route::Exact].map(|route| (route, 32));
+    // All codes, where 32 rows of the nearest cells are less.
+    for (route, effort) in ways.into_iter().chain([(Route::Codes, 0)]) {
         for allowed in [None, Some(&allowed)] {
-            let found = vectors.search(&numbers(77), 10, allowed, &Plan::by(route, 32));
+            let found = vectors.search(&numbers(77, size), 10, allowed, &Plan::by(route, effort));
             assert!(found.hits.len() <= 10 && found.hits.iter().all(|hit| hit.row.0 < rows));
         }
     }
@@ -274,12 +285,7 @@ pub fn lists(data: &[u8]) {
             (spec, bodies)
         })
     });
-    let first = usize::from(data.first().copied().unwrap_or(0)) / 8;
-    let (spec, bodies) = &WHOLE[first % 2];
-    let which = first / 2 % 3;
-    let body = |at: usize| Bytes::from(if at == which { damaged(data, &bodies[at]) } else { bodies[at].clone() });
-    let Ok(vectors) = SealedVectors::open(spec, VECTOR_ROWS, body(0), body(1), body(2)) else { return };
-    search_all(&vectors, VECTOR_ROWS);
+    opened(&WHOLE, data);
 }
 
 /// Opens a store in which a file of a segment says something else than it did, under checksums that hold, and reads all.
@@ -303,7 +309,7 @@ pub fn segment(data: &[u8]) {
         let point = |row: u32| {
             let id =
                 if row.is_multiple_of(2) { u64::from(row).into() } else { PointId::Uuid(Uuid::from_u128(row.into())) };
-            let vectors = vec![(0, numbers(row)), (1, numbers(row + 1))];
+            let vectors = vec![(0, numbers(row, 8)), (1, numbers(row + 1, 8))];
             let expires_at_ms = row.is_multiple_of(7).then_some(4_102_444_800_000);
             let payload = Payloads::of(Row(row)).to_string().into();
             Write::Upsert(Point { vectors, payload, expires_at_ms, ..Point::new(id) })
@@ -342,7 +348,7 @@ pub fn segment(data: &[u8]) {
             let _ = (view.part.nearest(0).vector(row), view.part.nearest(1).vector(row));
         }
         let _ = view.part.ids_from(&PointId::Num(0)).count();
-        (0..2).for_each(|field| search_all(view.part.nearest(field), view.part.rows()));
+        (0..2).for_each(|field| search_all(view.part.nearest(field), 8, view.part.rows()));
         let _ = eval(&parse("colour = 'red' OR number < 7").expect("it is a filter"), view.part.fields(), view);
         search_text(view.part.text(0), view.part.rows());
     }
@@ -394,8 +400,8 @@ fn rewrite(disk: &CruelDisk, path: &Path, edit: &dyn Fn(&[u8]) -> Vec<u8>) {
     disk.create(path).and_then(|mut file| file.append(&bytes)).expect("the disk is sound");
 }
 
-fn numbers(row: u32) -> Vec<f32> {
-    (0..8).map(|at| ((row * 31 + at * 17) % 101) as f32 - 50.0).collect()
+fn numbers(row: u32, size: u32) -> Vec<f32> {
+    (0..size).map(|at| ((row * 31 + at * 17) % 101) as f32 - 50.0).collect()
 }
 
 struct Payloads;

@@ -6,6 +6,8 @@
 //! together; for many neighbours under two of those shares. Between the measured ones everything is
 //! interpolated.
 
+pub mod merged;
+
 use crate::error::{Error, Result};
 use crate::params::Route;
 

@@ -43,6 +43,29 @@ impl Reach {
         Self { cells, rows }
     }
 
+    /// What is expected of rows that come from parts, each with how many of them: of the shares of rows that match the mean of the
+    /// parts, weighed by their rows, as many times as all rows take more or fewer, which was measured. `false`, and nothing else,
+    /// where one of the parts knows nothing.
+    pub fn expect(&mut self, parts: &[(u64, &Self)]) -> bool {
+        let all = parts.iter().map(|(rows, _)| *rows as f64).sum::<f64>();
+        let mean = |share: usize, recall: usize| {
+            let sum = parts.iter().map(|(rows, part)| *rows as f64 * f64::from(part.rows[share][recall])).sum::<f64>();
+            sum / all
+        };
+        let known = |share: usize| parts.iter().all(|(_, part)| part.rows[share].iter().all(|rows| *rows > 0));
+        let shares = self.rows.len();
+        if parts.is_empty() || !(0..shares).all(known) || self.rows[0].contains(&0) {
+            return false;
+        }
+        for share in 1..shares {
+            for recall in 0..RECALLS.len() {
+                let times = f64::from(self.rows[0][recall]) / mean(0, recall);
+                self.rows[share][recall] = (mean(share, recall) * times).round() as u32;
+            }
+        }
+        true
+    }
+
     /// As numbers, but for how many cells there are.
     pub fn to_words(self) -> Vec<u32> {
         self.rows.concat()
@@ -103,6 +126,19 @@ mod tests {
         assert!(about(rows(1.0), 8_000) && about(rows(0.5), 6_000) && about(rows(0.2), 4_000));
         assert!(rows(0.7).is_some_and(|rows| (6_700..7_300).contains(&rows)));
         assert_eq!([rows(0.07), rows(0.05), rows(0.001)], [None; 3], "nobody measured it");
+    }
+
+    #[test]
+    fn a_merged_part_is_expected_to_take_what_its_parts_took() {
+        let of =
+            |more: u32| Reach { cells: 512, rows: [4, 3, 2, 1, 1].map(|share| [share * more * 100; RECALLS.len()]) };
+        let mut merged = Reach { cells: 700, ..Reach::default() };
+        assert!(!merged.expect(&[(300, &of(1)), (700, &of(1))]), "all rows have to be measured");
+        merged.rows[0] = [800; RECALLS.len()];
+        assert!(!merged.expect(&[(300, &of(1)), (700, &reach())]), "one of them does not know all shares");
+        assert!(merged.expect(&[(300, &of(2)), (700, &of(1))]));
+        // 1.3 x 400 for all rows of the parts, and 800 now.
+        assert_eq!(merged.rows.map(|rows| rows[2]), [800, 600, 400, 200, 200]);
     }
 
     #[test]

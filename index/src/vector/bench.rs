@@ -5,7 +5,7 @@ use crate::vector::kernel::codes8::Codes8;
 use crate::vector::kernel::fastscan::{self, BESIDE_BYTES, Fastscan, LANES, PARTS};
 use crate::vector::kernel::nibbles::Nibbles;
 use crate::vector::kernel::packed::{Packed, Terms, Width};
-use crate::vector::kernel::tile::{SIDE, Tiles};
+use crate::vector::kernel::tile::{Laid, SIDE, Tiles};
 use crate::vector::kernel::tile8::Tile8;
 use crate::vector::kernel::{self, Block, LINE, read};
 use std::fmt;
@@ -127,13 +127,15 @@ fn packed(size: usize, rows: usize, width: Width) -> Kernel {
 /// As a build compares the members of a leaf; the other four are always the same.
 fn tiles(size: usize, rows: usize) -> Kernel {
     let stride = size.next_multiple_of(LINE);
-    let (block, kernel) = (bytes(stride * SIDE * rows), Tiles::detect());
+    let (kernel, mut laid) = (Tiles::detect(), Laid::default());
+    kernel.lay(bytes(stride * SIDE * rows).chunks(stride), &mut laid);
+    let row_bytes = laid.bytes_a_code(stride) * SIDE;
     let list = move |list: &[u32]| {
         for row in list {
-            black_box(kernel.dots(&block, stride, *row as usize * SIDE, 0));
+            black_box(kernel.products((&laid, *row as usize * SIDE), (&laid, 0), stride, [0; SIDE]));
         }
     };
-    Kernel { row_bytes: stride * SIDE, distances: SIDE * SIDE, pages: Pages::Huge, list: Box::new(list) }
+    Kernel { row_bytes, distances: SIDE * SIDE, pages: Pages::Small, list: Box::new(list) }
 }
 
 /// As k-means compares rows with centroids; the centroids are always the same.

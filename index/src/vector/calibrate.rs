@@ -8,8 +8,11 @@
 //!
 //! One walk of the greatest effort tells all lesser ones: they expand the same nodes in the same order, and
 //! end where the nearest candidate left lies beyond their last hit.
+//!
+//! Where a part is made of others whose curves are known, fewer rows are held back under filters: see [`Merged`].
 
 use crate::bitmap::Bitmap;
+use crate::effort::merged::Merged;
 use crate::effort::{Curve, Efforts, LADDER, NEIGHBOURS, Rung};
 use crate::params::{Route, Work};
 use crate::reach::{RECALLS, Reach, SHARES as SHARES_REACHED};
@@ -26,6 +29,10 @@ const PROBES_FILTERED: usize = 96;
 
 /// Of those, so many walk to the end of the ladder; the others stop where they have found everything.
 const WHOLE: usize = 16;
+
+/// Under a filter so many are enough, and so many of them walk to the end, where the parts' curves stand for the rest.
+const PROBES_MERGED: usize = 24;
+const WHOLE_MERGED: usize = 4;
 
 /// Nearest rows of a held back one that are found out by looking at all of them, once.
 const NEAR: usize = 128;
@@ -89,16 +96,35 @@ pub(super) struct Trial<'a> {
 /// everything had been found.
 pub(super) type Trace = Vec<(usize, Work)>;
 
+/// What is known of the parts that one is made of, each with how many of its rows go on.
+#[derive(Debug, Default)]
+pub(super) struct Before<'a> {
+    /// Their curves.
+    pub(super) efforts: Vec<(u64, &'a Efforts)>,
+    /// What their cells hold, where all of them have cells.
+    pub(super) reach: Vec<(u64, &'a Reach)>,
+}
+
 /// The curves of a part, and what its cells hold, where it has any. The rows have a vector, stand on the base level alone, and
 /// come in random order.
-pub(super) fn calibrate(part: &SealedVectors, rows: &[u32]) -> (Efforts, Option<Reach>) {
+pub(super) fn calibrate(part: &SealedVectors, rows: &[u32], before: &Before<'_>) -> (Efforts, Option<Reach>) {
     let probes: Vec<Probe> = spread(rows, PROBES).par_iter().map(|row| probe(part, *row)).collect();
     let mut curves = vec![curve(part, &probes, NEIGHBOURS as usize, (Route::Graph, 1.0), &[])];
     let anchors = spread(&rows[rows.len() / 3..], ANCHORS_OF_CELLS);
-    let reach = part.cells().map(|cells| reach(part, cells, &probes, &anchors));
+    let reach = part.cells().map(|cells| reach(part, cells, &probes, &anchors, &before.reach));
     let left = left(part, &probes[..probes.len().min(BOUNDED)], rows.len());
     let others = &probes[..probes.len().min(PROBES_OTHER)];
     curves.extend(OTHER_NEIGHBOURS.map(|k| curve(part, others, k, (Route::Graph, 1.0), &[])));
+    let merged = Merged::of(before.efforts.iter().copied(), part.outline().rows);
+    let moved = merged.moved(&curves[0]);
+    let filtered = |probes: &[Probe], k: usize, way: (Route, f64), selections: &[Selection]| {
+        let together = together(part, selections);
+        let expected = moved.zip(merged.curve(way.0, way.1 as f32, k as u32, together));
+        let Some((by, expected)) = expected else { return curve(part, probes, k, way, selections) };
+        let few = probes.len().min(PROBES_MERGED);
+        let measured = trace((part, &probes[..few]), k, way, selections, WHOLE_MERGED);
+        measured.with(few as f64, (&expected.moved(by), (probes.len() - few) as f64))
+    };
     let probes = &probes[..probes.len().min(PROBES_FILTERED)];
     let count = rows.len();
     let anchors: Vec<Vec<u32>> = spread(&rows[count / 2..], ANCHORS)
@@ -119,28 +145,33 @@ pub(super) fn calibrate(part: &SealedVectors, rows: &[u32]) -> (Efforts, Option<
         let of = |rows: Vec<u32>| selection(part, rows);
         let (random, together): (Vec<_>, Vec<_>) = (vec![of(random)], together.map(of).collect());
         for route in routes {
-            curves.push(curve(part, probes, NEIGHBOURS as usize, (*route, share), &random));
-            curves.push(curve(part, probes, NEIGHBOURS as usize, (*route, share), &together));
+            curves.push(filtered(probes, NEIGHBOURS as usize, (*route, share), &random));
+            curves.push(filtered(probes, NEIGHBOURS as usize, (*route, share), &together));
             if SHARES_MANY.contains(&share) {
-                curves.push(curve(part, others, MANY, (*route, share), &random));
+                curves.push(filtered(others, MANY, (*route, share), &random));
             }
         }
     }
     (Efforts::new(curves, left), reach)
 }
 
-/// What the cells hold: for each share over several sets of rows that stand together, whole cells of them.
-fn reach(part: &SealedVectors, cells: &Cells, probes: &[Probe], anchors: &[Row]) -> Reach {
+/// What the cells hold: for each share over several sets of rows that stand together, whole cells of them. Where the cells of the
+/// parts that this one is made of are known, only all rows are measured.
+fn reach(part: &SealedVectors, cells: &Cells, probes: &[Probe], anchors: &[Row], before: &[(u64, &Reach)]) -> Reach {
     let mut reach = Reach { cells: cells.len() as u32, ..Reach::default() };
     let count = part.outline().rows;
     let probes = &probes[..probes.len().min(PROBES_TOGETHER)];
-    for (share, rows) in SHARES_REACHED.iter().zip(&mut reach.rows) {
+    reach.rows[0] = held(part, cells, probes, &[]);
+    if reach.expect(before) {
+        return reach;
+    }
+    for (share, rows) in SHARES_REACHED.iter().zip(&mut reach.rows).skip(1) {
         let matching = (count as f64 * share) as usize;
         if matching < MATCHING_MIN {
             break;
         }
         let together = |anchor: &Row| selection(part, part.near_cells(&part.values(*anchor), matching));
-        let sets: Vec<Selection> = if *share < 1.0 { anchors.iter().map(together).collect() } else { Vec::new() };
+        let sets: Vec<Selection> = anchors.iter().map(together).collect();
         *rows = held(part, cells, probes, &sets);
     }
     reach
@@ -217,12 +248,17 @@ fn truth(part: &SealedVectors, probe: &Probe, k: usize, selection: Option<&Selec
 }
 
 /// The curve of a route over some probes. Several selections are taken in turn; none is all rows.
-fn curve(
-    part: &SealedVectors,
-    probes: &[Probe],
+fn curve(part: &SealedVectors, probes: &[Probe], k: usize, way: (Route, f64), selections: &[Selection]) -> Curve {
+    trace((part, probes), k, way, selections, WHOLE)
+}
+
+/// The same, of which so many probes walk to the end of the ladder.
+fn trace(
+    (part, probes): (&SealedVectors, &[Probe]),
     k: usize,
     (route, share): (Route, f64),
     selections: &[Selection],
+    whole: usize,
 ) -> Curve {
     let of = |at: usize| (!selections.is_empty()).then(|| &selections[at % selections.len()]);
     let traces: Vec<(usize, Trace)> = probes
@@ -230,18 +266,17 @@ fn curve(
         .enumerate()
         .map(|(at, probe)| {
             let truth = truth(part, probe, k, of(at));
-            let trial = Trial { without: probe.row, query: &probe.values, k, truth: &truth, whole: at < WHOLE };
+            let trial = Trial { without: probe.row, query: &probe.values, k, truth: &truth, whole: at < whole };
             (truth.len().min(k), part.trial(&trial, route, of(at)))
         })
         .collect();
+    Curve { route, share: share as f32, together: together(part, selections), k: k as u32, rungs: rungs(&traces) }
+}
+
+/// How much selected rows stand together, on the average.
+fn together(part: &SealedVectors, selections: &[Selection]) -> f32 {
     let together: f32 = selections.iter().map(|selection| part.measure_together(selection)).sum();
-    Curve {
-        route,
-        share: share as f32,
-        together: if selections.is_empty() { 1.0 } else { together / selections.len() as f32 },
-        k: k as u32,
-        rungs: rungs(&traces),
-    }
+    if selections.is_empty() { 1.0 } else { together / selections.len() as f32 }
 }
 
 /// The mean over all traces. One that ended early had found everything, and its work would have grown as

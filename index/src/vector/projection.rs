@@ -78,6 +78,11 @@ impl Projection {
         Self { size, dims, mean: mean.into(), basis: basis.into(), quick }
     }
 
+    /// The same once more.
+    pub(in crate::vector) fn copy(&self) -> Self {
+        Self::of(self.size, self.dims, self.mean.to_vec(), self.basis.to_vec())
+    }
+
     /// Lays down what was learned.
     pub(in crate::vector) fn write<W: Write>(&self, out: &mut SectionsWriter<W>) -> io::Result<()> {
         out.put("turn.head", &[self.size as u32, self.dims as u32])?;

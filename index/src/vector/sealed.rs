@@ -15,7 +15,7 @@ use crate::layout::{Body, Sections, SectionsWriter};
 use crate::params::{Found, Outline, Plan, Route, Work};
 use crate::row::{Hit, Row, TopK};
 use crate::selection::Selection;
-use crate::vector::calibrate::{Trace, Trial, calibrate};
+use crate::vector::calibrate::{Before, Trace, Trial, calibrate};
 use crate::vector::cells::{Cells, Grouped};
 use crate::vector::flat::{self, Trust};
 use crate::vector::hnsw::build::{Layers, Order};
@@ -169,7 +169,7 @@ impl SealedVectors {
         match spec.ivf {
             None => {
                 let sources: Vec<Source<'_>> = from.iter().map(source).collect();
-                pool.install(|| Self::build_here(spec, &read, full, &sources, how))
+                pool.install(|| Self::build_here(spec, (&read, full), from, &sources, how))
             }
             Some(ivf) => {
                 let bodies = pool.install(|| ivf::build(spec, ivf, &read, how.budget_bytes, how.stop))?;
@@ -185,14 +185,14 @@ impl SealedVectors {
 
     fn build_here(
         spec: &VectorSpec,
-        read: &Full,
-        full: &Bytes,
+        (read, full): (&Full, &Bytes),
+        from: &[Extended<'_>],
         sources: &[Source<'_>],
         how: &BuildParams<'_>,
     ) -> Result<Option<Built>> {
         let rows = read.rows();
         let order = Order::of((0..rows).filter(|row| read.has(Row(*row))), spec.hnsw.m);
-        let (codes, drafts) = Codes::encode(read, spec.metric, &order.rows);
+        let (codes, drafts) = Codes::encode(read, spec.metric, &order.rows, Self::most_codes(from));
         let cells = codes.have_means().then(|| Grouped::of(&codes, &drafts, &order.rows, how.stop));
         if let Some(None) = cells {
             return Ok(None);
@@ -221,7 +221,7 @@ impl SealedVectors {
         if how.stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let (efforts, reach) = calibrate(&opened, &order.rows[order.above().len()..]);
+        let (efforts, reach) = calibrate(&opened, &order.rows[order.above().len()..], &Self::before(from));
         drop(opened);
         // Nobody else holds the bodies any more: they are not copied.
         let mut built = Built { codes: codes.into(), route: route.into() };
@@ -230,6 +230,27 @@ impl SealedVectors {
             Cells::set_reach(&mut built.route, reach);
         }
         Ok(Some(built))
+    }
+
+    /// The codes of the part that most rows come from.
+    fn most_codes<'a>(from: &[Extended<'a>]) -> Option<&'a Codes> {
+        let most = from.iter().max_by_key(|from| from.rows.len())?;
+        most.part.and_then(|part| part.index.as_ref()).map(|index| &index.codes)
+    }
+
+    /// What is known of the parts that others go on from.
+    fn before<'a>(from: &[Extended<'a>]) -> Before<'a> {
+        let mut before = Before::default();
+        for from in from {
+            let rows = from.rows.len() as u64;
+            let index = from.part.and_then(|part| part.index.as_ref());
+            before.efforts.extend(index.map(|index| (rows, index.graph.efforts())));
+            before.reach.extend(index.and_then(|index| index.cells.as_ref()).map(|cells| (rows, cells.reach())));
+        }
+        if before.reach.len() < from.len() {
+            before.reach.clear();
+        }
+        before
     }
 
     /// Opens the three bodies and checks all that a search relies on.

@@ -412,8 +412,8 @@ impl Met {
             rest = after;
         }
         leaves.par_iter().zip(rooms).for_each_init(
-            || (Leaf::default(), <[Vec<f32>; SIDE]>::default(), Vec::new()),
-            |(leaf, rows, best), (places, mut room)| {
+            || (Leaf::default(), Comparison::default(), <[Vec<f32>; SIDE]>::default(), Vec::new()),
+            |(leaf, with, rows, best), (places, mut room)| {
                 if room.is_empty() {
                     return;
                 }
@@ -425,7 +425,7 @@ impl Met {
                     }
                     let both = familiar(known, places, of);
                     let but = if both.contains(&last) { both.clone() } else { 0..0 };
-                    drafts.leaf_rows(leaf, of, &but, rows);
+                    drafts.rows((leaf, of), leaf, &but, with, rows);
                     for (at, row) in (of..=last).zip(&mut *rows).filter(|(at, _)| range.contains(&places[*at])) {
                         let own = if both.contains(&at) { both.clone() } else { familiar(known, places, at) };
                         row[own].fill(f32::INFINITY);

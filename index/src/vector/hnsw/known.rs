@@ -7,8 +7,11 @@
 use crate::row::Row;
 use crate::vector::hnsw::graph::{Graph, NONE};
 
-/// Links of a dead row that are followed, nearest first.
+/// Links of a dead row that are followed, nearest first; fewer where many of those that a place was linked with are dead, as
+/// then one finds a way that another lacks.
 const BRIDGES: usize = 12;
+const BRIDGES_MIN: usize = 3;
+const BRIDGES_OF_PLACE: usize = 72;
 
 /// The place belongs to no graph.
 pub(super) const ALONE: u16 = u16::MAX;
@@ -86,11 +89,13 @@ impl<'a> Known<'a> {
         let Some(graph) = source.graph else { return };
         let base = graph.base();
         let alive = |row: u32| Some(to[row as usize]).filter(|to| *to != NONE && *to != place);
+        let dead = base.of(row).filter(|link| to[*link as usize] == NONE).count();
+        let bridges = (BRIDGES_OF_PLACE / dead.max(1)).clamp(BRIDGES_MIN, BRIDGES);
         for link in base.of(row) {
             match to[link as usize] {
                 NONE => {
                     let dead = base.of(link);
-                    out.extend(dead.filter_map(&alive).take(BRIDGES));
+                    out.extend(dead.filter_map(&alive).take(bridges));
                 }
                 _ => out.extend(alive(link)),
             }

@@ -5,9 +5,8 @@
 //! pairs of a group costs a fraction of as many searches.
 
 use crate::vector::hnsw::search::key;
-use crate::vector::hnsw::select::Bench;
 use crate::vector::kernel;
-use crate::vector::quant::draft::Drafts;
+use crate::vector::quant::draft::{Comparison, Drafts, Leaf, SIDE};
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,6 +18,9 @@ const LEADERS: usize = 3;
 
 /// Leaders of one division, at most.
 const LEADERS_MAX: usize = 1000;
+
+/// Places that one task finds the leaders of.
+const PIECE: usize = 64;
 
 /// Distances that are looked at together.
 const LOOKED_AT: usize = 16;
@@ -74,14 +76,21 @@ fn divide(drafts: &Drafts, places: &[u32], breadth: usize) -> Vec<Vec<u32>> {
     let count = (places.len() * LEADERS / LEAF).clamp(2, LEADERS_MAX);
     let leaders: Vec<u32> = (0..count).map(|at| places[at * places.len() / count]).collect();
     let breadth = breadth.min(count);
+    let mut of_leaders = Leaf::default();
+    drafts.gather(&leaders, &mut of_leaders);
     let mut nearest = vec![0u32; places.len() * breadth];
-    nearest.par_chunks_exact_mut(breadth).zip(places).for_each_init(
-        || (Bench::default(), Vec::new()),
-        |(bench, best), (nearest, place)| {
-            drafts.distances(*place, &leaders, &mut bench.with, &mut bench.distances);
-            nearest_of(&bench.distances, breadth, None, best);
-            for (nearest, best) in nearest.iter_mut().zip(best) {
-                *nearest = best.1;
+    nearest.par_chunks_mut(PIECE * breadth).zip(places.par_chunks(PIECE)).for_each_init(
+        || (Leaf::default(), Comparison::default(), <[Vec<f32>; SIDE]>::default(), Vec::new()),
+        |(piece, with, rows, best), (nearest, places)| {
+            drafts.gather(places, piece);
+            for (four, nearest) in nearest.chunks_mut(SIDE * breadth).enumerate() {
+                drafts.rows((piece, four * SIDE), &of_leaders, &(0..0), with, rows);
+                for (nearest, distances) in nearest.chunks_exact_mut(breadth).zip(&*rows) {
+                    nearest_of(&distances[..count], breadth, None, best);
+                    for (nearest, best) in nearest.iter_mut().zip(&*best) {
+                        *nearest = best.1;
+                    }
+                }
             }
         },
     );

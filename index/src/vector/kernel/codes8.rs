@@ -117,26 +117,65 @@ unsafe fn portable_sads(codes: &[u8], query: &[u8], rows: &[u32], out: &mut [u32
     each(codes, query, rows, out, sad_plain);
 }
 
-/// The plain loops, compiled for 256-bit registers.
+/// Four rows at a time on 256-bit registers: the query is made wide once for all four.
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
-    use super::{dot_plain, each, sad_plain};
+    use super::super::avx2::{WIDE, add_products, load, signed, totals, unsigned};
+    use super::{AHEAD, LINE, prefetch_line};
+    use std::arch::x86_64::*;
 
-    /// # Safety
-    ///
-    /// The machine has AVX2; every access is checked.
-    #[target_feature(enable = "avx2")]
-    pub(super) unsafe fn dots(codes: &[u8], query: &[u8], rows: &[u32], out: &mut [u32]) {
-        each(codes, query, rows, out, dot_plain);
+    macro_rules! kernel {
+        ($name:ident, |$sums:ident, $rows:ident, $query:ident| $line:expr) => {
+            /// # Safety
+            ///
+            /// As of `List`; the machine has AVX2.
+            #[target_feature(enable = "avx2")]
+            pub(super) unsafe fn $name(codes: &[u8], query: &[u8], rows: &[u32], out: &mut [u32]) {
+                let start = |row: u32| codes.as_ptr().wrapping_add(row as usize * query.len());
+                let ask = |row: u32| {
+                    for line in (0..query.len()).step_by(LINE) {
+                        prefetch_line(start(row).wrapping_add(line));
+                    }
+                };
+                for row in rows.iter().take(AHEAD) {
+                    ask(*row);
+                }
+                for at in (0..rows.len()).step_by(4) {
+                    for row in rows.iter().skip(at + AHEAD).take(4) {
+                        ask(*row);
+                    }
+                    // A last group of fewer than four repeats its last row.
+                    let row = |lane: usize| start(rows[(at + lane).min(rows.len() - 1)]);
+                    let four = [row(0), row(1), row(2), row(3)];
+                    let mut $sums = [_mm256_setzero_si256(); 4];
+                    for within in (0..query.len()).step_by(WIDE) {
+                        // SAFETY: `within` is inside the query, and every row of the list lies inside the codes with as many
+                        // bytes.
+                        unsafe {
+                            let $query = load(query.as_ptr().add(within));
+                            let $rows = four.map(|row| load(row.add(within)));
+                            $line;
+                        }
+                    }
+                    for (out, total) in out[at..].iter_mut().zip(totals($sums)) {
+                        *out = total;
+                    }
+                }
+            }
+        };
     }
 
-    /// # Safety
-    ///
-    /// The machine has AVX2; every access is checked.
-    #[target_feature(enable = "avx2")]
-    pub(super) unsafe fn sads(codes: &[u8], query: &[u8], rows: &[u32], out: &mut [u32]) {
-        each(codes, query, rows, out, sad_plain);
-    }
+    kernel!(dots, |sums, rows, query| {
+        let query = signed(query);
+        for (sum, row) in sums.iter_mut().zip(rows) {
+            *sum = add_products(*sum, unsigned(row), query);
+        }
+    });
+    kernel!(sads, |sums, rows, query| {
+        for (sum, row) in sums.iter_mut().zip(rows) {
+            *sum = _mm256_add_epi32(*sum, _mm256_sad_epu8(row, query));
+        }
+    });
 }
 
 /// Four rows at a time on 512-bit registers: 64 products an instruction, one load of the query for all

@@ -1,7 +1,7 @@
 //! Arithmetic on vectors: the one door to simsimd, and the loops that it lacks.
 //!
 //! Pairwise scores of `f32` vectors go through simsimd, which picks the best code for the machine
-//! at run time, where there is nothing of our own (`pair`). Vectors of unequal length score as if the longer one were cut. Loops over codes are
+//! at run time, where there is nothing of our own (`pair`, `pair_avx2`). Vectors of unequal length score as if the longer one were cut. Loops over codes are
 //! our own, one file for each kind of code.
 
 /// Compiles a plain loop for the registers of the machine it runs on as well. The loop multiplies and adds
@@ -41,6 +41,8 @@ macro_rules! versions {
     )*};
 }
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 pub(super) mod codes8;
 pub(super) mod fastscan;
 pub(super) mod gist;
@@ -49,6 +51,8 @@ pub(super) mod nibbles;
 pub(super) mod packed;
 #[cfg(target_arch = "x86_64")]
 mod pair;
+#[cfg(target_arch = "x86_64")]
+mod pair_avx2;
 #[cfg(feature = "bench")]
 pub(super) mod read;
 pub(super) mod rotate;
@@ -63,6 +67,14 @@ pub(super) mod words;
 fn has_avx512() -> bool {
     use std::arch::is_x86_feature_detected as has;
     has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") && has!("avx512vnni")
+}
+
+/// Whether 256-bit registers can be used, with products that are added as they are made and floats of 16 bits.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn has_avx2() -> bool {
+    use std::arch::is_x86_feature_detected as has;
+    has!("avx2") && has!("fma") && has!("f16c")
 }
 
 use simsimd::SpatialSimilarity;
@@ -80,6 +92,11 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
         // SAFETY: the machine has AVX-512 F.
         return unsafe { pair::dot(a, b) };
     }
+    #[cfg(target_arch = "x86_64")]
+    if has_avx2() {
+        // SAFETY: the machine has AVX2, FMA and F16C.
+        return unsafe { pair_avx2::dot(a, b) };
+    }
     let len = a.len().min(b.len());
     if cfg!(miri) {
         // Miri runs no C; what it looks for is on our side of it.
@@ -95,6 +112,11 @@ pub(super) fn euclid_squared(a: &[f32], b: &[f32]) -> f32 {
     if has_avx512() {
         // SAFETY: the machine has AVX-512 F.
         return unsafe { pair::euclid_squared(a, b) };
+    }
+    #[cfg(target_arch = "x86_64")]
+    if has_avx2() {
+        // SAFETY: the machine has AVX2, FMA and F16C.
+        return unsafe { pair_avx2::euclid_squared(a, b) };
     }
     let len = a.len().min(b.len());
     if cfg!(miri) {
@@ -114,6 +136,11 @@ macro_rules! narrow {
             if has_avx512() {
                 // SAFETY: the machine has AVX-512 F, BW and VL.
                 return Some(unsafe { pair::$name(_query, _narrow) });
+            }
+            #[cfg(target_arch = "x86_64")]
+            if has_avx2() {
+                // SAFETY: the machine has AVX2, FMA and F16C.
+                return Some(unsafe { pair_avx2::$name(_query, _narrow) });
             }
             None
         }
@@ -371,6 +398,13 @@ pub(super) mod tests {
             let pairs = || a.iter().zip(&b).map(|(a, b)| (f64::from(*a), f64::from(*b)));
             near(dot(&a, &b), pairs().map(|(a, b)| a * b).sum());
             near(euclid_squared(&a, &b), pairs().map(|(a, b)| (a - b) * (a - b)).sum());
+            #[cfg(target_arch = "x86_64")]
+            if has_avx2() {
+                // SAFETY: the machine has AVX2, FMA and F16C.
+                let (dot, euclid) = unsafe { (pair_avx2::dot(&a, &b), pair_avx2::euclid_squared(&a, &b)) };
+                near(dot, pairs().map(|(a, b)| a * b).sum());
+                near(euclid, pairs().map(|(a, b)| (a - b) * (a - b)).sum());
+            }
             // simsimd, whatever the machine has; Miri does not run C.
             if !cfg!(miri) {
                 near(f32::dot(&a, &b).unwrap() as f32, pairs().map(|(a, b)| a * b).sum());
@@ -396,6 +430,19 @@ pub(super) mod tests {
                 (euclid_squared_bytes(&query, &bytes), euclid_squared(&query, &of_bytes)),
             ] {
                 assert!(narrow.is_none_or(|narrow| narrow.to_bits() == wide.to_bits()), "{narrow:?} is not {wide}");
+            }
+            #[cfg(target_arch = "x86_64")]
+            if has_avx2() {
+                // SAFETY: the machine has AVX2, FMA and F16C.
+                let (narrow, wide) = unsafe {
+                    let halves =
+                        [pair_avx2::dot_halves(&query, &bits), pair_avx2::euclid_squared_halves(&query, &bits)];
+                    let of_halves = [pair_avx2::dot(&query, &of_halves), pair_avx2::euclid_squared(&query, &of_halves)];
+                    let own = [pair_avx2::dot_bytes(&query, &bytes), pair_avx2::euclid_squared_bytes(&query, &bytes)];
+                    let of_bytes = [pair_avx2::dot(&query, &of_bytes), pair_avx2::euclid_squared(&query, &of_bytes)];
+                    ([halves, own], [of_halves, of_bytes])
+                };
+                assert_eq!(narrow, wide);
             }
         }
     }

@@ -229,57 +229,107 @@ unsafe fn portable_eights(records: &[u8], query: &[u8], terms: Terms, rows: &[u3
     each(query.len(), records, query, terms, rows, out, dot_eights);
 }
 
-/// 256-bit registers: for 4 bits 32 products an instruction, whose pairs fit 16 bits.
+/// Four records at a time on 256-bit registers; for 4 bits 32 products an instruction, whose pairs fit 16 bits.
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
-    use super::{LINE, Terms, dot_eights, each};
+    use super::super::avx2::{WIDE, add_products, load, signed, totals, unsigned};
+    use super::{AHEAD, LINE, TAIL, Terms, estimate, prefetch_line};
     use std::arch::x86_64::*;
 
-    /// # Safety
-    ///
-    /// The machine has AVX2; every access is checked.
-    #[target_feature(enable = "avx2")]
-    pub(super) unsafe fn eights(records: &[u8], query: &[u8], terms: Terms, rows: &[u32], out: &mut [f32]) {
-        each(query.len(), records, query, terms, rows, out, dot_eights);
+    /// So many sums of four products of 4 bits with 8 fit 16 bits.
+    const FIT: usize = 4;
+
+    macro_rules! kernel {
+        ($name:ident, $parts:literal, $dots:ident) => {
+            /// # Safety
+            ///
+            /// As of `List`; the machine has AVX2.
+            #[target_feature(enable = "avx2")]
+            pub(super) unsafe fn $name(records: &[u8], query: &[u8], terms: Terms, rows: &[u32], out: &mut [f32]) {
+                let stride = query.len() / $parts;
+                let start = |row: u32| records.as_ptr().wrapping_add(row as usize * stride);
+                let ask = |row: u32| {
+                    for line in (0..stride).step_by(LINE) {
+                        prefetch_line(start(row).wrapping_add(line));
+                    }
+                };
+                for row in rows.iter().take(AHEAD) {
+                    ask(*row);
+                }
+                for at in (0..rows.len()).step_by(4) {
+                    for row in rows.iter().skip(at + AHEAD).take(4) {
+                        ask(*row);
+                    }
+                    // A last group of fewer than four repeats its last row.
+                    let row = |lane: usize| start(rows[(at + lane).min(rows.len() - 1)]);
+                    let four = [row(0), row(1), row(2), row(3)];
+                    // SAFETY: every row of the list lies inside the records with `stride` bytes, and the query has `$parts`
+                    // times as many.
+                    let dots = unsafe { $dots(four, query.as_ptr(), stride) };
+                    for (lane, out) in out[at..].iter_mut().take(4).enumerate() {
+                        // SAFETY: every record of the list lies inside the records, with its tail at its end.
+                        let tail = unsafe {
+                            let tail = four[lane].add(stride - TAIL).cast::<f32>();
+                            [tail.read_unaligned(), tail.add(1).read_unaligned()]
+                        };
+                        *out = estimate(terms, tail, dots[lane] as i32);
+                    }
+                }
+            }
+        };
     }
+
+    kernel!(fours, 2, dots_of_fours);
+    kernel!(eights, 1, dots_of_eights);
 
     /// # Safety
     ///
-    /// The machine has AVX2; every access is checked.
-    #[target_feature(enable = "avx2")]
-    pub(super) unsafe fn fours(records: &[u8], query: &[u8], terms: Terms, rows: &[u32], out: &mut [f32]) {
-        each(query.len() / 2, records, query, terms, rows, out, |record, query| {
-            // SAFETY: a closure inherits what its function is compiled for.
-            unsafe { dot(record, query) }
-        });
-    }
-
-    /// # Safety
-    ///
-    /// The machine has AVX2; every access is checked.
+    /// Every row has `stride` bytes, whole lines, and the query as many.
     #[inline]
     #[target_feature(enable = "avx2")]
-    unsafe fn dot(record: &[u8], query: &[u8]) -> i32 {
-        let (mask, ones) = (_mm256_set1_epi8(15), _mm256_set1_epi16(1));
-        let mut sum = _mm256_setzero_si256();
-        for (line, query) in record.chunks_exact(LINE).zip(query.chunks_exact(2 * LINE)) {
-            for half in [0, LINE / 2] {
-                // SAFETY: a half line is 32 bytes, of the line and of either line of the query.
-                let (bytes, low, high) = unsafe {
-                    (
-                        _mm256_loadu_si256(line.as_ptr().add(half).cast()),
-                        _mm256_loadu_si256(query.as_ptr().add(half).cast()),
-                        _mm256_loadu_si256(query.as_ptr().add(LINE + half).cast()),
-                    )
-                };
-                let lows = _mm256_maddubs_epi16(_mm256_and_si256(bytes, mask), low);
-                let highs = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(bytes, 4), mask), high);
-                sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_add_epi16(lows, highs), ones));
+    unsafe fn dots_of_eights(rows: [*const u8; 4], query: *const u8, stride: usize) -> [u32; 4] {
+        let mut sums = [_mm256_setzero_si256(); 4];
+        for at in (0..stride).step_by(WIDE) {
+            // SAFETY: as the caller promised.
+            unsafe {
+                let query = signed(load(query.add(at)));
+                for (sum, row) in sums.iter_mut().zip(rows) {
+                    *sum = add_products(*sum, unsigned(load(row.add(at))), query);
+                }
             }
         }
-        let half = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
-        let quarter = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0b00_00_11_10));
-        _mm_cvtsi128_si32(_mm_add_epi32(quarter, _mm_shuffle_epi32(quarter, 0b00_00_00_01)))
+        totals(sums)
+    }
+
+    /// # Safety
+    ///
+    /// Every row has `stride` bytes, whole lines, and the query twice as many.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn dots_of_fours(rows: [*const u8; 4], query: *const u8, stride: usize) -> [u32; 4] {
+        let (mask, ones) = (_mm256_set1_epi8(15), _mm256_set1_epi16(1));
+        let mut sums = [_mm256_setzero_si256(); 4];
+        for from in (0..stride).step_by(FIT * WIDE) {
+            let mut narrow = [_mm256_setzero_si256(); 4];
+            for at in (from..stride.min(from + FIT * WIDE)).step_by(WIDE) {
+                // A line of the record meets two of the query, the first of them with its low halves.
+                let of_query = at / LINE * 2 * LINE + at % LINE;
+                // SAFETY: as the caller promised.
+                unsafe {
+                    let (low, high) = (load(query.add(of_query)), load(query.add(of_query + LINE)));
+                    for (sum, row) in narrow.iter_mut().zip(rows) {
+                        let bytes = load(row.add(at));
+                        let lows = _mm256_maddubs_epi16(_mm256_and_si256(bytes, mask), low);
+                        let highs = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(bytes, 4), mask), high);
+                        *sum = _mm256_add_epi16(*sum, _mm256_add_epi16(lows, highs));
+                    }
+                }
+            }
+            for (sum, narrow) in sums.iter_mut().zip(narrow) {
+                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(narrow, ones));
+            }
+        }
+        totals(sums)
     }
 }
 

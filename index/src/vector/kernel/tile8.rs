@@ -134,15 +134,44 @@ unsafe fn portable_least(dots: &mut [u32], norm: u32, norms: &[u32]) -> (u32, u3
     least_plain(dots, norm, norms)
 }
 
-/// The plain loops, compiled for 256-bit registers.
+/// Tiles of four rows by two: sums and what is multiplied fit the sixteen registers.
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
+    use super::super::avx2::{WIDE, add_products, load, signed, totals, unsigned};
+    use std::arch::x86_64::*;
+
     /// # Safety
     ///
-    /// The machine has AVX2; every access is checked.
+    /// As of `Dots`; the machine has AVX2.
     #[target_feature(enable = "avx2")]
     pub(super) unsafe fn dots(a: &[u8], b: &[u8], stride: usize, out: &mut [u32]) {
-        super::dots_plain(a, b, stride, out);
+        let (down, across) = (a.len() / stride, b.len() / stride);
+        for j in (0..across).step_by(2) {
+            for i in (0..down).step_by(4) {
+                // The last row of either side is repeated where there are fewer.
+                let row_of_a = |lane: usize| a.as_ptr().wrapping_add((i + lane).min(down - 1) * stride);
+                let row_of_b = |lane: usize| b.as_ptr().wrapping_add((j + lane).min(across - 1) * stride);
+                let (four, two) = ([row_of_a(0), row_of_a(1), row_of_a(2), row_of_a(3)], [row_of_b(0), row_of_b(1)]);
+                let mut sums = [[_mm256_setzero_si256(); 4]; 2];
+                for at in (0..stride).step_by(WIDE) {
+                    // SAFETY: the rows lie inside their matrices, and `at` is inside a row, which is whole lines.
+                    unsafe {
+                        let of_b = two.map(|row| signed(load(row.add(at))));
+                        for (lane, row) in four.into_iter().enumerate() {
+                            let of_a = unsigned(load(row.add(at)));
+                            for (sums, of_b) in sums.iter_mut().zip(of_b) {
+                                sums[lane] = add_products(sums[lane], of_a, of_b);
+                            }
+                        }
+                    }
+                }
+                for (column, sums) in sums.into_iter().enumerate().take(across - j) {
+                    for (lane, total) in totals(sums).into_iter().enumerate().take(down - i) {
+                        out[(i + lane) * across + j + column] = total;
+                    }
+                }
+            }
+        }
     }
 
     /// # Safety

@@ -2,7 +2,7 @@
 
 use crate::vector::kernel::codes8::Codes8;
 pub(in crate::vector) use crate::vector::kernel::tile::SIDE;
-use crate::vector::kernel::tile::Tiles;
+use crate::vector::kernel::tile::{Laid, Tiles};
 use crate::vector::kernel::{self, Block, LINE};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -70,10 +70,9 @@ pub(in crate::vector) struct Comparison {
 /// Some codes side by side, whose pairs are compared.
 #[derive(Debug, Default)]
 pub(in crate::vector) struct Leaf {
-    codes: Vec<u8>,
+    codes: Laid,
     own: Vec<Own>,
     all: Vec<u32>,
-    comparison: Comparison,
 }
 
 impl Drafts {
@@ -150,64 +149,64 @@ impl Drafts {
         one.extend(self.code(of).iter().map(|byte| byte ^ 0x80));
         self.kernel.dots(&self.codes, one, list, dots);
         let of = self.own[of as usize];
-        out.extend(dots.iter().zip(list).map(|(dot, to)| apart(of, self.own[*to as usize], *dot as i32)));
+        let product = |dot: u32| (dot as i32).wrapping_sub(of.sum.wrapping_mul(128));
+        out.extend(dots.iter().zip(list).map(|(dot, to)| apart(of, self.own[*to as usize], product(*dot))));
     }
 
     /// Puts some places side by side.
     pub(in crate::vector) fn gather(&self, places: &[u32], leaf: &mut Leaf) {
         let padded = places.len().next_multiple_of(SIDE);
-        leaf.codes.clear();
+        let all = || (0..padded).map(|at| places[at.min(places.len() - 1)]);
+        self.tiles.lay(all().map(|place| self.code(place)), &mut leaf.codes);
         leaf.own.clear();
-        for at in 0..padded {
-            let place = places[at.min(places.len() - 1)];
-            leaf.codes.extend_from_slice(self.code(place));
-            leaf.own.extend(self.own.get(place as usize));
-        }
+        leaf.own.extend(all().filter_map(|place| self.own.get(place as usize)));
         leaf.all.clear();
         leaf.all.extend(0..padded as u32);
     }
 
-    /// The distances of [`SIDE`] neighbouring codes of a leaf, from `of` on, to all of them, padding included; infinite to
-    /// whole groups of [`SIDE`] inside `but`.
-    pub(in crate::vector) fn leaf_rows(
+    /// The distances of [`SIDE`] neighbouring codes of some, from `of` on, to all of others, padding included; infinite to whole
+    /// groups of [`SIDE`] inside `but`.
+    pub(in crate::vector) fn rows(
         &self,
-        leaf: &mut Leaf,
-        of: usize,
+        (some, of): (&Leaf, usize),
+        others: &Leaf,
         but: &Range<usize>,
+        with: &mut Comparison,
         out: &mut [Vec<f32>; SIDE],
     ) {
-        let Leaf { codes, own, all, comparison } = leaf;
-        if own.is_empty() {
+        if others.own.is_empty() {
             for (at, out) in out.iter_mut().enumerate() {
-                comparison.one.clear();
-                comparison.one.extend_from_slice(&codes[(of + at) * self.stride..][..self.stride]);
-                self.kernel.sads(codes, &comparison.one, all, &mut comparison.dots);
+                with.one.clear();
+                with.one.extend_from_slice(&some.codes.bytes()[(of + at) * self.stride..][..self.stride]);
+                self.kernel.sads(others.codes.bytes(), &with.one, &others.all, &mut with.dots);
                 out.clear();
-                out.extend(comparison.dots.iter().map(|sum| *sum as f32));
+                out.extend(with.dots.iter().map(|sum| *sum as f32));
             }
             return;
         }
-        out.iter_mut().for_each(|out| out.resize(own.len(), 0.0));
-        for from in (0..own.len()).step_by(SIDE) {
+        let own: [Own; SIDE] = std::array::from_fn(|i| some.own[of + i]);
+        out.iter_mut().for_each(|out| out.resize(others.own.len(), 0.0));
+        for from in (0..others.own.len()).step_by(SIDE) {
             if but.start <= from && from + SIDE <= but.end {
                 out.iter_mut().for_each(|out| out[from..from + SIDE].fill(f32::INFINITY));
                 continue;
             }
-            let dots = self.tiles.dots(codes, self.stride, of, from);
-            for (i, dots) in dots.iter().enumerate() {
-                for (j, dot) in dots.iter().enumerate() {
-                    out[i][from + j] = apart(own[of + i], own[from + j], *dot);
+            let products =
+                self.tiles.products((&some.codes, of), (&others.codes, from), self.stride, own.map(|own| own.sum));
+            for ((out, own), products) in out.iter_mut().zip(own).zip(products) {
+                let of_others = others.own[from..].iter().zip(products);
+                for (out, (other, product)) in out[from..].iter_mut().zip(of_others) {
+                    *out = apart(own, *other, product);
                 }
             }
         }
     }
 }
 
-/// The squared distance of two vectors, from the product of one's code as signed with the other's as unsigned.
+/// The squared distance of two vectors, from the product of their codes as signed numbers.
 #[inline(always)]
-fn apart(signed: Own, unsigned: Own, dot: i32) -> f32 {
-    let product = dot.wrapping_sub(signed.sum.wrapping_mul(128)) as f32;
-    (signed.norm + unsigned.norm - 2.0 * (signed.unit * unsigned.unit) * product).max(0.0)
+fn apart(one: Own, other: Own, product: i32) -> f32 {
+    (one.norm + other.norm - 2.0 * (one.unit * other.unit) * product as f32).max(0.0)
 }
 
 #[cfg(test)]
@@ -237,7 +236,7 @@ mod tests {
         for of in 0..23u32 {
             drafts.distances(of, &all, &mut with, &mut out);
             if of % SIDE as u32 == 0 {
-                drafts.leaf_rows(&mut leaf, of as usize, &(0..0), &mut rows);
+                drafts.rows((&leaf, of as usize), &leaf, &(0..0), &mut with, &mut rows);
             }
             assert_eq!(out, rows[of as usize % SIDE][..23]);
             let own = out.clone();
@@ -260,7 +259,7 @@ mod tests {
         let places = [3, 1, 9, 4, 0];
         drafts.gather(&places, &mut leaf);
         let mut rows: [Vec<f32>; SIDE] = Default::default();
-        drafts.leaf_rows(&mut leaf, 0, &(0..0), &mut rows);
+        drafts.rows((&leaf, 0), &leaf, &(0..0), &mut with, &mut rows);
         for (of, row) in places.iter().zip(&rows) {
             drafts.distances(*of, &places, &mut with, &mut out);
             let want = places.map(|to| {

@@ -61,15 +61,17 @@ impl Leading {
 }
 
 impl Codes {
-    /// Encodes rows in the given order; with what the build of a graph compares.
-    pub(super) fn encode(full: &Full, metric: Metric, order: &[u32]) -> (Self, Drafts) {
+    /// Encodes rows in the given order, as others that they come from where those suit them; with what the build of a graph
+    /// compares.
+    pub(super) fn encode(full: &Full, metric: Metric, order: &[u32], like: Option<&Self>) -> (Self, Drafts) {
         match metric {
             Metric::Manhattan => {
                 let (codes, drafts) = Absolute::encode(full, order);
                 (Self::Absolute(codes), drafts)
             }
             _ => {
-                let (codes, drafts) = Projected::encode(full, metric, order);
+                let like = like.and_then(|like| if let Self::Projected(like) = like { Some(&**like) } else { None });
+                let (codes, drafts) = Projected::encode(full, metric, order, like);
                 (Self::Projected(Box::new(codes)), drafts)
             }
         }

@@ -43,6 +43,10 @@ const SAMPLE_NUMBERS: usize = 8 << 20;
 /// nearest are among the 20 nearest by code with a chance of 0.999, on fashion-mnist (784, 240 kept) of 0.994.
 const VARIANCE: f64 = 0.95;
 
+/// A projection that was learned from other rows may hold so much less of these, or more.
+const VARIANCE_LESS: f64 = 0.005;
+const VARIANCE_MORE: f64 = 0.02;
+
 /// Beyond this size learning the directions costs more than they save: all numbers are kept.
 const LEARNED_SIZE_MAX: usize = 2048;
 
@@ -66,23 +70,42 @@ struct Coder {
 }
 
 impl Coder {
-    fn learn(full: &Full, metric: Metric, rows: &[u32]) -> Self {
+    /// Learns from some of the rows, or takes over what is known from rows like these.
+    fn of(full: &Full, metric: Metric, rows: &[u32], like: Option<&Projected>) -> Self {
         let longest = match metric {
             Metric::Dot => rows.par_iter().map(|row| full.length(Row(*row))).reduce(|| 0.0, f32::max),
             _ => 0.0,
         };
+        // What few rows were learned from fits those few best.
+        let like = like.filter(|like| like.records.len() / like.coder.stride() >= 2 * SAMPLE_ROWS);
+        let like = like.map(|like| &like.coder).filter(|coder| coder.metric == metric && coder.longest == longest);
+        if let Some(coder) = like.filter(|coder| coder.suits(full, rows)) {
+            let projection = coder.projection.copy();
+            return Self { metric, projection, width: coder.width, lines: coder.lines, longest };
+        }
+        Self::learn(full, metric, rows, longest)
+    }
+
+    /// Whether the projection holds about as much of some of the rows as one that is learned from them has to.
+    fn suits(&self, full: &Full, rows: &[u32]) -> bool {
+        let (size, dims) = (self.projection.size(), self.projection.dims());
+        if dims >= size {
+            return true;
+        }
+        let mut sample = sample_of(full, self.metric, self.longest, rows, SAMPLE_ROWS / 8);
+        let whole: f64 = sample.chunks_exact_mut(size).map(|values| f64::from(self.projection.centre(values))).sum();
+        let mut turned = vec![0f32; sample.len() / size * dims];
+        let pieces = sample.par_chunks(CHUNK * size).zip(turned.par_chunks_mut(CHUNK * dims));
+        pieces.for_each(|(sample, turned)| self.projection.turn(sample, turned));
+        let held: f64 = turned.chunks_exact(dims).map(|turned| f64::from(kernel::squares(turned))).sum();
+        // Fewer numbers may be enough, unless these are as few as can be.
+        let most = if self.lines == 1 { f64::INFINITY } else { VARIANCE + VARIANCE_MORE };
+        (VARIANCE - VARIANCE_LESS..=most).contains(&(held / whole))
+    }
+
+    fn learn(full: &Full, metric: Metric, rows: &[u32], longest: f32) -> Self {
         let size = full.size() + usize::from(metric == Metric::Dot);
-        let most = SAMPLE_ROWS.min(SAMPLE_NUMBERS / size).max(1);
-        let every = rows.len().div_ceil(most).max(1);
-        let sampled: Vec<u32> = rows.iter().copied().step_by(every).collect();
-        let mut sample = vec![0f32; sampled.len() * size];
-        sample.par_chunks_exact_mut(size).zip(&sampled).for_each(|(values, row)| {
-            placed(full, metric, longest, Row(*row), values);
-            // What does not fit a float would spoil the mean of all.
-            if !values.iter().all(|value| value.abs() < 1e15) {
-                values.fill(0.0);
-            }
-        });
+        let sample = sample_of(full, metric, longest, rows, SAMPLE_ROWS);
         let width = if size <= Width::Eight.numbers(1) { Width::Eight } else { Width::Four };
         let wanted = if size > LEARNED_SIZE_MAX { f64::INFINITY } else { VARIANCE };
         let least = if size > LEARNED_SIZE_MAX { lines_for(width, size) } else { 1 };
@@ -130,6 +153,22 @@ impl Coder {
             (false, false) => [0.0, 0.0],
         }
     }
+}
+
+/// Some of the rows as they are placed among the others, one after another.
+fn sample_of(full: &Full, metric: Metric, longest: f32, rows: &[u32], most: usize) -> Vec<f32> {
+    let size = full.size() + usize::from(metric == Metric::Dot);
+    let every = rows.len().div_ceil(most.min(SAMPLE_NUMBERS / size).max(1)).max(1);
+    let sampled: Vec<u32> = rows.iter().copied().step_by(every).collect();
+    let mut sample = vec![0f32; sampled.len() * size];
+    sample.par_chunks_exact_mut(size).zip(&sampled).for_each(|(values, row)| {
+        placed(full, metric, longest, Row(*row), values);
+        // What does not fit a float would spoil the mean of all.
+        if !values.iter().all(|value| value.abs() < 1e15) {
+            values.fill(0.0);
+        }
+    });
+    sample
 }
 
 fn lines_for(width: Width, numbers: usize) -> usize {
@@ -256,9 +295,9 @@ impl Spread {
 
 impl Projected {
     /// Encodes rows in the given order, the record at place `i` that of row `order[i]`; with what the build of a graph
-    /// compares.
-    pub(in crate::vector) fn encode(full: &Full, metric: Metric, order: &[u32]) -> (Self, Drafts) {
-        let coder = Coder::learn(full, metric, order);
+    /// compares. Where codes of rows like these turn vectors as well as can be learned, these are turned in the same way.
+    pub(in crate::vector) fn encode(full: &Full, metric: Metric, order: &[u32], like: Option<&Self>) -> (Self, Drafts) {
+        let coder = Coder::of(full, metric, order, like);
         let (size, dims, stride) = (coder.projection.size(), coder.projection.dims(), coder.stride());
         let mut records = Block::zeroed(order.len() * stride);
         let mut drafts = Drafts::of_products(order.len(), dims);
