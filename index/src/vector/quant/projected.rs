@@ -89,9 +89,6 @@ impl Coder {
     /// Whether the projection holds about as much of some of the rows as one that is learned from them has to.
     fn suits(&self, full: &Full, rows: &[u32]) -> bool {
         let (size, dims) = (self.projection.size(), self.projection.dims());
-        if dims >= size {
-            return true;
-        }
         let mut sample = sample_of(full, self.metric, self.longest, rows, SAMPLE_ROWS / 8);
         let whole: f64 = sample.chunks_exact_mut(size).map(|values| f64::from(self.projection.centre(values))).sum();
         let mut turned = vec![0f32; sample.len() / size * dims];
