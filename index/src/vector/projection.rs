@@ -15,7 +15,7 @@
 
 use crate::error::{Error, Result};
 use crate::layout::{Array, Sections, SectionsWriter};
-use crate::vector::kernel::codes8::Codes8;
+use crate::vector::kernel::codes8::{Codes8, Signed};
 use crate::vector::kernel::matrix::{COLUMNS, multiply};
 use crate::vector::kernel::{self, Block, LINE};
 use rayon::prelude::*;
@@ -41,10 +41,9 @@ pub(in crate::vector) struct Projection {
 /// The basis in 8 bits, for queries: one code a direction, with what a unit of it stands for.
 #[derive(Debug)]
 struct Quick {
-    kernel: Codes8,
-    codes: Block,
+    codes: Signed,
+    stride: usize,
     units: Vec<f32>,
-    all: Vec<u32>,
 }
 
 impl Projection {
@@ -115,7 +114,7 @@ impl Projection {
 
     /// Bytes held in memory of our own.
     pub(in crate::vector) fn memory_bytes(&self) -> u64 {
-        (self.quick.codes.len() + self.quick.units.len() * 8) as u64
+        self.quick.codes.memory_bytes() + size_of_val(&self.quick.units[..]) as u64
     }
 
     /// Moves a vector so that the sample's mean is at zero; the square of its length there.
@@ -134,15 +133,11 @@ impl Projection {
     /// Turns one centred vector, nearly: the basis and the vector have 8 bits a number. For queries, whose other errors
     /// are greater.
     pub(in crate::vector) fn turn_quick(&self, vector: &[f32], turned: &mut Vec<f32>) {
-        let Quick { kernel, codes, units, all } = &self.quick;
-        let mut bytes = vec![0u8; codes.len() / self.dims];
+        let Quick { codes, stride, units } = &self.quick;
+        let mut bytes = vec![0u8; *stride];
         let unit = kernel::signed_bytes(vector, &mut bytes);
-        let sum: i32 = bytes.iter().map(|byte| i32::from(*byte as i8)).sum();
-        let mut dots = Vec::new();
-        kernel.dots(codes, &bytes, all, &mut dots);
         turned.clear();
-        let middle = sum.wrapping_mul(128);
-        turned.extend(dots.iter().zip(units).map(|(dot, of)| (*dot as i32).wrapping_sub(middle) as f32 * (unit * of)));
+        turned.extend(codes.dots(&bytes).zip(units).map(|(dot, of)| dot as f32 * (unit * of)));
     }
 }
 
@@ -157,13 +152,10 @@ impl Quick {
             .enumerate()
             .map(|(at, code)| {
                 let direction: Vec<f32> = basis.iter().skip(at).step_by(dims).copied().collect();
-                let unit = kernel::signed_bytes(&direction, code);
-                // The kernel takes one side as unsigned. Beyond the vector the query is 0.
-                code.iter_mut().for_each(|byte| *byte ^= 0x80);
-                unit
+                kernel::signed_bytes(&direction, code)
             })
             .collect();
-        Self { kernel: Codes8::detect(), codes, units, all: (0..dims as u32).collect() }
+        Self { codes: Codes8::detect().hold(codes, stride), stride, units }
     }
 }
 

@@ -56,6 +56,18 @@ impl<'a> Links<'a> {
         self.block(place).iter().copied().take_while(|link| *link != NONE)
     }
 
+    /// Where a place leads by its first links, at most so many.
+    #[inline]
+    pub(in crate::vector) fn first_of(self, place: u32, most: usize) -> &'a [u32] {
+        let block = &self.block(place)[..most.min(self.width)];
+        // Few blocks are not full.
+        let len = match block.last() {
+            Some(&NONE) => block.iter().position(|link| *link == NONE),
+            _ => None,
+        };
+        &block[..len.unwrap_or(block.len())]
+    }
+
     /// Asks for the links of a place.
     #[inline]
     pub(in crate::vector) fn prefetch(self, place: u32) {
@@ -208,5 +220,22 @@ fn check(section: &str, values: &[u32], fits: impl Fn(u32) -> bool) -> Result<()
     match values.iter().position(|value| !fits(*value)) {
         None => Ok(()),
         Some(at) => Err(Error::corrupt(section, at as u64 * 4, format!("leads to {}, which is no node", values[at]))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_links_end_where_the_links_do() {
+        let links = [1, 2, 3, 2, NONE, NONE, NONE, NONE, NONE];
+        let links = Links::new(&links, 3);
+        for (place, want) in [(0, &[1, 2, 3][..]), (1, &[2]), (2, &[])] {
+            for most in 0..5 {
+                assert_eq!(links.first_of(place, most), &want[..most.min(want.len())]);
+            }
+            assert_eq!(links.of(place).collect::<Vec<_>>(), want);
+        }
     }
 }

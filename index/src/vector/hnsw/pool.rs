@@ -115,6 +115,20 @@ impl Seen {
         }
     }
 
+    /// Appends those of the places to `fresh` that are visited for the first time: in the same steps whichever they are, for
+    /// it is as good as tossed. The places are below what `reset` was given.
+    #[inline]
+    pub(in crate::vector) fn first_of(&mut self, places: &[u32], fresh: &mut Vec<u32>) {
+        let from = fresh.len();
+        fresh.resize(from + places.len(), 0);
+        let mut count = from;
+        for place in places {
+            fresh[count] = *place;
+            count += usize::from(self.first(*place));
+        }
+        fresh.truncate(count);
+    }
+
     /// Whether this is the first visit. The place is below what `reset` was given.
     #[inline]
     pub(in crate::vector) fn first(&mut self, place: u32) -> bool {
@@ -181,6 +195,18 @@ mod tests {
             }
             assert!(rest.len() <= offered.len());
         }
+    }
+
+    #[test]
+    fn places_seen_before_are_left_out() {
+        let (mut seen, mut fresh) = (Seen::default(), vec![7]);
+        seen.reset(10);
+        assert!(seen.first(4));
+        seen.first_of(&[3, 4, 9, 3, 0], &mut fresh);
+        assert_eq!(fresh, [7, 3, 9, 0]);
+        seen.first_of(&[9, 0], &mut fresh);
+        seen.first_of(&[], &mut fresh);
+        assert_eq!(fresh, [7, 3, 9, 0]);
     }
 
     #[test]

@@ -26,8 +26,8 @@ pub(in crate::vector) trait Target {
     /// The distances of a list of places; smaller is nearer.
     fn distances(&mut self, places: &[u32], out: &mut Vec<f32>);
 
-    /// Asks for what a comparison with a place reads.
-    fn ask(&self, place: u32);
+    /// Asks for what comparisons with these places read.
+    fn ask(&self, places: &[u32]);
 }
 
 /// A query, among the codes of a part.
@@ -46,8 +46,8 @@ impl Target for Asked<'_> {
     }
 
     #[inline]
-    fn ask(&self, place: u32) {
-        self.codes.prefetch(place);
+    fn ask(&self, places: &[u32]) {
+        self.codes.prefetch(places);
     }
 }
 
@@ -67,8 +67,8 @@ impl Target for Drafted<'_> {
         self.drafts.distances(self.of, places, &mut self.with, out);
     }
 
-    fn ask(&self, place: u32) {
-        self.drafts.prefetch(place);
+    fn ask(&self, places: &[u32]) {
+        self.drafts.prefetch(places);
     }
 }
 
@@ -149,12 +149,8 @@ impl<T: Target> Ground<'_, T> {
         let Some(place) = pool.expand_next() else { return false };
         work.expanded += 1;
         fresh.clear();
-        for link in self.base.of(place).take(looked_at) {
-            if seen.first(link) {
-                self.target.ask(link);
-                fresh.push(link);
-            }
-        }
+        seen.first_of(self.base.first_of(place, looked_at), fresh);
+        self.target.ask(fresh);
         self.take_in(pass, scratch, work);
         true
     }
@@ -193,7 +189,7 @@ impl<T: Target> Ground<'_, T> {
         for link in self.base.of(place) {
             if pass(link) {
                 if seen.first(link) {
-                    self.target.ask(link);
+                    self.target.ask(&[link]);
                     fresh.push(link);
                 }
             } else if dead.len() < LOOKED_BEHIND && seen.first(link) {
@@ -203,7 +199,7 @@ impl<T: Target> Ground<'_, T> {
         }
         for link in dead.iter().flat_map(|dead| self.base.of(*dead)) {
             if pass(link) && seen.first(link) {
-                self.target.ask(link);
+                self.target.ask(&[link]);
                 fresh.push(link);
             }
         }

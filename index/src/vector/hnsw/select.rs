@@ -37,14 +37,14 @@ pub(super) fn select(
     let mut passed_over: Vec<Candidate> = Vec::new();
     bench.kept.clear();
     for candidate in candidates.iter().take(ASKED) {
-        drafts.prefetch(candidate.1);
+        drafts.prefetch(&[candidate.1]);
     }
     for (at, candidate) in candidates.iter().enumerate() {
         if links.len() == width {
             break;
         }
         if let Some(later) = candidates.get(at + ASKED) {
-            drafts.prefetch(later.1);
+            drafts.prefetch(&[later.1]);
         }
         if bench.stands_alone(drafts, *candidate) {
             bench.kept.push(candidate.1);

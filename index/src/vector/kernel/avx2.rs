@@ -9,12 +9,18 @@ pub(super) const WIDE: usize = 32;
 /// The sums of the eight numbers of each.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(super) fn totals([a, b, c, d]: [__m256i; 4]) -> [u32; 4] {
+pub(super) fn four_totals([a, b, c, d]: [__m256i; 4]) -> __m128i {
     let abcd = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
-    let sums = _mm_add_epi32(_mm256_castsi256_si128(abcd), _mm256_extracti128_si256(abcd, 1));
+    _mm_add_epi32(_mm256_castsi256_si128(abcd), _mm256_extracti128_si256(abcd, 1))
+}
+
+/// As [`four_totals`], out of their register.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn totals(sums: [__m256i; 4]) -> [u32; 4] {
     let mut totals = [0; 4];
     // SAFETY: four numbers of 32 bits are 128 bits.
-    unsafe { _mm_storeu_si128(totals.as_mut_ptr().cast(), sums) };
+    unsafe { _mm_storeu_si128(totals.as_mut_ptr().cast(), four_totals(sums)) };
     totals
 }
 

@@ -358,6 +358,17 @@ fn prefetch_line(at: *const u8) {
     let _ = at;
 }
 
+/// Asks for all lines of some rows of `stride` bytes each.
+#[inline]
+pub(super) fn prefetch_rows(all: &[u8], stride: usize, rows: &[u32]) {
+    for row in rows {
+        let start = all.as_ptr().wrapping_add(*row as usize * stride);
+        for at in (0..stride).step_by(LINE) {
+            prefetch_line(start.wrapping_add(at));
+        }
+    }
+}
+
 /// Asks for all lines of `values`.
 #[inline]
 pub(super) fn prefetch<T>(values: &[T]) {

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::layout::{Array, Sections, SectionsWriter};
 use crate::row::Row;
 use crate::vector::kernel::codes8::Codes8;
-use crate::vector::kernel::{Block, LINE};
+use crate::vector::kernel::{self, Block, LINE};
 use crate::vector::quant::draft::Drafts;
 use crate::vector::quant::full::{Full, Query};
 use rayon::prelude::*;
@@ -192,6 +192,12 @@ impl Absolute {
     /// A code.
     pub(in crate::vector) fn code(&self, place: u32) -> &[u8] {
         &self.codes[place as usize * self.scale.stride..][..self.scale.stride]
+    }
+
+    /// Asks for the codes of some rows.
+    #[inline]
+    pub(in crate::vector) fn prefetch(&self, rows: &[u32]) {
+        kernel::prefetch_rows(&self.codes, self.scale.stride, rows);
     }
 
     /// The greatest estimate whose lower bound may be within a limit.

@@ -130,9 +130,10 @@ impl Drafts {
         &self.codes[place as usize * self.stride..][..self.stride]
     }
 
-    /// Asks for a code.
-    pub(in crate::vector) fn prefetch(&self, place: u32) {
-        kernel::prefetch(self.code(place));
+    /// Asks for the codes of some places.
+    #[inline]
+    pub(in crate::vector) fn prefetch(&self, places: &[u32]) {
+        kernel::prefetch_rows(&self.codes, self.stride, places);
     }
 
     /// The distances of one place from a list of others; never NaN, never negative.

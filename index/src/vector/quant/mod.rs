@@ -12,8 +12,8 @@ pub(super) mod signs;
 
 use crate::error::Result;
 use crate::layout::{Sections, SectionsWriter};
+use crate::vector::kernel::Block;
 use crate::vector::kernel::packed::Width;
-use crate::vector::kernel::{self, Block};
 use crate::vector::metric::Metric;
 use absolute::Absolute;
 use draft::Drafts;
@@ -155,10 +155,10 @@ impl Codes {
 
     /// Asks for the code of a row.
     #[inline]
-    pub(super) fn prefetch(&self, row: u32) {
+    pub(super) fn prefetch(&self, rows: &[u32]) {
         match self {
-            Self::Projected(codes) => kernel::prefetch(codes.record(row)),
-            Self::Absolute(codes) => kernel::prefetch(codes.code(row)),
+            Self::Projected(codes) => codes.prefetch(rows),
+            Self::Absolute(codes) => codes.prefetch(rows),
         }
     }
 

@@ -502,6 +502,12 @@ impl Projected {
         &self.records[place as usize * stride..][..stride]
     }
 
+    /// Asks for the records of some places.
+    #[inline]
+    pub(in crate::vector) fn prefetch(&self, places: &[u32]) {
+        kernel::prefetch_rows(&self.records, self.coder.stride(), places);
+    }
+
     /// Between what the true distance lies, given the estimate. The query was encoded exactly.
     #[inline]
     pub(in crate::vector) fn bounds(&self, query: &Coded, place: u32, estimate: f32) -> (f32, f32) {
