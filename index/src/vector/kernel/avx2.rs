@@ -1,6 +1,7 @@
 //! What the loops for 256-bit registers share. These have no products of bytes that add up in 32 bits, as AVX-512 has: bytes are
 //! made 16 bits wide, of which two neighbouring products add up exactly.
 
+use super::packed::Terms;
 use std::arch::x86_64::*;
 
 /// Bytes of a register.
@@ -22,6 +23,23 @@ pub(super) fn totals(sums: [__m256i; 4]) -> [u32; 4] {
     // SAFETY: four numbers of 32 bits are 128 bits.
     unsafe { _mm_storeu_si128(totals.as_mut_ptr().cast(), four_totals(sums)) };
     totals
+}
+
+/// Four distances, by the operations of `packed::estimate`.
+///
+/// # Safety
+///
+/// Two numbers can be read at each of `pairs`.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) unsafe fn estimates(terms: Terms, pairs: [*const u8; 4], dots: __m128i) -> __m128 {
+    // SAFETY: as the caller promised.
+    let [a, b, c, d] = pairs.map(|pair| unsafe { _mm_castsi128_ps(_mm_loadl_epi64(pair.cast())) });
+    let (ab, cd) = (_mm_unpacklo_ps(a, b), _mm_unpacklo_ps(c, d));
+    let (biases, factors) = (_mm_movelh_ps(ab, cd), _mm_movehl_ps(cd, ab));
+    let centred = _mm_sub_ps(_mm_cvtepi32_ps(dots), _mm_set1_ps(terms.offset));
+    let near = _mm_mul_ps(_mm_mul_ps(factors, _mm_set1_ps(terms.scale)), centred);
+    _mm_sub_ps(_mm_add_ps(biases, _mm_set1_ps(terms.norm)), near)
 }
 
 /// Bytes as numbers of 16 bits; [`signed`] puts those of another register in the same order.

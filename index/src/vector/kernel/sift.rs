@@ -1,7 +1,12 @@
 //! What is left of many rows: those whose bits are set, those whose distances are small enough.
 //!
 //! A scan under a filter does both for every query, over every row that matches. One row at a time that takes longer than the
-//! distances of those rows; sixteen at a time it takes next to nothing.
+//! distances of those rows; eight or sixteen at a time it takes next to nothing.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 
 /// Every so manieth value is of one lane.
 pub(in crate::vector) const LANES: usize = 64;
@@ -35,22 +40,42 @@ fn plain_least_of_lanes(values: &[f32]) -> [u32; LANES] {
     })
 }
 
+/// A whole register is written at a time, whatever of it counts: that many more have room.
+#[cfg(target_arch = "x86_64")]
+const SLACK: usize = 16;
+
+#[cfg(target_arch = "x86_64")]
+type Positions = unsafe fn(&[u64], *mut u32) -> usize;
+#[cfg(target_arch = "x86_64")]
+type Chosen = unsafe fn(&[u32], &[u64], usize, *mut u32) -> usize;
+#[cfg(target_arch = "x86_64")]
+type Within = unsafe fn(&[f32], f32, &mut [u32]) -> usize;
+
+/// What the machine has the instructions for, if anything.
+#[cfg(target_arch = "x86_64")]
+fn best<F>(wide: F, narrow: F) -> Option<F> {
+    if super::has_avx512() {
+        return Some(wide);
+    }
+    std::arch::is_x86_feature_detected!("avx2").then_some(narrow)
+}
+
 /// Adds where bits are set in words of 64, rising, the lowest bit first. There are fewer than 2^32 bits.
 pub(in crate::vector) fn positions(words: &[u64], out: &mut Vec<u32>) {
     let count = words.iter().map(|word| word.count_ones() as usize).sum::<usize>();
-    // Sixteen are written at a time, whatever of them counts.
-    out.reserve(count + 16);
     #[cfg(target_arch = "x86_64")]
-    if super::has_avx512() {
-        // SAFETY: the machine has the instructions; there is room for all of them and for sixteen more, and as many as
+    if let Some(kernel) = best(avx512::positions as Positions, avx2::positions) {
+        out.reserve(count + SLACK);
+        // SAFETY: the machine has the instructions; there is room for all of them and for a register more, and as many as
         // are counted are written.
         unsafe {
-            let written = avx512::positions(words, out.as_mut_ptr().add(out.len()));
+            let written = kernel(words, out.as_mut_ptr().add(out.len()));
             debug_assert_eq!(written, count, "as many as bits are set");
             out.set_len(out.len() + count);
         }
         return;
     }
+    out.reserve(count);
     portable_positions(words, out);
 }
 
@@ -68,12 +93,12 @@ fn portable_positions(words: &[u64], out: &mut Vec<u32>) {
 pub(in crate::vector) fn chosen(rows: &[u32], words: &[u64], from: usize, out: &mut Vec<u32>) {
     assert!(from + rows.len() <= words.len() * 64, "a bit for each row");
     #[cfg(target_arch = "x86_64")]
-    if super::has_avx512() {
-        // Sixteen are written at a time, whatever of them counts.
-        out.reserve(rows.len() + 16);
-        // SAFETY: the machine has the instructions; there is a bit for each row, and room for all of them and for sixteen more.
+    if let Some(kernel) = best(avx512::chosen as Chosen, avx2::chosen) {
+        out.reserve(rows.len() + SLACK);
+        // SAFETY: the machine has the instructions; there is a bit for each row, and room for all of them and for a register
+        // more.
         unsafe {
-            let written = avx512::chosen(rows, words, from, out.as_mut_ptr().add(out.len()));
+            let written = kernel(rows, words, from, out.as_mut_ptr().add(out.len()));
             out.set_len(out.len() + written);
         }
         return;
@@ -90,9 +115,9 @@ fn portable_chosen(rows: &[u32], words: &[u64], from: usize, out: &mut Vec<u32>)
 pub(in crate::vector) fn within(distances: &[f32], limit: f32, rows: &mut Vec<u32>) {
     assert_eq!(distances.len(), rows.len(), "a distance for each row");
     #[cfg(target_arch = "x86_64")]
-    if super::has_avx512() {
+    if let Some(kernel) = best(avx512::within as Within, avx2::within) {
         // SAFETY: the machine has the instructions, and there are as many distances as rows.
-        let kept = unsafe { avx512::within(distances, limit, rows) };
+        let kept = unsafe { kernel(distances, limit, rows) };
         rows.truncate(kept);
         return;
     }
@@ -106,93 +131,6 @@ fn portable_within(distances: &[f32], limit: f32, rows: &mut Vec<u32>) {
         kept += usize::from(distances[at] <= limit || distances[at].is_nan());
     }
     rows.truncate(kept);
-}
-
-#[cfg(target_arch = "x86_64")]
-mod avx512 {
-    use std::arch::x86_64::*;
-
-    /// Rows of a register.
-    const LANES: usize = 16;
-
-    /// How many positions were written.
-    ///
-    /// # Safety
-    ///
-    /// The machine has AVX-512 F; `out` has room for all positions and for [`LANES`] more.
-    #[target_feature(enable = "avx512f,popcnt")]
-    pub(super) unsafe fn positions(words: &[u64], out: *mut u32) -> usize {
-        let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-        let mut written = 0;
-        for (at, word) in words.iter().enumerate() {
-            if *word == 0 {
-                continue;
-            }
-            for part in 0..64 / LANES {
-                let mask = (word >> (part * LANES)) as u16;
-                let here = _mm512_add_epi32(lanes, _mm512_set1_epi32((at * 64 + part * LANES) as i32));
-                // SAFETY: fewer than all were written, and there is room for a register more than those.
-                unsafe { _mm512_storeu_si512(out.add(written).cast(), _mm512_maskz_compress_epi32(mask, here)) };
-                written += mask.count_ones() as usize;
-            }
-        }
-        written
-    }
-
-    /// How many rows were written.
-    ///
-    /// # Safety
-    ///
-    /// The machine has AVX-512 F; there is a bit for each row from `from` on; `out` has room for all rows and for [`LANES`] more.
-    #[target_feature(enable = "avx512f,popcnt")]
-    pub(super) unsafe fn chosen(rows: &[u32], words: &[u64], from: usize, out: *mut u32) -> usize {
-        let mut written = 0;
-        for (at, rows) in rows.chunks(LANES).enumerate() {
-            let bit = from + at * LANES;
-            let (word, shift) = (bit / 64, bit % 64);
-            let mut bits = words[word] >> shift;
-            if shift > 64 - LANES {
-                bits |= words.get(word + 1).map_or(0, |next| next << (64 - shift));
-            }
-            let mask = (bits & ((1 << rows.len()) - 1)) as u16;
-            // SAFETY: only rows of the mask are read, which are fewer than there are; fewer than all were written, and there is
-            // room for a register more than those.
-            unsafe {
-                let here = _mm512_maskz_loadu_epi32(mask, rows.as_ptr().cast());
-                _mm512_storeu_si512(out.add(written).cast(), _mm512_maskz_compress_epi32(mask, here));
-            }
-            written += mask.count_ones() as usize;
-        }
-        written
-    }
-
-    /// How many rows are left.
-    ///
-    /// # Safety
-    ///
-    /// The machine has AVX-512 F; there are as many distances as rows.
-    #[target_feature(enable = "avx512f,popcnt")]
-    pub(super) unsafe fn within(distances: &[f32], limit: f32, rows: &mut [u32]) -> usize {
-        let limits = _mm512_set1_ps(limit);
-        let (mut kept, whole) = (0, rows.len() / LANES * LANES);
-        for at in (0..whole).step_by(LANES) {
-            // SAFETY: a whole register of either ends at `whole`, and what is kept ends before what was read.
-            unsafe {
-                let near = _mm512_cmp_ps_mask::<_CMP_NGT_UQ>(_mm512_loadu_ps(distances.as_ptr().add(at)), limits);
-                if near != 0 {
-                    let here = _mm512_loadu_si512(rows.as_ptr().add(at).cast());
-                    let left = _mm512_maskz_compress_epi32(near, here);
-                    _mm512_storeu_si512(rows.as_mut_ptr().add(kept).cast(), left);
-                    kept += near.count_ones() as usize;
-                }
-            }
-        }
-        for at in whole..rows.len() {
-            rows[kept] = rows[at];
-            kept += usize::from(distances[at] <= limit || distances[at].is_nan());
-        }
-        kept
-    }
 }
 
 #[cfg(test)]

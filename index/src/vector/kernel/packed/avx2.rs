@@ -1,8 +1,11 @@
 //! Four records at a time on 256-bit registers; for 4 bits 32 products an instruction, whose pairs fit 16 bits.
 
-use super::{AHEAD, LINE, TAIL, Terms, prefetch_line};
-use crate::vector::kernel::avx2::{WIDE, add_products, four_totals, load, signed, unsigned};
+use super::{LINE, TAIL, Terms, prefetch_line};
+use crate::vector::kernel::avx2::{WIDE, add_products, estimates, four_totals, load, signed, unsigned};
 use std::arch::x86_64::*;
+
+/// How far ahead of the comparison records are asked for: they are compared in less time here than they take to arrive.
+const AHEAD: usize = 32;
 
 /// So many sums of four products of 4 bits with 8 fit 16 bits.
 const FIT: usize = 4;
@@ -84,23 +87,6 @@ macro_rules! kernel {
 
 kernel!(fours, fours_sized, 2, dots_of_fours);
 kernel!(eights, eights_sized, 1, dots_of_eights);
-
-/// As `estimate`, of four records, in the same steps.
-///
-/// # Safety
-///
-/// Each of `tails` can be read.
-#[inline]
-#[target_feature(enable = "avx2")]
-unsafe fn estimates(terms: Terms, tails: [*const u8; 4], dots: __m128i) -> __m128 {
-    // SAFETY: as the caller promised.
-    let [a, b, c, d] = tails.map(|tail| unsafe { _mm_castsi128_ps(_mm_loadl_epi64(tail.cast())) });
-    let (ab, cd) = (_mm_movelh_ps(a, b), _mm_movelh_ps(c, d));
-    let (biases, factors) = (_mm_shuffle_ps(ab, cd, 0b10_00_10_00), _mm_shuffle_ps(ab, cd, 0b11_01_11_01));
-    let scaled = _mm_mul_ps(factors, _mm_set1_ps(terms.scale));
-    let from_middle = _mm_sub_ps(_mm_cvtepi32_ps(dots), _mm_set1_ps(terms.offset));
-    _mm_sub_ps(_mm_add_ps(biases, _mm_set1_ps(terms.norm)), _mm_mul_ps(scaled, from_middle))
-}
 
 /// # Safety
 ///
