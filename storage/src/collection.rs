@@ -15,12 +15,12 @@ use crate::memory::{Share, What};
 use crate::merge;
 use crate::part::Part;
 use crate::pins::Pins;
-use crate::prepare::{LogForm, NewRow, Schema};
+use crate::prepare::{LogForm, Schema};
 use crate::schema::CollectionSpec;
 use crate::seal;
 use crate::snapshot::Snapshot;
 use crate::space::Watch;
-use crate::state::{Held, State};
+use crate::state::{Change, Held, State};
 use crate::status::{SegmentStatus, Status};
 use crate::store::Options;
 use crate::times::Times;
@@ -28,7 +28,6 @@ use crate::upkeep::{Chores, Lane, Upkeep};
 use crate::wal::Log;
 use crate::write::{Durability, Write, WriteBatch, Written};
 use arc_swap::ArcSwap;
-use nigh_index::id::PointId;
 use parking_lot::Mutex;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -157,9 +156,9 @@ impl Inner {
         self.options.clock.now_ms().max(snapshot.time_ms)
     }
 
-    pub(crate) fn apply(&self, changes: Vec<(PointId, Option<NewRow>)>, notes: Vec<Note>, seq: u64, time_ms: u64) {
+    pub(crate) fn apply(&self, change: Change, notes: Vec<Note>, seq: u64, time_ms: u64) {
         let mut state = self.state.lock();
-        state.apply(changes, seq, time_ms);
+        state.apply(change, seq, time_ms);
         let mut ledger = self.ledger.lock();
         notes.into_iter().for_each(|note| ledger.note(note));
         drop(ledger);
@@ -169,6 +168,14 @@ impl Inner {
         self.written.store(self.born.elapsed().as_millis() as u64, Ordering::Relaxed);
         if rows >= self.options.seal_rows || bytes >= self.options.seal_bytes {
             self.chores.wake();
+        }
+    }
+
+    /// Makes few live parts of many: behind the answers, for nobody waits for it.
+    pub(crate) fn melt(&self) {
+        let mut state = self.state.lock();
+        if state.melt() {
+            self.publish(&state);
         }
     }
 

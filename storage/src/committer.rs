@@ -1,7 +1,8 @@
 //! The one writer of a collection: many callers' batches become one group, one write, one sync.
 //!
 //! ```text
-//! queue -> fold (filters resolved, rows made) -> log append -> log sync -> apply -> publish -> acknowledge
+//! queue -> fold (filters resolved, rows made) -> log append -> log sync -> apply -> publish -> acknowledge -> melt
+//!                                             -> a part of the rows ----->
 //! ```
 //!
 //! Visible after durable, acknowledged after visible: who was acknowledged reads its own write. What
@@ -19,6 +20,7 @@ use crate::ledger::{Draft, Note, Outcome};
 use crate::op;
 use crate::prepare::{Batch, LogForm, Schema, Step};
 use crate::recover::dropped_sources;
+use crate::state::Change;
 use crate::sync::{Condvar, Mutex};
 use crate::times::{Histogram, Times};
 use crate::wal::Record;
@@ -323,12 +325,16 @@ fn commit(inner: &Inner, group: Vec<Pending>, unsynced: bool) -> bool {
     }
     let changes = fold.into_changes();
     let folded = begun.elapsed();
-    let logged = match records.is_empty() {
-        false => inner.log_group(&records, durable, gives_back),
-        // What was applied before may still wait for its sync.
-        true if durable && unsynced => inner.sync_log(),
-        true => Ok(Duration::ZERO),
+    let log = || {
+        let logged = match records.is_empty() {
+            false => inner.log_group(&records, durable, gives_back),
+            // What was applied before may still wait for its sync.
+            true if durable && unsynced => inner.sync_log(),
+            true => Ok(Duration::ZERO),
+        };
+        (logged, begun.elapsed())
     };
+    let ((logged, on_disk), change) = Change::beside(&schema, changes, log);
     let synced = match logged {
         Ok(synced) => synced,
         Err(err) => {
@@ -338,11 +344,10 @@ fn commit(inner: &Inner, group: Vec<Pending>, unsynced: bool) -> bool {
             return unsynced;
         }
     };
-    let on_disk = begun.elapsed();
     let unsynced = !durable && (unsynced || !records.is_empty());
     let reached = if unsynced { Durability::Logged } else { Durability::Durable };
     if !records.is_empty() {
-        inner.apply(changes, draft.into_notes(), seq, time_ms);
+        inner.apply(change, draft.into_notes(), seq, time_ms);
         inner.counters.batches.fetch_add(records.len() as u64, Ordering::Relaxed);
     }
     let (logged, applied) = (on_disk.saturating_sub(folded + synced), begun.elapsed().saturating_sub(on_disk));
@@ -350,6 +355,7 @@ fn commit(inner: &Inner, group: Vec<Pending>, unsynced: bool) -> bool {
         let course = Course { folded, logged, synced, applied, ..written.course };
         done(Ok(Written { reached, course, ..written }));
     }
+    inner.melt();
     unsynced
 }
 

@@ -17,7 +17,7 @@ use crate::seal::load_dead;
 use crate::segment::Segment;
 use crate::snapshot::Snapshot;
 use crate::space::Watch;
-use crate::state::{Entry, Held, State};
+use crate::state::{Change, Entry, Held, State};
 use crate::store::Options;
 use crate::wal::{self, Log, Record};
 use parking_lot::Mutex;
@@ -190,7 +190,8 @@ fn apply(schema: &Schema, state: &mut State, ledger: &mut Ledger, log: &Path, gr
         let affected = fold.batch(folded, None).map_err(|err| corrupt(err.to_string()))?;
         ledger.note(Note { heading, dropped, outcome: Outcome { seq: last, affected } });
     }
-    state.apply(fold.into_changes(), seq, time_ms);
+    state.apply(Change::new(schema, fold.into_changes()), seq, time_ms);
+    state.melt();
     Ok(())
 }
 

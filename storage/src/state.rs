@@ -12,10 +12,14 @@ use crate::snapshot::{PartView, Snapshot};
 use nigh_index::bitmap::Bitmap;
 use nigh_index::id::PointId;
 use nigh_index::row::{Kept, Row};
+use parking_lot::Mutex;
 use std::sync::Arc;
 
 /// This many live parts of one size class are melted into one of the next.
 const MELT_PARTS: usize = 4;
+
+/// The part of a group of so many rows is made beside the log.
+const BESIDE_ROWS_MIN: usize = 32;
 
 /// A part and what is dead in it.
 #[derive(Clone)]
@@ -83,6 +87,48 @@ impl Entry {
     }
 }
 
+/// What a group of writes came to. It is made of the group's rows alone, so that it can be made while the log is on
+/// its way to the disk.
+pub(crate) struct Change {
+    /// Every id touched.
+    ids: Vec<PointId>,
+    /// The rows that stand for them now, where there are any.
+    part: Option<LivePart>,
+}
+
+impl Change {
+    /// For every id touched, its new row or none.
+    pub(crate) fn new(schema: &Schema, changes: Vec<(PointId, Option<NewRow>)>) -> Self {
+        let ids = changes.iter().map(|(id, _)| *id).collect();
+        let rows: Vec<NewRow> = changes.into_iter().filter_map(|(_, row)| row).collect();
+        Self { ids, part: (!rows.is_empty()).then(|| LivePart::build(schema, rows)) }
+    }
+
+    /// As [`Self::new`], while something else is done that waits for the disk. A few rows are a part in less time than a
+    /// thread takes to begin: theirs is made behind it.
+    pub(crate) fn beside<T>(
+        schema: &Schema,
+        changes: Vec<(PointId, Option<NewRow>)>,
+        deed: impl FnOnce() -> T,
+    ) -> (T, Self) {
+        if changes.iter().filter(|(_, row)| row.is_some()).take(BESIDE_ROWS_MIN).count() < BESIDE_ROWS_MIN {
+            return (deed(), Self::new(schema, changes));
+        }
+        let changes = Mutex::new(Some(changes));
+        let make = || Self::new(schema, changes.lock().take().expect("it is made once"));
+        std::thread::scope(|scope| {
+            let making = std::thread::Builder::new().name("nigh rows".into()).spawn_scoped(scope, make);
+            let done = deed();
+            let change = match making {
+                Ok(making) => making.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                // There is no thread to be had.
+                Err(_) => make(),
+            };
+            (done, change)
+        })
+    }
+}
+
 /// What the writer of a collection knows.
 pub(crate) struct State {
     pub(crate) schema: Arc<Schema>,
@@ -113,10 +159,10 @@ impl State {
         self.entries.iter().enumerate().rev().find_map(|(at, entry)| Some((at, alive(entry)?)))
     }
 
-    /// Applies what a group of writes came to: for every id touched, its new row or none.
-    pub(crate) fn apply(&mut self, changes: Vec<(PointId, Option<NewRow>)>, seq: u64, time_ms: u64) {
+    /// Applies what a group of writes came to. Live parts are [melted](Self::melt) later, when nobody waits for it.
+    pub(crate) fn apply(&mut self, change: Change, seq: u64, time_ms: u64) {
         let mut newly_dead: Vec<Option<Bitmap>> = self.entries.iter().map(|_| None).collect();
-        for (id, _) in &changes {
+        for id in &change.ids {
             if let Some((at, row)) = self.find(id) {
                 newly_dead[at].get_or_insert_with(|| (*self.entries[at].dead).clone()).insert(row);
             }
@@ -126,13 +172,9 @@ impl State {
                 (entry.dead, entry.selections) = (Arc::new(dead), Arc::default());
             }
         }
-        let rows: Vec<NewRow> = changes.into_iter().filter_map(|(_, row)| row).collect();
-        if !rows.is_empty() {
-            self.entries.push(Entry::live(LivePart::build(&self.schema, rows)));
-        }
+        self.entries.extend(change.part.map(Entry::live));
         self.seq = seq;
         self.time_ms = self.time_ms.max(time_ms);
-        self.melt();
     }
 
     /// Rows and bytes of live parts that no seal has taken up yet.
@@ -159,24 +201,27 @@ impl State {
 
     /// Keeps the number of live parts logarithmic: four of a size class become one. Dead rows are
     /// left behind. The newest parts are the smallest, so only the end of the list is looked at.
-    fn melt(&mut self) {
+    /// Whether there was anything to do.
+    pub(crate) fn melt(&mut self) -> bool {
+        let before = self.entries.len();
         // A live part whose rows are all dead says nothing.
         self.entries.retain(|entry| {
             !(entry.is_live() && !entry.frozen && u64::from(entry.held.part().rows()) == entry.dead.len())
         });
-        loop {
-            let Some(last) = self.entries.last() else { return };
-            let class = size_class(last);
-            let small = |entry: &&Entry| entry.is_live() && !entry.frozen && size_class(entry) <= class;
-            let count = self.entries.iter().rev().take_while(small).count();
-            if count < MELT_PARTS {
-                return;
-            }
-            let from = self.entries.len() - count;
+        while let Some(from) = self.meltable() {
             let melted = melted(&self.schema, &self.entries[from..]);
             self.entries.truncate(from);
             self.entries.push(Entry::live(melted));
         }
+        self.entries.len() < before
+    }
+
+    /// From where on the live parts are so many of one size class that they become one.
+    fn meltable(&self) -> Option<usize> {
+        let class = size_class(self.entries.last()?);
+        let small = |entry: &&Entry| entry.is_live() && !entry.frozen && size_class(entry) <= class;
+        let count = self.entries.iter().rev().take_while(small).count();
+        (count >= MELT_PARTS).then(|| self.entries.len() - count)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Writes on the cruel disk: what goes beside operations lands with them, and an acknowledgement
 //! means what it says.
 
+mod beside;
+
 use crate::clock::Clock;
 use crate::collection::{Collection, Done};
 use crate::disk::cruel::{CruelDisk, Fault};
@@ -42,8 +44,12 @@ impl Home {
         let (background, clock_of_store) = (false, Clock::Set(clock.clone()));
         let options = Options { background, clock: clock_of_store, record_bytes_max: 4000, ..Options::default() };
         let store = Store::open(disk.clone(), Path::new("/data"), options).unwrap();
-        store.create("c", CollectionSpec::default()).unwrap();
-        let collection = store.collection("c").unwrap();
+        // One whose fields have changed since is not what would be created.
+        let collection = store.collection("c").or_else(|_| {
+            store.create("c", CollectionSpec::default()).unwrap();
+            store.collection("c")
+        });
+        let collection = collection.unwrap();
         Self { disk, clock, store, collection }
     }
 
@@ -317,6 +323,8 @@ struct Gate {
     waiting: Mutex<(isize, isize)>,
     changed: Condvar,
     syncs: AtomicU64,
+    /// Done once, in the next sync.
+    deed: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 const WRITERS: isize = 8;
@@ -327,7 +335,10 @@ impl Gate {
         while waiting.1 > 0 && waiting.0 < waiting.1 {
             self.changed.wait(&mut waiting);
         }
+        drop(waiting);
         self.syncs.fetch_add(1, Ordering::Relaxed);
+        let deed = self.deed.lock().take();
+        deed.into_iter().for_each(|deed| deed());
     }
 
     fn change(&self, change: impl FnOnce(&mut (isize, isize))) {
