@@ -115,6 +115,21 @@ pub fn encode(heading: &Heading, ops: &[Op], out: &mut Vec<u8>) {
     }
 }
 
+/// How many bytes a batch of these operations is laid down in, roughly: room that is made once.
+pub(crate) fn usual_bytes(ops: &[Op]) -> usize {
+    let of_point = |point: &Point| {
+        let dense = point.vectors.iter().map(|(_, values)| values.len() * 4 + 6).sum::<usize>();
+        let sparse = point.sparse.iter().map(|(_, vector)| vector.indices().len() * 8 + 6).sum::<usize>();
+        let multi = point.multi.iter().map(|(_, multi)| multi.values.len() * 4 + 10).sum::<usize>();
+        dense + sparse + multi + point.payload.len() + 48
+    };
+    let of = |op: &Op| match op {
+        Op::Upsert(point) | Op::UpdateVectors(point) => of_point(point),
+        other => other.ids().len() * 17 + 16,
+    };
+    64 + ops.iter().map(of).sum::<usize>()
+}
+
 /// Reads a batch; payloads share its memory.
 pub fn decode(body: &Bytes) -> std::result::Result<(Heading, Vec<Op>), OpError> {
     let mut reader = Reader { body, at: 0 };

@@ -17,11 +17,14 @@ use nigh_index::id::PointId;
 use nigh_index::text::analyzer::Analyzer;
 use nigh_index::text::live::Analysed;
 use nigh_index::value::Path;
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use serde_json::Value;
 use std::sync::Arc;
 
 /// A batch has at most this many operations.
 pub const OPS_MAX: usize = 100_000;
+/// A thread prepares at least so many operations of a batch.
+const BESIDE_OPS_MIN: usize = 32;
 /// A payload has at most this many bytes of text.
 pub const PAYLOAD_BYTES_MAX: usize = 16 << 20;
 /// A filter that waits is taken to hold so many bytes.
@@ -140,24 +143,33 @@ impl Schema {
         for (at, write) in writes.iter().enumerate() {
             self.check(at, write)?;
         }
-        let log = match writes.iter().all(|write| filter_of(write).is_none()) {
-            true => {
-                let mut encoded = Vec::new();
-                let ops: Vec<Op> = writes.iter().filter_map(resolved).collect();
-                op::encode(&heading, &ops, &mut encoded);
-                LogForm::Encoded(encoded.into())
-            }
-            false => LogForm::Unresolved(writes.iter().map(resolved).collect()),
-        };
-        let bytes = match &log {
-            LogForm::Encoded(encoded) => encoded.len() as u64,
-            LogForm::Unresolved(ops) => writes.iter().zip(ops).map(|(write, op)| bytes_of(write, op.as_ref())).sum(),
-        };
-        let mut steps = Vec::with_capacity(writes.len());
-        for (at, write) in writes.into_iter().enumerate() {
-            steps.push(self.step(at, write)?);
+        if writes.iter().any(|write| filter_of(write).is_some()) {
+            let log: Vec<Option<Op>> = writes.iter().map(resolved).collect();
+            let bytes = writes.iter().zip(&log).map(|(write, op)| bytes_of(write, op.as_ref())).sum();
+            let step = |(at, write): (usize, Write)| match filter_of(&write) {
+                Some(_) => Ok(Step::Filtered(write, Foreseen::default())),
+                None => self.step(at, logged(write)),
+            };
+            let steps = writes.into_iter().enumerate().map(step).collect::<Result<_>>()?;
+            return Ok(Batch { steps, conditions, heading, log: LogForm::Unresolved(log), chain, bytes });
         }
-        Ok(Batch { steps, conditions, heading, log, chain, bytes })
+        let ops: Vec<Op> = writes.into_iter().map(logged).collect();
+        let mut encoded = Vec::with_capacity(op::usual_bytes(&ops));
+        op::encode(&heading, &ops, &mut encoded);
+        let bytes = encoded.len() as u64;
+        let steps = self.steps(ops)?;
+        Ok(Batch { steps, conditions, heading, log: LogForm::Encoded(encoded.into()), chain, bytes })
+    }
+
+    /// Prepares operations: side by side where they are many and the caller is a thread of a pool, whose others may be idle.
+    fn steps(&self, ops: Vec<Op>) -> Result<Vec<Step>> {
+        if ops.len() < 2 * BESIDE_OPS_MIN || rayon::current_thread_index().is_none() {
+            return ops.into_iter().enumerate().map(|(at, op)| self.step(at, op)).collect();
+        }
+        let ops = ops.into_par_iter().with_min_len(BESIDE_OPS_MIN).enumerate();
+        let steps: Vec<Result<Step>> = ops.map(|(at, op)| self.step(at, op)).collect();
+        // Of several errors the first is told, whoever found one first.
+        steps.into_iter().collect()
     }
 
     /// The batch of the sweep: which points it deletes is seen when its turn comes.
@@ -195,19 +207,13 @@ impl Schema {
         }
     }
 
-    fn step(&self, at: usize, write: Write) -> Result<Step> {
-        if filter_of(&write).is_some() {
-            return Ok(Step::Filtered(write, Foreseen::default()));
-        }
-        match write {
-            Write::Upsert(point) => {
+    fn step(&self, at: usize, op: Op) -> Result<Step> {
+        match op {
+            Op::Upsert(point) => {
                 let payload = parse_payload(&format!("ops[{at}].upsert.payload"), &point.payload)?;
                 Ok(Step::Upsert(self.row_of(point, &payload)))
             }
-            other => {
-                let op = resolved(&other).expect("a write without a filter is resolved");
-                Ok(Step::Op(op))
-            }
+            other => Ok(Step::Op(other)),
         }
     }
 
@@ -375,6 +381,15 @@ pub(crate) fn filter_of(write: &Write) -> Option<&nigh_index::filter::condition:
     }
 }
 
+/// The logged form of a write on ids.
+fn logged(write: Write) -> Op {
+    match write {
+        Write::Upsert(point) => Op::Upsert(point),
+        Write::UpdateVectors(point) => Op::UpdateVectors(point),
+        other => resolved(&other).expect("a write without a filter is resolved"),
+    }
+}
+
 /// The logged form of a write on ids; `None` where a filter has to be resolved first.
 fn resolved(write: &Write) -> Option<Op> {
     match selector_of(write) {
@@ -404,6 +419,40 @@ pub(crate) fn with_ids(write: &Write, ids: Vec<PointId>) -> Op {
 mod tests {
     use super::*;
     use nigh_index::filter::parse::parse;
+
+    /// Who prepares a batch by several threads is told of the first mistake too.
+    #[test]
+    fn threads_side_by_side_prepare_what_one_does() {
+        let schema = Schema::new(Arc::new(CollectionSpec::default())).unwrap();
+        let upsert = |id: u64, text: String| Write::Upsert(Point { payload: text.into(), ..Point::new(id) });
+        let batch = |wrong: &[u64]| -> WriteBatch {
+            let text = |id: u64| if wrong.contains(&id) { format!("[{id}]") } else { format!("{{\"n\":{id}}}") };
+            (0..1000).map(|id| upsert(id, text(id))).collect::<Vec<_>>().into()
+        };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        for wrong in [&[][..], &[999], &[990, 400, 7]] {
+            let [alone, beside] = [schema.batch(batch(wrong)), pool.install(|| schema.batch(batch(wrong)))];
+            match (alone, beside) {
+                (Ok(alone), Ok(beside)) => {
+                    let rows = |batch: Batch| -> Vec<(PointId, Extracted)> {
+                        let row = |step: Step| match step {
+                            Step::Upsert(row) => Some((row.point.id, row.extracted)),
+                            _ => None,
+                        };
+                        batch.steps.into_iter().filter_map(row).collect()
+                    };
+                    assert!(wrong.is_empty());
+                    assert_eq!(rows(alone), rows(beside));
+                }
+                (Err(alone), Err(beside)) => {
+                    let first = wrong.iter().min().unwrap();
+                    assert!(alone.to_string().contains(&format!("ops[{first}]")), "{alone}");
+                    assert_eq!(alone.to_string(), beside.to_string());
+                }
+                _ => panic!("one of them found a mistake in {wrong:?}"),
+            }
+        }
+    }
 
     /// A filter among the operations hides nothing of what the others weigh.
     #[test]
