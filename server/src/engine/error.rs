@@ -119,7 +119,7 @@ pub enum Error {
 }
 
 /// A result of the engine.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// A caller's mistake.

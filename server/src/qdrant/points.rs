@@ -35,11 +35,63 @@ pub(super) async fn write(call: Call, kind: &'static str, request: Value) -> Res
 
 /// The same, where the request was read before.
 pub(super) async fn perform(call: Call, operation: Operation) -> Result<Update> {
-    let writing = Writing::begin(&call)?;
-    if let Some(strict) = Strict::of(&call) {
-        strict.write(&operation, writing.collection.snapshot().points())?;
-    }
+    let writing = Writing::permitted(&call, &operation)?;
     Ok(call.done(writing.perform(operation).await?))
+}
+
+/// An upsert, read and made where it will be parsed: a batch goes to one other thread on its way to the writer. What has
+/// to look at the points that are there takes the longer way.
+pub(super) async fn upsert(call: Call, read: impl FnOnce() -> Result<Operation> + Send + 'static) -> Result<Update> {
+    let of = call.clone();
+    let make = move || batch_of(&of, read()?);
+    match call.engine.write_made(make, Durability::Durable, &call.deadline).await {
+        Ok(written) => Ok(call.done(written.seq)),
+        Err(Instead::Fault(fault)) => Err(fault),
+        Err(Instead::Operation(collection, operation)) => {
+            Ok(call.done(Writing::of(&call, collection).perform(*operation).await?))
+        }
+    }
+}
+
+/// What there is where no batch can be made.
+enum Instead {
+    Fault(Fault),
+    /// It is more than one batch, or depends on the points that are there: of the collection that it was permitted to.
+    Operation(Arc<Collection>, Box<Operation>),
+}
+
+impl From<Fault> for Instead {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<Error> for Instead {
+    fn from(err: Error) -> Self {
+        Self::Fault(err.into())
+    }
+}
+
+fn batch_of(call: &Call, operation: Operation) -> Result<(Arc<Collection>, WriteBatch), Instead> {
+    let Writing { collection, spec, .. } = Writing::permitted(call, &operation)?;
+    let most = call.engine.limits().batch_ops_max;
+    match operation {
+        Operation::Upsert { points, filter: None, mode: Mode::All } if (1..=most).contains(&points.len()) => {
+            let ops: Vec<Write> = kept(&spec, points)?.into_iter().map(Write::Upsert).collect();
+            Ok((collection, ops.into()))
+        }
+        other => Err(Instead::Operation(collection, Box::new(other))),
+    }
+}
+
+/// Points as they are kept.
+fn kept(spec: &CollectionSpec, points: Vec<Incoming>) -> Result<Vec<Point>> {
+    let point = |incoming: Incoming| {
+        let mut point = Point { payload: incoming.payload, ..Point::new(incoming.id) };
+        vectors::into_point(spec, incoming.vectors, &mut point)?;
+        Ok(point)
+    };
+    points.into_iter().map(point).collect()
 }
 
 /// Several requests, one after the other; those before one that is wrong stand.
@@ -68,10 +120,18 @@ struct Writing<'c> {
 }
 
 impl<'c> Writing<'c> {
-    fn begin(call: &'c Call) -> Result<Self> {
-        let collection = call.open()?;
-        let spec = collection.spec().clone();
-        Ok(Self { call, collection, spec })
+    fn of(call: &'c Call, collection: Arc<Collection>) -> Self {
+        let spec = collection.spec();
+        Self { call, collection, spec }
+    }
+
+    /// One that the collection's strict mode lets through, where it has one.
+    fn permitted(call: &'c Call, operation: &Operation) -> Result<Self> {
+        let writing = Self::of(call, call.open()?);
+        if let Some(strict) = Strict::of(call) {
+            strict.write(operation, writing.collection.snapshot().points())?;
+        }
+        Ok(writing)
     }
 
     /// Does it, and says up to where the log is then.
@@ -132,12 +192,7 @@ impl<'c> Writing<'c> {
     /// Points as they are kept.
     async fn points(&self, points: Vec<Incoming>) -> Result<Vec<Point>> {
         let spec = self.spec.clone();
-        let point = move |incoming: Incoming| {
-            let mut point = Point { payload: incoming.payload, ..Point::new(incoming.id) };
-            vectors::into_point(&spec, incoming.vectors, &mut point)?;
-            Ok(point)
-        };
-        aside(move || points.into_iter().map(point).collect()).await
+        aside(move || kept(&spec, points)).await
     }
 
     /// Every point of the selector has to be there.

@@ -48,7 +48,7 @@ impl Points for Door {
     async fn upsert(&self, request: Request<q::UpsertPoints>) -> Answer<q::PointsOperationResponse> {
         let (begun, of) = (Instant::now(), request.into_inner());
         let call = self.write(of.collection_name, of.wait, of.timeout);
-        written(begun, call, move || write::upsert(of.points, of.update_filter, of.update_mode)).await
+        declared(begun, points::upsert(call, move || write::upsert(of.points, of.update_filter, of.update_mode)).await?)
     }
 
     async fn delete(&self, request: Request<q::DeletePoints>) -> Answer<q::PointsOperationResponse> {

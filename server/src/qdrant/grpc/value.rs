@@ -5,6 +5,7 @@ use nigh_index::id::PointId;
 use nigh_proto::qdrant as q;
 use nigh_proto::qdrant::point_id::PointIdOptions;
 use nigh_proto::qdrant::value::Kind;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Number, Value, json};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -28,6 +29,35 @@ pub(super) fn json(value: q::Value) -> Value {
 /// An object as JSON.
 pub(super) fn object(fields: Fields) -> Map<String, Value> {
     fields.into_iter().map(|(key, value)| (key, json(value))).collect()
+}
+
+/// The text of an object: what [`object`] would come to, without a tree of values between.
+pub(super) fn text(fields: &Fields) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&Text(fields))
+}
+
+/// Something of a message, written as JSON.
+struct Text<'v, T>(&'v T);
+
+impl Serialize for Text<'_, Fields> {
+    fn serialize<S: Serializer>(&self, out: S) -> std::result::Result<S::Ok, S::Error> {
+        out.collect_map(self.0.iter().map(|(key, value)| (key, Text(value))))
+    }
+}
+
+impl Serialize for Text<'_, q::Value> {
+    fn serialize<S: Serializer>(&self, out: S) -> std::result::Result<S::Ok, S::Error> {
+        match &self.0.kind {
+            None | Some(Kind::NullValue(_)) => out.serialize_unit(),
+            // A number that JSON cannot write becomes a null.
+            Some(Kind::DoubleValue(number)) => out.serialize_f64(*number),
+            Some(Kind::IntegerValue(number)) => out.serialize_i64(*number),
+            Some(Kind::StringValue(text)) => out.serialize_str(text),
+            Some(Kind::BoolValue(flag)) => out.serialize_bool(*flag),
+            Some(Kind::StructValue(of)) => Text(&of.fields).serialize(out),
+            Some(Kind::ListValue(list)) => out.collect_seq(list.values.iter().map(Text)),
+        }
+    }
 }
 
 /// A value as a message.
@@ -120,5 +150,21 @@ mod tests {
         assert_eq!(json(message(payload.clone())), payload);
         assert_eq!(number(f64::INFINITY), Ok(json!(f64::MAX)));
         assert!(number(f64::NAN).is_err());
+    }
+
+    #[test]
+    fn the_text_of_an_object_is_that_of_its_values() {
+        let Value::Object(payload) = json!({
+            "z": {"b": [1, -2, 0.1, 1e300, 5e-324, -0.0], "a": {}}, "": "\u{1}\"\\é\n", "n": null, "l": [[], [true]],
+            "big": i64::MIN, "whole": 2.0,
+        }) else {
+            unreachable!("it is written as an object")
+        };
+        let mut fields = fields(payload);
+        for (name, number) in [("nan", f64::NAN), ("far", f64::NEG_INFINITY)] {
+            fields.insert(name.into(), q::Value { kind: Some(Kind::DoubleValue(number)) });
+        }
+        fields.insert("none".into(), q::Value { kind: None });
+        assert_eq!(String::from_utf8(text(&fields).unwrap()).unwrap(), Value::Object(object(fields)).to_string());
     }
 }

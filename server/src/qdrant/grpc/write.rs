@@ -1,7 +1,7 @@
 //! Writes, as plain operations.
 
 use super::filter::{optional, selector};
-use super::value::{id, object};
+use super::value::{id, object, text};
 use super::vectors::named;
 use crate::qdrant::fault::{Fault, Result};
 use crate::qdrant::operation::{Incoming, Mode, Operation, nobody};
@@ -11,7 +11,6 @@ use nigh_index::filter::condition::Condition;
 use nigh_proto::qdrant as q;
 use nigh_proto::qdrant::points_update_operation as update;
 use nigh_storage::write::Selector;
-use serde_json::Value;
 
 fn points(of: Option<q::PointsSelector>) -> Result<Selector> {
     use q::points_selector::PointsSelectorOneOf::Points;
@@ -39,7 +38,7 @@ pub(super) fn upsert(points: Vec<q::PointStruct>, filter: Option<q::Filter>, mod
     let one = |of: q::PointStruct| {
         let payload = match of.payload.is_empty() {
             true => Bytes::new(),
-            false => Value::Object(object(of.payload)).to_string().into(),
+            false => text(&of.payload).map_err(Fault::format)?.into(),
         };
         Ok(Incoming { id: id(of.id)?, vectors: named(of.vectors)?, payload })
     };
