@@ -176,12 +176,13 @@ fn writes(
     asks(move |call, request| points::write(call, kind, request))
 }
 
-/// A handler of upserts, whose bodies are long: as many are read at a time as writes are worked on.
+/// A handler of upserts, whose bodies are long.
 fn upserts(State(engine): State<Arc<Engine>>, path: Names<String>, uri: Uri, bytes: Bytes) -> Handled<Update> {
     Box::pin(async move {
         let begun = Instant::now();
         let call = permitted(engine, named(path)?, &uri)?;
-        Ok(Reply::new(begun, points::upsert(call, move || upsert::read(&bytes)).await?))
+        let operation = made(bytes, upsert::read).await?;
+        Ok(Reply::new(begun, points::perform(call, operation).await?))
     })
 }
 
