@@ -44,6 +44,8 @@ fn plain_least_of_lanes(values: &[f32]) -> [u32; LANES] {
 #[cfg(target_arch = "x86_64")]
 const SLACK: usize = 16;
 
+// # Safety of the three kinds: the machine has the instructions that the function was compiled for, and there is room for what is
+// written and for SLACK more; Chosen needs a bit for each row, Within a distance for each.
 #[cfg(target_arch = "x86_64")]
 type Positions = unsafe fn(&[u64], *mut u32) -> usize;
 #[cfg(target_arch = "x86_64")]
