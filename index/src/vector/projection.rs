@@ -15,9 +15,9 @@
 
 use crate::error::{Error, Result};
 use crate::layout::{Array, Sections, SectionsWriter};
-use crate::vector::kernel::codes8::{Codes8, Signed};
 use crate::vector::kernel::matrix::{COLUMNS, multiply};
-use crate::vector::kernel::{self, Block, LINE};
+use crate::vector::kernel::signed::{Signed, TOP};
+use crate::vector::kernel::{self, LINE};
 use rayon::prelude::*;
 use std::io::{self, Write};
 
@@ -38,12 +38,19 @@ pub(in crate::vector) struct Projection {
     quick: Quick,
 }
 
-/// The basis in 8 bits, for queries: one code a direction, with what a unit of it stands for.
+/// The basis in 7 bits a number, for queries: one code a direction, with what a unit of it stands for.
 #[derive(Debug)]
 struct Quick {
     codes: Signed,
     stride: usize,
     units: Vec<f32>,
+}
+
+/// What lies between a vector and the turned one; kept from one to the next, so that turning allocates nothing.
+#[derive(Clone, Debug, Default)]
+pub(in crate::vector) struct Between {
+    bytes: Vec<u8>,
+    dots: Vec<u32>,
 }
 
 impl Projection {
@@ -130,14 +137,15 @@ impl Projection {
         multiply(vectors, &self.basis, self.size, self.dims, turned);
     }
 
-    /// Turns one centred vector, nearly: the basis and the vector have 8 bits a number. For queries, whose other errors
-    /// are greater.
-    pub(in crate::vector) fn turn_quick(&self, vector: &[f32], turned: &mut Vec<f32>) {
-        let Quick { codes, stride, units } = &self.quick;
-        let mut bytes = vec![0u8; *stride];
-        let unit = kernel::signed_bytes(vector, &mut bytes);
+    /// Turns one centred vector, nearly: the basis has 7 bits a number and the vector 8. For queries, whose other errors are
+    /// greater.
+    pub(in crate::vector) fn turn_quick(&self, vector: &[f32], between: &mut Between, turned: &mut Vec<f32>) {
+        let (Quick { codes, stride, units }, Between { bytes, dots }) = (&self.quick, between);
+        bytes.resize(*stride, 0);
+        let unit = kernel::signed_bytes(vector, 127.0, bytes);
+        codes.dots(bytes, dots);
         turned.clear();
-        turned.extend(codes.dots(&bytes).zip(units).map(|(dot, of)| dot as f32 * (unit * of)));
+        turned.extend(dots.iter().zip(units).map(|(dot, of)| *dot as i32 as f32 * (unit * of)));
     }
 }
 
@@ -145,17 +153,16 @@ impl Quick {
     fn of(basis: &[f32], dims: usize) -> Self {
         let size = basis.len() / dims;
         let stride = size.next_multiple_of(LINE);
-        let mut codes = Block::zeroed(dims * stride);
+        let mut codes = vec![0u8; dims * stride];
         let units = codes
-            .bytes_mut()
             .par_chunks_exact_mut(stride)
             .enumerate()
             .map(|(at, code)| {
                 let direction: Vec<f32> = basis.iter().skip(at).step_by(dims).copied().collect();
-                kernel::signed_bytes(&direction, code)
+                kernel::signed_bytes(&direction, TOP, code)
             })
             .collect();
-        Self { codes: Codes8::detect().hold(codes, stride), stride, units }
+        Self { codes: Signed::new(&codes, stride), stride, units }
     }
 }
 
@@ -364,9 +371,9 @@ mod tests {
         let (rows, size) = (sample(300, 96, 0.2), 96);
         let projection = Projection::learn(&rows, size, 0.8, |at| 16 * (at + 1));
         let (centred, turned) = all_turned(&projection, &rows);
-        let (mut quick, mut off) = (Vec::new(), 0.0);
+        let (mut quick, mut between, mut off) = (Vec::new(), Between::default(), 0.0);
         for (row, want) in centred.chunks(size).zip(turned.chunks(projection.dims())) {
-            projection.turn_quick(row, &mut quick);
+            projection.turn_quick(row, &mut between, &mut quick);
             off += want.iter().zip(&quick).map(|(want, quick)| (want - quick).powi(2)).sum::<f32>();
         }
         assert!(off < 1e-3 * kernel::squares(&turned), "off by {off}");

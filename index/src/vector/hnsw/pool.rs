@@ -95,23 +95,31 @@ fn place_of(entry: u64) -> u32 {
     (entry >> 2) as u32 & (PLACES_MAX - 1)
 }
 
-/// Where a walk has been: a stamp a place, so that a new walk clears nothing.
+/// Where a walk has been: a bit a place, few enough to stay near the core.
 #[derive(Debug, Default)]
 pub(in crate::vector) struct Seen {
-    stamps: Vec<u8>,
-    now: u8,
+    words: Vec<u64>,
+    /// Every place whose bit is set.
+    places: Vec<u32>,
 }
 
 impl Seen {
+    /// A word in a row is cleared in so much less time than one here and there.
+    const IN_A_ROW: usize = 8;
+
     /// Forgets everything, and makes room for places below `places`.
     pub(in crate::vector) fn reset(&mut self, places: u32) {
-        if self.now == u8::MAX {
-            self.stamps.fill(0);
-            self.now = 0;
+        if self.places.len() < self.words.len() / Self::IN_A_ROW {
+            for place in &self.places {
+                self.words[*place as usize / 64] = 0;
+            }
+        } else {
+            self.words.fill(0);
         }
-        self.now += 1;
-        if self.stamps.len() < places as usize {
-            self.stamps.resize(places as usize, 0);
+        self.places.clear();
+        let words = (places as usize).div_ceil(64);
+        if self.words.len() < words {
+            self.words.resize(words, 0);
         }
     }
 
@@ -124,17 +132,27 @@ impl Seen {
         let mut count = from;
         for place in places {
             fresh[count] = *place;
-            count += usize::from(self.first(*place));
+            count += usize::from(self.mark(*place));
         }
         fresh.truncate(count);
+        self.places.extend_from_slice(&fresh[from..]);
     }
 
     /// Whether this is the first visit. The place is below what `reset` was given.
     #[inline]
     pub(in crate::vector) fn first(&mut self, place: u32) -> bool {
-        let stamp = &mut self.stamps[place as usize];
-        let first = *stamp != self.now;
-        *stamp = self.now;
+        let first = self.mark(place);
+        if first {
+            self.places.push(place);
+        }
+        first
+    }
+
+    #[inline]
+    fn mark(&mut self, place: u32) -> bool {
+        let (word, bit) = (&mut self.words[place as usize / 64], 1 << (place % 64));
+        let first = *word & bit == 0;
+        *word |= bit;
         first
     }
 }
@@ -210,11 +228,14 @@ mod tests {
     }
 
     #[test]
-    fn stamps_outlive_their_byte() {
+    fn nothing_is_seen_before_a_walk_begins() {
         let mut seen = Seen::default();
-        for round in 0..600u32 {
-            seen.reset(100);
-            assert!(seen.first(round % 100) && !seen.first(round % 100));
+        // Few places of many, many of many, many of few.
+        for (count, step) in [(100_000, 9_999), (100_000, 3), (100, 1), (100_000, 50_000), (200_000, 7)] {
+            seen.reset(count);
+            for place in (0..count).step_by(step) {
+                assert!(seen.first(place) && !seen.first(place), "{place} of {count}");
+            }
         }
     }
 }

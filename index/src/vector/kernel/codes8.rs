@@ -3,7 +3,7 @@
 //! widen to 16 bits and take one pair a call, which costs three times as much. All of them are integer
 //! sums, so every twin gives the same bits.
 
-use super::{Block, LINE, prefetch, prefetch_line};
+use super::{LINE, prefetch, prefetch_line};
 use std::fmt;
 
 /// How far ahead of the comparison rows are asked for.
@@ -22,7 +22,6 @@ type List = unsafe fn(codes: &[u8], query: &[u8], rows: &[u32], out: &mut [u32])
 pub(in crate::vector) struct Codes8 {
     dots: List,
     sads: List,
-    signed: Option<List>,
 }
 
 impl fmt::Debug for Codes8 {
@@ -37,17 +36,17 @@ impl Codes8 {
         #[cfg(target_arch = "x86_64")]
         {
             if super::has_avx512() {
-                return Self { dots: avx512::dots, sads: avx512::sads, signed: None };
+                return Self { dots: avx512::dots, sads: avx512::sads };
             }
             if std::arch::is_x86_feature_detected!("avx2") {
-                return Self { dots: avx2::dots, sads: avx2::sads, signed: Some(avx2::signed_dots) };
+                return Self { dots: avx2::dots, sads: avx2::sads };
             }
         }
         Self::portable()
     }
 
     fn portable() -> Self {
-        Self { dots: portable_dots, sads: portable_sads, signed: None }
+        Self { dots: portable_dots, sads: portable_sads }
     }
 
     /// The inner products of rows with a query whose bytes are signed (a code minus 128); modulo 2^32.
@@ -62,16 +61,6 @@ impl Codes8 {
         Self::list(self.sads, codes, query, rows, out);
     }
 
-    /// Signed bytes, whole rows of `stride`, none of them -128, as [`Signed`] holds them.
-    pub(in crate::vector) fn hold(self, mut rows: Block, stride: usize) -> Signed {
-        let all = (0..(rows.len() / stride) as u32).collect();
-        if self.signed.is_none() {
-            // The loop takes one side as unsigned.
-            rows.bytes_mut().iter_mut().for_each(|byte| *byte ^= 0x80);
-        }
-        Signed { kernel: self, rows, all }
-    }
-
     #[inline]
     fn list(kernel: List, codes: &[u8], query: &[u8], rows: &[u32], out: &mut Vec<u32>) {
         out.clear();
@@ -84,33 +73,6 @@ impl Codes8 {
         // SAFETY: the assertion holds what `List` asks for, `out` was made as long as the list, and
         // `detect` gave this kernel because the machine has what it is compiled for.
         unsafe { kernel(codes, query, rows, out) };
-    }
-}
-
-/// Rows of signed bytes that are compared all at once, for whatever the machine's quickest loop takes.
-#[derive(Debug)]
-pub(in crate::vector) struct Signed {
-    kernel: Codes8,
-    rows: Block,
-    all: Vec<u32>,
-}
-
-impl Signed {
-    /// The inner products of all rows with a row of signed bytes, none of them -128.
-    pub(in crate::vector) fn dots(&self, query: &[u8]) -> impl Iterator<Item = i32> {
-        let Self { kernel, rows, all } = self;
-        let mut dots = Vec::new();
-        Codes8::list(kernel.signed.unwrap_or(kernel.dots), rows, query, all, &mut dots);
-        let too_much = match kernel.signed {
-            Some(_) => 0,
-            None => query.iter().map(|byte| i32::from(*byte as i8)).sum::<i32>().wrapping_mul(128),
-        };
-        dots.into_iter().map(move |dot| (dot as i32).wrapping_sub(too_much))
-    }
-
-    /// Bytes held in memory of our own.
-    pub(in crate::vector) fn memory_bytes(&self) -> u64 {
-        (self.rows.len() + size_of_val(&self.all[..])) as u64
     }
 }
 
@@ -216,15 +178,6 @@ mod avx2 {
     kernel!(sads, |sums, rows, query| {
         for (sum, row) in sums.iter_mut().zip(rows) {
             *sum = _mm256_add_epi32(*sum, _mm256_sad_epu8(row, query));
-        }
-    });
-    // Of bytes that are not -128 two products fit 16 bits, where one side has its sign taken off and the other one
-    // gets it: half the steps of `dots`.
-    kernel!(signed_dots, |sums, rows, query| {
-        let (length, ones) = (_mm256_abs_epi8(query), _mm256_set1_epi16(1));
-        for (sum, row) in sums.iter_mut().zip(rows) {
-            let pairs = _mm256_maddubs_epi16(length, _mm256_sign_epi8(row, query));
-            *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, ones));
         }
     });
 }
@@ -346,37 +299,16 @@ pub(super) mod avx512 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vector::kernel::Block;
     use crate::vector::kernel::tests::{few, sample};
 
     fn kernels() -> Vec<Codes8> {
         let mut kernels = vec![Codes8::portable(), Codes8::detect()];
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx2") {
-            kernels.push(Codes8 { dots: avx2::dots, sads: avx2::sads, signed: Some(avx2::signed_dots) });
+            kernels.push(Codes8 { dots: avx2::dots, sads: avx2::sads });
         }
         kernels
-    }
-
-    /// The greatest products too: two of them are added up in 16 bits.
-    #[test]
-    fn every_kernel_of_signed_bytes_agrees_with_the_plain_one() {
-        for &lines in few(&[1, 2, 6, 13], 2) {
-            let stride = lines * LINE;
-            let any = sample(lines as u32, stride * 8).into_iter().map(|value| (value * 1e4) as i32 as i8);
-            let mut bytes: Vec<i8> = any.map(|byte| byte.max(-127)).collect();
-            let (query, rows) = bytes.split_at_mut(stride);
-            for (at, edge) in [127, -127].into_iter().enumerate() {
-                rows[at * stride..][..stride].fill(edge);
-            }
-            for query in [query.to_vec(), vec![127; stride], vec![-127; stride], vec![0; stride]] {
-                let dot = |row: &[i8]| row.iter().zip(&query).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum::<i32>();
-                let want: Vec<i32> = rows.chunks_exact(stride).map(dot).collect();
-                for kernel in kernels() {
-                    let held = kernel.hold(Block::copy_of(bytemuck::cast_slice(rows)), stride);
-                    assert_eq!(held.dots(bytemuck::cast_slice(&query)).collect::<Vec<_>>(), want);
-                }
-            }
-        }
     }
 
     #[test]

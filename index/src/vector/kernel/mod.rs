@@ -57,6 +57,7 @@ mod pair_avx2;
 pub(super) mod read;
 pub(super) mod rotate;
 pub(super) mod sift;
+pub(super) mod signed;
 pub(super) mod tile;
 pub(super) mod tile8;
 pub(super) mod words;
@@ -192,12 +193,15 @@ versions! {
     /// `values -= other x by`.
     pub(super) fn subtract(values: &mut [f32], other: &[f32], by: f32) = plain_subtract;
 
-    /// Vectors in 8 signed bits a number, the largest of them 127; what a unit stands for. Bytes beyond the vector
+    /// Vectors in 8 signed bits a number, the largest of them `top`; what a unit stands for. Bytes beyond the vector
     /// become 0.
-    pub(super) fn signed_bytes(values: &[f32], bytes: &mut [u8]) -> f32 = plain_signed_bytes;
+    pub(super) fn signed_bytes(values: &[f32], top: f32, bytes: &mut [u8]) -> f32 = plain_signed_bytes;
 
     /// The smallest of every thirty-second value, from each of the first thirty-two on; [`f32::MAX`] where there is none.
     pub(super) fn smallest_of_lanes(values: &[f32]) -> [f32; 32] = plain_smallest_of_lanes;
+
+    /// The largest of some numbers; 0 where there is none.
+    pub(super) fn largest(numbers: &[u32]) -> u32 = plain_largest;
 
     /// Bytes as floats.
     pub(super) fn widen(bytes: &[u8], out: &mut [f32]) = plain_widen;
@@ -235,7 +239,7 @@ fn plain_subtract(values: &mut [f32], other: &[f32], by: f32) {
 }
 
 #[inline(always)]
-fn plain_signed_bytes(values: &[f32], bytes: &mut [u8]) -> f32 {
+fn plain_signed_bytes(values: &[f32], top: f32, bytes: &mut [u8]) -> f32 {
     let mut largest = [0f32; 16];
     let (heads, tail) = values.as_chunks::<16>();
     for head in heads {
@@ -244,7 +248,7 @@ fn plain_signed_bytes(values: &[f32], bytes: &mut [u8]) -> f32 {
         }
     }
     let largest = tail.iter().chain(&largest).fold(0f32, |most, value| most.max(value.abs()));
-    let unit = largest / 127.0;
+    let unit = largest / top;
     let by = if unit > 0.0 && unit.is_finite() { 1.0 / unit } else { 0.0 };
     // Adding and taking away 1.5 x 2^23 rounds a number of a few digits to the nearest whole one.
     const WHOLE: f32 = 12_582_912.0;
@@ -270,6 +274,11 @@ fn plain_smallest_of_lanes(values: &[f32]) -> [f32; 32] {
         *least = least.min(*value);
     }
     least
+}
+
+#[inline(always)]
+fn plain_largest(numbers: &[u32]) -> u32 {
+    numbers.iter().fold(0, |most, number| most.max(*number))
 }
 
 #[inline(always)]

@@ -152,12 +152,14 @@ impl Packed {
         rows: &[u32],
         out: &mut Vec<f32>,
     ) {
-        out.clear();
         out.resize(rows.len(), 0.0);
-        let Some(last) = rows.iter().max() else { return };
+        if rows.is_empty() {
+            return;
+        }
+        let last = super::largest(rows);
         let stride = query.len() / self.width.a_line() * LINE;
         assert!(
-            query.len().is_multiple_of(self.width.a_line()) && (*last as usize + 1) * stride <= records.len(),
+            query.len().is_multiple_of(self.width.a_line()) && (last as usize + 1) * stride <= records.len(),
             "rows lie inside the records"
         );
         // SAFETY: the assertion holds what `List` asks for, `out` was made as long as the list, and `detect`

@@ -19,13 +19,23 @@ macro_rules! pairwise {
         pub(super) unsafe fn $name(a: &[f32], b: &[$kind]) -> f32 {
             let len = a.len().min(b.len());
             let step = |$sum: __m256, $a: __m256, $b: __m256| $step;
+            // SAFETY: whoever calls it says that the register ends within both vectors.
+            let pair = |at: usize| unsafe { (_mm256_loadu_ps(a.as_ptr().add(at)), $load(b.as_ptr().add(at))) };
             let mut sums = [_mm256_setzero_ps(); 4];
-            let whole = len / LANES * LANES;
-            for at in (0..whole).step_by(LANES) {
-                // SAFETY: the register ends within both vectors.
-                let (a, b) = unsafe { (_mm256_loadu_ps(a.as_ptr().add(at)), $load(b.as_ptr().add(at))) };
-                let sum = &mut sums[at / LANES % 4];
-                *sum = step(*sum, a, b);
+            let (whole, rounds) = (len / LANES * LANES, len / (4 * LANES) * (4 * LANES));
+            // Which sum a register is added to is known when this is compiled, so that the sums stay in registers.
+            for from in (0..rounds).step_by(4 * LANES) {
+                for (lane, sum) in sums.iter_mut().enumerate() {
+                    let (a, b) = pair(from + lane * LANES);
+                    *sum = step(*sum, a, b);
+                }
+            }
+            for (lane, sum) in sums.iter_mut().enumerate() {
+                let at = rounds + lane * LANES;
+                if at < whole {
+                    let (a, b) = pair(at);
+                    *sum = step(*sum, a, b);
+                }
             }
             if whole < len {
                 let (mut last_a, mut last_b) = ([0f32; LANES], [0f32; LANES]);

@@ -51,7 +51,7 @@ impl DraftsMut<'_> {
     /// Drafts the vector at a place of the stretch.
     pub(in crate::vector) fn set(&mut self, at: usize, draft: Draft<'_>) {
         let code = &mut self.codes[at * self.stride..][..self.stride];
-        let unit = kernel::signed_bytes(draft.turned, code);
+        let unit = kernel::signed_bytes(draft.turned, 127.0, code);
         let sum = code.iter().map(|byte| i32::from(*byte as i8)).sum();
         code.iter_mut().for_each(|byte| *byte ^= 0x80);
         let norm = if draft.norm.is_finite() { draft.norm } else { f32::MAX / 4.0 };

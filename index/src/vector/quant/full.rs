@@ -282,6 +282,9 @@ impl Full {
             Values::Halves(values) => kernel::prefetch(&values[span]),
             Values::Bytes(values) => kernel::prefetch(&values[span]),
         }
+        if let Some(inverse) = &self.inverse {
+            kernel::prefetch(&inverse[row.at()..=row.at()]);
+        }
     }
 
     fn span(&self, row: Row) -> std::ops::Range<usize> {

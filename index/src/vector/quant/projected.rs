@@ -29,7 +29,7 @@ use crate::row::Row;
 use crate::vector::kernel::packed::{Packed, TAIL, Terms, Width};
 use crate::vector::kernel::{self, Block, LINE, gist};
 use crate::vector::metric::Metric;
-use crate::vector::projection::Projection;
+use crate::vector::projection::{Between, Projection};
 use crate::vector::quant::draft::{Draft, Drafts};
 use crate::vector::quant::full::{Full, Query};
 use coder::{Coder, lines_for, placed};
@@ -55,6 +55,16 @@ pub(in crate::vector) struct Coded {
     left_out: f32,
     /// What an estimate has too much, against the codes' own distance.
     beside: f32,
+    room: Room,
+}
+
+/// What a query is encoded in, kept from one to the next.
+#[derive(Clone, Debug, Default)]
+struct Room {
+    values: Vec<f32>,
+    between: Between,
+    turned: Vec<f32>,
+    signed: Vec<u8>,
 }
 
 impl Coded {
@@ -284,33 +294,34 @@ impl Projected {
             Metric::Dot => coder.longest * query.inverse,
             Metric::Euclid | Metric::Manhattan => 1.0,
         };
-        let mut values: Vec<f32> = query.values.iter().map(|value| value * factor).collect();
+        let Room { values, between, turned, signed } = &mut coded.room;
+        values.clear();
+        values.extend(query.values.iter().map(|value| value * factor));
         values.resize(projection.size(), 0.0);
-        let norm = projection.centre(&mut values);
-        let mut turned = Vec::new();
+        let norm = projection.centre(values);
         if exactly {
             turned.resize(projection.dims(), 0.0);
-            projection.turn(&values, &mut turned);
+            projection.turn(values, turned);
         } else {
-            projection.turn_quick(&values, &mut turned);
+            projection.turn_quick(values, between, turned);
         }
-        let mut signed = vec![0u8; turned.len()];
-        let unit = kernel::signed_bytes(&turned, &mut signed);
+        signed.resize(turned.len(), 0);
+        let unit = kernel::signed_bytes(turned, 127.0, signed);
         let sum: i32 = signed.iter().map(|byte| i32::from(*byte as i8)).sum();
         coded.bytes.clear();
         coded.bytes.resize(coder.lines * coder.width.a_line(), 0);
-        coder.width.spread(&signed, &mut coded.bytes);
+        coder.width.spread(signed, &mut coded.bytes);
         let middle = f32::from(coder.width.top()) / 2.0;
-        coded.left_out = (norm - kernel::squares(&turned)).max(0.0);
+        coded.left_out = (norm - kernel::squares(turned)).max(0.0);
         coded.terms = Terms { norm, scale: 2.0 * unit, offset: middle * sum as f32 };
         if !norm.is_finite() {
             coded.terms = Terms::default();
         }
         if exactly {
-            let squares = kernel::squares(&turned);
+            let squares = kernel::squares(turned);
             let whole = |byte: &u8| f32::from(*byte as i8) * unit;
             coded.off =
-                turned.iter().zip(&signed).map(|(value, byte)| (value - whole(byte)).powi(2)).sum::<f32>().sqrt();
+                turned.iter().zip(&*signed).map(|(value, byte)| (value - whole(byte)).powi(2)).sum::<f32>().sqrt();
             coded.rest = (norm - squares).max(0.0).sqrt();
             let of_code: f32 = signed.iter().map(|byte| whole(byte).powi(2)).sum();
             coded.beside = squares + coded.rest * coded.rest - of_code;

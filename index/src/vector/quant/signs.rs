@@ -107,7 +107,7 @@ impl Signs {
             return None;
         }
         let mut signed = vec![0u8; turned.len()];
-        let unit = kernel::signed_bytes(&turned, &mut signed);
+        let unit = kernel::signed_bytes(&turned, 127.0, &mut signed);
         let sum: i32 = signed.iter().map(|byte| i32::from(*byte as i8)).sum();
         let mut bytes = vec![0u8; self.lines * Width::Four.a_line()];
         Width::Four.spread(&signed, &mut bytes);
