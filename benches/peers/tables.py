@@ -6,20 +6,20 @@ import statistics
 import subprocess
 
 
-def seconds_of(point, clock):
+def seconds_of(point, clock, which="runs"):
     key = "seconds" if clock == "wall" else "cpu_seconds"
-    return statistics.median(run[key] for run in point["runs"]) if point["runs"] else point["rough"][clock]
+    return statistics.median(run[key] for run in point[which]) if point[which] else point["rough"][clock]
 
 
-def qps(point, clock):
-    return point["queries"] / seconds_of(point, clock)
+def qps(point, clock, which="runs"):
+    return point["queries"] / seconds_of(point, clock, which)
 
 
 def told(setting):
     return " ".join(f"{key}={value}" for key, value in setting.items())
 
 
-def best(contestants, level, clock, ways):
+def best(contestants, level, clock, ways, which="runs"):
     """The fastest measured point of these contestants that reaches a recall, with its contestant; else None."""
     any_round = any(point["runs"] for contestant in contestants for point in contestant.points)
     there = [
@@ -28,7 +28,7 @@ def best(contestants, level, clock, ways):
         for point in contestant.points
         if (point["runs"] or not any_round) and point["recall"] >= level and point["way"] in ways
     ]
-    return max(there, key=lambda pair: qps(pair[1], clock), default=None)
+    return max(there, key=lambda pair: qps(pair[1], clock, which), default=None)
 
 
 def number(value):
@@ -56,16 +56,16 @@ def of_rates(peers, levels, clock, ways, title):
     return lines
 
 
-def of_ratios(peers, levels, clock):
+def of_ratios(peers, levels, clock, which, title):
     nigh = peers.get("nigh", [])
-    lines = ["### nigh against the best of the others", "", "| recall | nigh | the best other | which | nigh / it |"]
+    lines = [f"### {title}", "", "| recall | nigh | the best other | which | nigh / it |"]
     lines += ["|---|---|---|---|---|"]
     for level in levels:
-        ours = best(nigh, level, clock, ("single", "batch"))
+        ours = best(nigh, level, clock, ("single", "batch"), which)
         others = [one for peer, group in peers.items() for one in group if not one.ours]
-        theirs = best(others, level, clock, ("single", "batch"))
+        theirs = best(others, level, clock, ("single", "batch"), which)
         if ours and theirs:
-            one, two = qps(ours[1], clock), qps(theirs[1], clock)
+            one, two = qps(ours[1], clock, which), qps(theirs[1], clock, which)
             lines.append(f"| {level} | {number(one)} | {number(two)} | {theirs[0].peer} | {one / two:.2f} |")
     return lines
 
@@ -103,7 +103,8 @@ def write(out, facts, contestants, levels, ann):
         f"built with {facts['threads']} threads.",
         "",
     ]
-    lines += of_ratios(peers, levels, clock) + [""]
+    lines += of_ratios(peers, levels, clock, "runs", "nigh against the best of the others") + [""]
+    lines += of_ratios(peers, levels, clock, "firsts", "The same on the caches that another contestant left") + [""]
     lines += of_rates(peers, levels, clock, ("single", "batch"), "One query at a time or all in one call: the better")
     lines += [""] + of_rates(peers, levels, clock, ("single",), "One query a call") + [""]
     lines += of_builds(contestants)

@@ -79,6 +79,7 @@ fn has_avx2() -> bool {
 }
 
 use simsimd::SpatialSimilarity;
+use memmap2::MmapMut;
 use std::fmt;
 use std::ops::Deref;
 
@@ -299,26 +300,34 @@ fn plain_on_grid(values: &[f32], by: f32, most: f32, levels: &mut [f32]) -> (f32
 /// Memory that starts at a cache line and, from a few megabytes on, asks for huge pages: a search reads
 /// at random, and on small pages it pays for a page walk with nearly every read.
 pub(super) struct Block {
-    memory: Vec<u8>,
+    memory: Memory,
     from: usize,
     len: usize,
+}
+
+/// Pages that an allocator has used before stay small whatever it is advised, and after a build it has many of those: what is
+/// to lie on huge pages is mapped anew.
+enum Memory {
+    Allocated(Vec<u8>),
+    Mapped(MmapMut),
 }
 
 impl Block {
     /// Zeros.
     pub(super) fn zeroed(len: usize) -> Self {
         const HUGE: usize = 2 << 20;
-        let align = if len >= 2 * HUGE { HUGE } else { LINE };
-        let memory = vec![0; len + align];
-        let from = (memory.as_ptr() as usize).next_multiple_of(align) - memory.as_ptr() as usize;
-        #[cfg(target_os = "linux")]
-        if align == HUGE {
-            let start = memory.as_ptr().wrapping_add(from).cast_mut().cast();
-            // SAFETY: the range lies inside `memory`; this advice changes how it is paged, not what it
-            // holds. Where it is refused, nothing changes.
-            let _ = unsafe { rustix::mm::madvise(start, len, rustix::mm::Advice::LinuxHugepage) };
+        if len >= 2 * HUGE
+            && let Ok(memory) = MmapMut::map_anon(len + HUGE)
+        {
+            let from = (memory.as_ptr() as usize).next_multiple_of(HUGE) - memory.as_ptr() as usize;
+            // Where the advice is refused, pages are small, and that is all.
+            #[cfg(target_os = "linux")]
+            let _ = memory.advise_range(memmap2::Advice::HugePage, from, len);
+            return Self { memory: Memory::Mapped(memory), from, len };
         }
-        Self { memory, from, len }
+        let memory = vec![0; len + LINE];
+        let from = (memory.as_ptr() as usize).next_multiple_of(LINE) - memory.as_ptr() as usize;
+        Self { memory: Memory::Allocated(memory), from, len }
     }
 
     /// A copy.
@@ -330,7 +339,11 @@ impl Block {
 
     /// To be filled.
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.memory[self.from..self.from + self.len]
+        let within = self.from..self.from + self.len;
+        match &mut self.memory {
+            Memory::Allocated(memory) => &mut memory[within],
+            Memory::Mapped(memory) => &mut memory[within],
+        }
     }
 }
 
@@ -339,7 +352,11 @@ impl Deref for Block {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        &self.memory[self.from..self.from + self.len]
+        let within = self.from..self.from + self.len;
+        match &self.memory {
+            Memory::Allocated(memory) => &memory[within],
+            Memory::Mapped(memory) => &memory[within],
+        }
     }
 }
 
