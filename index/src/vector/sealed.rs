@@ -22,7 +22,7 @@ use crate::vector::hnsw::build::{Layers, Order};
 use crate::vector::hnsw::graph::{Finished, Graph};
 use crate::vector::hnsw::known::{Known, Source};
 use crate::vector::hnsw::pool::{PLACES_MAX, Scratch};
-use crate::vector::hnsw::search::{Asked, Ground, descend, looked_at};
+use crate::vector::hnsw::search::{Asked, Calm, Extent, Ground, descend};
 use crate::vector::ivf::{self, Lists};
 use crate::vector::metric::Metric;
 use crate::vector::nearest::Nearest;
@@ -365,13 +365,16 @@ impl SealedVectors {
             let target = Asked { codes: &index.codes, query: &mut coded };
             let mut ground = Ground { base: index.graph.base(), target };
             let in_budget = match allowed.map(Selection::bits) {
-                None => ground.walk(&entries, ef, u64::MAX, |_| true, scratch, &mut work),
+                None => {
+                    ground.walk(&entries, Extent::of(ef, k), scratch, &mut work);
+                    true
+                }
                 Some(bits) => {
                     let budget = budget(matching, ef);
                     if plan.route == Route::GraphFiltered {
                         ground.walk_matching(&entries, ef, budget, bits, scratch, &mut work)
                     } else {
-                        ground.walk(&entries, ef, budget, |place| bits.has(Row(place)), scratch, &mut work)
+                        ground.walk_passing(&entries, ef, budget, |place| bits.has(Row(place)), scratch, &mut work)
                     }
                 }
             };
@@ -432,12 +435,14 @@ impl SealedVectors {
             let mut coded = std::mem::take(&mut scratch.coded);
             index.codes.encode_query(query, false, &mut coded);
             let entries = self.entries(index, &mut coded, allowed, route, scratch, &mut work);
-            let widest = LADDER[LADDER.len() - 1] as usize;
+            let extent_of = |ef| if allowed.is_none() { Extent::of(ef, k) } else { Extent::whole(ef) };
+            let widest = extent_of(LADDER[LADDER.len() - 1] as usize).width;
             let target = Asked { codes: &index.codes, query: &mut coded };
             let mut ground = Ground { base: index.graph.base(), target };
             ground.begin_without(trial.without.0, &entries, widest, &pass, scratch, &mut work);
-            let mut goes_on = true;
+            let (mut goes_on, mut calm) = (true, Calm::default());
             while let Some(ef) = LADDER.get(trace.len()).map(|ef| *ef as usize) {
+                let extent = extent_of(ef);
                 let in_budget = allowed.is_none() || work.distances_coded <= budget(matching, ef);
                 if ef < k {
                     trace.push((0, work));
@@ -445,8 +450,8 @@ impl SealedVectors {
                     // Given up: a search compares everything that matches then.
                     work.distances_coded += matching;
                     trace.resize(LADDER.len(), (k, work));
-                } else if !goes_on || scratch.pool.settled() >= ef {
-                    let near = scratch.pool.hits().take(ef).map(|(key, row)| (f32::from_bits(key), row));
+                } else if !goes_on || extent.is_enough(&calm, scratch.pool.settled()) {
+                    let near = scratch.pool.hits().take(extent.width).map(|(key, row)| (f32::from_bits(key), row));
                     let sought = Sought { query, coded: &*ground.target.query, k, deviations: deviations(ef) };
                     let hits = self.compared(index, &sought, near, &mut Work::default());
                     let found = hits.iter().filter(|hit| trial.truth.contains(&hit.row)).count();
@@ -459,7 +464,8 @@ impl SealedVectors {
                 {
                     goes_on = ground.step_matching(bits, scratch, &mut work);
                 } else {
-                    goes_on = ground.step(&pass, looked_at(ef), scratch, &mut work);
+                    goes_on = ground.step(&pass, extent.looked_at, scratch, &mut work);
+                    calm.look(&scratch.pool, k);
                 }
             }
             scratch.coded = coded;

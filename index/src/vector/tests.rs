@@ -295,7 +295,7 @@ fn a_graph_goes_on_from_those_before_it() {
                     .collect();
                 let truth = fresh.search(&query, 10, None, &by(Route::Exact, 0)).hits;
                 let right = |part: &SealedVectors| {
-                    let hits = part.search(&query, 10, None, &by(Route::Graph, 32)).hits;
+                    let hits = part.search(&query, 10, None, &by(Route::Graph, 40)).hits;
                     hits.iter().filter(|hit| hit.score >= truth[9].score).count()
                 };
                 of_extended += right(&extended);

@@ -9,7 +9,7 @@ use crate::vector::hnsw::graph::{Links, NONE};
 use crate::vector::hnsw::known::{ALONE, Known};
 use crate::vector::hnsw::partition::{nearest_of, partition};
 use crate::vector::hnsw::pool::{PLACES_MAX, Scratch};
-use crate::vector::hnsw::search::{Drafted, Ground, descend, key};
+use crate::vector::hnsw::search::{Drafted, Extent, Ground, descend, key};
 use crate::vector::hnsw::select::{Bench, Candidate, select};
 use crate::vector::quant::draft::SIDE;
 use crate::vector::quant::draft::{Comparison, Drafts, Leaf};
@@ -215,7 +215,7 @@ impl Layers {
             let above = self.layers[1..].iter().rev().map(Layer::links);
             let entry = descend(&mut target, best, above, None, scratch, &mut work);
             let mut ground = Ground { base: self.layers[0].links(), target };
-            ground.walk(&[entry, 0], ef, u64::MAX, |_| true, scratch, &mut work);
+            ground.walk(&[entry, 0], Extent::whole(ef), scratch, &mut work);
             scratch.pool.hits().map(|hit| hit.1).collect()
         })
     }

@@ -71,6 +71,12 @@ impl Pool {
         None
     }
 
+    /// The farthest of the `k` nearest candidates; `None` where there are fewer.
+    #[inline]
+    pub(in crate::vector) fn farthest_of(&self, k: usize) -> Option<(u32, u32)> {
+        self.entries.get(k.checked_sub(1)?).map(|entry| ((entry >> 32) as u32, place_of(*entry)))
+    }
+
     /// Hits that are nearer than every candidate that was not expanded yet. A walk of that effort would
     /// have come to its end by now, with these hits: it expands the same candidates in the same order.
     pub(in crate::vector) fn settled(&mut self) -> usize {

@@ -4,7 +4,7 @@ use crate::bitmap::Bits;
 use crate::params::Work;
 use crate::row::Row;
 use crate::vector::hnsw::graph::Links;
-use crate::vector::hnsw::pool::Scratch;
+use crate::vector::hnsw::pool::{Pool, Scratch};
 use crate::vector::quant::draft::{Comparison, Drafts};
 use crate::vector::quant::{Coded, Codes};
 
@@ -17,8 +17,60 @@ const LINKS_LEAST: usize = 16;
 const LINKS_EACH: usize = 2;
 
 /// Links of a node that a walk of some effort looks at.
-pub(in crate::vector) fn looked_at(ef: usize) -> usize {
+fn looked_at(ef: usize) -> usize {
     LINKS_LEAST + LINKS_EACH * ef
+}
+
+/// How far a walk goes. One that keeps as many hits as its effort and expands all of them spends much of its work on making
+/// sure: the `k` nearest are found long before. So a query's walk keeps more, as those that it does not come to may turn out
+/// to be the nearest, and ends when the `k` nearest stayed as they are for so many expansions (Teofili & Lin 2025). At
+/// the same effort it finds as much as the other, in nine tenths of the distances on passages and eight on pictures.
+#[derive(Copy, Clone, Debug)]
+pub(in crate::vector) struct Extent {
+    /// Links of a node that are looked at.
+    pub(in crate::vector) looked_at: usize,
+    /// Hits that are kept.
+    pub(in crate::vector) width: usize,
+    /// The nearest, whose staying as they are ends the walk.
+    k: usize,
+    /// Expansions that they have to stay for.
+    patience: usize,
+}
+
+impl Extent {
+    /// Of a query for the `k` nearest of all. `ef` is at least `k`.
+    pub(in crate::vector) fn of(ef: usize, k: usize) -> Self {
+        let more = ef.saturating_sub(k);
+        Self { looked_at: looked_at(ef), width: ef + more, k, patience: 2 + k / 10 + more * 4 / 5 }
+    }
+
+    /// Until all of the `ef` nearest were expanded.
+    pub(in crate::vector) fn whole(ef: usize) -> Self {
+        Self { looked_at: looked_at(ef), width: ef, k: ef, patience: usize::MAX }
+    }
+
+    /// Whether a walk that is this calm and has this many hits settled goes no further.
+    pub(in crate::vector) fn is_enough(&self, calm: &Calm, settled: usize) -> bool {
+        calm.expansions >= self.patience || settled >= self.width
+    }
+}
+
+/// For how many expansions the nearest stayed as they are.
+#[derive(Debug, Default)]
+pub(in crate::vector) struct Calm {
+    farthest: Option<(u32, u32)>,
+    expansions: usize,
+}
+
+impl Calm {
+    /// After another expansion, where every candidate is a hit. What comes to be among the `k` nearest pushes out the farthest.
+    #[inline]
+    pub(in crate::vector) fn look(&mut self, pool: &Pool, k: usize) {
+        let farthest = pool.farthest_of(k);
+        let same = farthest.is_some() && farthest == self.farthest;
+        self.expansions = if same { self.expansions + 1 } else { 0 };
+        self.farthest = farthest;
+    }
 }
 
 /// What a walk looks for: how far places are from it.
@@ -112,10 +164,21 @@ pub(in crate::vector) struct Ground<'a, T> {
 }
 
 impl<T: Target> Ground<'_, T> {
+    /// Walks from the entries until nothing nearer is to be expected. Every node is a hit. The hits stay in the
+    /// scratch's pool.
+    pub(in crate::vector) fn walk(&mut self, entries: &[u32], extent: Extent, scratch: &mut Scratch, work: &mut Work) {
+        let mut calm = Calm::default();
+        self.begin(entries, extent.width, scratch);
+        self.take_in(&|_| true, scratch, work);
+        while calm.expansions < extent.patience && self.step(&|_| true, extent.looked_at, scratch, work) {
+            calm.look(&scratch.pool, extent.k);
+        }
+    }
+
     /// Walks from the entries until the `ef` nearest hits found lead to nothing nearer. Every node is
     /// walked through; those that pass are hits. The hits stay in the scratch's pool. `false` where more
     /// than `budget` distances would have been computed.
-    pub(in crate::vector) fn walk(
+    pub(in crate::vector) fn walk_passing(
         &mut self,
         entries: &[u32],
         ef: usize,
@@ -136,7 +199,7 @@ impl<T: Target> Ground<'_, T> {
         true
     }
 
-    /// One step of [`Self::walk`]: expands the nearest candidate, by so many of its links. `false` where there is none.
+    /// One step of a walk through every node: expands the nearest candidate, by so many of its links. `false` where there is none.
     #[inline]
     pub(in crate::vector) fn step(
         &mut self,
@@ -156,7 +219,7 @@ impl<T: Target> Ground<'_, T> {
     }
 
     /// Walks through matching nodes alone: a neighbour that does not match is not compared, but looked
-    /// behind, so that hits two links away are found. As [`Self::walk`] in all else.
+    /// behind, so that hits two links away are found. As [`Self::walk_passing`] in all else.
     pub(in crate::vector) fn walk_matching(
         &mut self,
         entries: &[u32],
@@ -249,4 +312,44 @@ impl<T: Target> Ground<'_, T> {
 #[inline]
 pub(in crate::vector) fn key(distance: f32) -> u32 {
     distance.max(0.0).to_bits()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_are_calm_while_nothing_comes_among_them() {
+        let (mut pool, mut calm) = (Pool::default(), Calm::default());
+        pool.reset(4);
+        let mut after = |offered: &[(u32, u32)]| {
+            for (distance, place) in offered {
+                pool.offer(*distance, *place, true);
+            }
+            calm.look(&pool, 2);
+            calm.expansions
+        };
+        assert_eq!(after(&[(9, 1)]), 0, "fewer than two");
+        assert_eq!(after(&[]), 0, "still fewer");
+        assert_eq!(after(&[(7, 2)]), 0);
+        assert_eq!(after(&[(11, 3)]), 1, "not among the two nearest");
+        assert_eq!(after(&[]), 2);
+        assert_eq!(after(&[(8, 4)]), 0, "pushes out the farthest of them");
+        assert_eq!(after(&[(8, 5)]), 1, "as far, but behind it");
+        assert_eq!(after(&[(1, 6)]), 0, "nearer than all");
+    }
+
+    #[test]
+    fn more_effort_goes_farther() {
+        for k in [1, 10, 100] {
+            let extents: Vec<Extent> = (k..1000).map(|ef| Extent::of(ef, k)).collect();
+            assert!(extents[0].width == k && extents[0].patience > 1);
+            let farther = |a: &Extent, b: &Extent| a.width < b.width && a.patience <= b.patience;
+            assert!(extents.windows(2).all(|two| farther(&two[0], &two[1])));
+        }
+        let (calm, stirred) = (Calm { farthest: None, expansions: 900 }, Calm::default());
+        let (of, whole) = (Extent::of(100, 10), Extent::whole(100));
+        assert!(of.is_enough(&calm, 50) && !of.is_enough(&stirred, 100) && of.is_enough(&stirred, 190));
+        assert!(!whole.is_enough(&calm, 99) && whole.is_enough(&stirred, 100));
+    }
 }

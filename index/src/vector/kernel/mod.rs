@@ -78,8 +78,8 @@ fn has_avx2() -> bool {
     has!("avx2") && has!("fma") && has!("f16c")
 }
 
-use simsimd::SpatialSimilarity;
 use memmap2::MmapMut;
+use simsimd::SpatialSimilarity;
 use std::fmt;
 use std::ops::Deref;
 
