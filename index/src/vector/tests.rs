@@ -1,10 +1,12 @@
 //! The wing as a whole, held against a scan.
 
 use crate::bitmap::Bitmap;
+use crate::effort::LADDER;
 use crate::layout::SectionsWriter;
 use crate::params::{Found, Plan, Route};
 use crate::row::{Hit, Kept, Row};
 use crate::selection::Selection;
+use crate::vector::calibrate::Trial;
 use crate::vector::live::LiveVectors;
 use crate::vector::metric::Metric;
 use crate::vector::nearest::Nearest;
@@ -304,6 +306,32 @@ fn a_graph_goes_on_from_those_before_it() {
                 assert_eq!(all, truth, "everything is within reach");
             }
             assert!(of_extended + 10 >= of_fresh, "{metric:?}: {of_extended} of 1000 against {of_fresh}");
+        }
+    }
+}
+
+/// What efforts come to is learned from one walk that goes through all of them: at each it has done what a search does.
+#[test]
+fn a_trial_of_all_efforts_does_what_searches_do() {
+    for metric in [Metric::Cosine, Metric::Manhattan] {
+        let mut sample = Sample::new(31, ROWS, 24, metric, false);
+        sample.vectors[77] = None;
+        // Of so few links all are looked at with any effort, as in the trial.
+        sample.spec.hnsw.m = 16;
+        let sample = Sample::of(sample.spec, sample.vectors);
+        let (sealed, mut dice) = (sample.sealed(), Dice(5));
+        for k in [1, 10, 40] {
+            let query: Vec<f32> = dice.vector(24);
+            let truth: Vec<Row> = sealed.exact(&query, k, None).hits.iter().map(|hit| hit.row).collect();
+            let trial = Trial { without: Row(77), query: &query, k, truth: &truth, whole: true };
+            let trace = sealed.trial(&trial, Route::Graph, None);
+            assert_eq!(trace.len(), LADDER.len());
+            for ((found, work), ef) in trace.into_iter().zip(LADDER).filter(|(_, ef)| *ef as usize >= k) {
+                let searched = sealed.search(&query, k, None, &by(Route::Graph, ef));
+                let of_search = searched.hits.iter().filter(|hit| truth.contains(&hit.row)).count();
+                let asked = (of_search, searched.work.distances_coded, searched.work.expanded);
+                assert_eq!((found, work.distances_coded, work.expanded), asked, "{metric:?}, {k} by {ef}");
+            }
         }
     }
 }

@@ -250,11 +250,13 @@ fn plain_signed_bytes(values: &[f32], top: f32, bytes: &mut [u8]) -> f32 {
     }
     let largest = tail.iter().chain(&largest).fold(0f32, |most, value| most.max(value.abs()));
     let unit = largest / top;
-    let by = if unit > 0.0 && unit.is_finite() { 1.0 / unit } else { 0.0 };
+    let by = if unit.is_finite() && unit.recip().is_finite() { unit.recip() } else { 0.0 };
     // Adding and taking away 1.5 x 2^23 rounds a number of a few digits to the nearest whole one.
     const WHOLE: f32 = 12_582_912.0;
     for (byte, value) in bytes.iter_mut().zip(values) {
-        *byte = ((value * by + WHOLE).to_bits() as i32).wrapping_sub(WHOLE.to_bits() as i32) as u8;
+        // What is no number stays within the bytes' bounds as well: loops rely on those.
+        let within = (value * by).max(-top).min(top);
+        *byte = ((within + WHOLE).to_bits() as i32).wrapping_sub(WHOLE.to_bits() as i32) as u8;
     }
     if let Some(rest) = bytes.get_mut(values.len()..) {
         rest.fill(0);
@@ -481,6 +483,24 @@ pub(super) mod tests {
                 };
                 assert_eq!(narrow, wide);
             }
+        }
+    }
+
+    #[test]
+    fn signed_bytes_stay_within_their_bounds() {
+        let odd = [f32::NAN, f32::INFINITY, -f32::INFINITY, f32::MAX, f32::MIN_POSITIVE, 1e-45, -1e-45, -3.0, 0.0];
+        for top in [63.0, 127.0] {
+            for from in 0..odd.len() {
+                for len in 1..=odd.len() - from {
+                    let mut bytes = [0x80; 20];
+                    signed_bytes(&odd[from..from + len], top, &mut bytes);
+                    assert!(bytes.iter().all(|byte| f32::from(*byte as i8).abs() <= top), "{bytes:?}");
+                    assert!(bytes[len..].iter().all(|byte| *byte == 0));
+                }
+            }
+            let mut bytes = [0; 3];
+            assert_eq!(signed_bytes(&[1.0, -4.0, 3.0], top, &mut bytes), 4.0 / top);
+            assert_eq!(bytes.map(|byte| f32::from(byte as i8)), [(top / 4.0).round(), -top, (top * 0.75).round()]);
         }
     }
 
