@@ -43,6 +43,7 @@ macro_rules! versions {
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+mod block;
 pub(super) mod codes8;
 pub(super) mod fastscan;
 pub(super) mod gist;
@@ -78,10 +79,8 @@ fn has_avx2() -> bool {
     has!("avx2") && has!("fma") && has!("f16c")
 }
 
-use memmap2::MmapMut;
+pub(super) use block::Block;
 use simsimd::SpatialSimilarity;
-use std::fmt;
-use std::ops::Deref;
 
 /// Bytes of a cache line. Codes are padded to whole lines.
 pub(super) const LINE: usize = 64;
@@ -299,75 +298,6 @@ fn plain_on_grid(values: &[f32], by: f32, most: f32, levels: &mut [f32]) -> (f32
     (plain_dot(values, levels), plain_dot(levels, levels))
 }
 
-/// Memory that starts at a cache line and, from a few megabytes on, asks for huge pages: a search reads
-/// at random, and on small pages it pays for a page walk with nearly every read.
-pub(super) struct Block {
-    memory: Memory,
-    from: usize,
-    len: usize,
-}
-
-/// Pages that an allocator has used before stay small whatever it is advised, and after a build it has many of those: what is
-/// to lie on huge pages is mapped anew.
-enum Memory {
-    Allocated(Vec<u8>),
-    Mapped(MmapMut),
-}
-
-impl Block {
-    /// Zeros.
-    pub(super) fn zeroed(len: usize) -> Self {
-        const HUGE: usize = 2 << 20;
-        if len >= 2 * HUGE
-            && let Ok(memory) = MmapMut::map_anon(len + HUGE)
-        {
-            let from = (memory.as_ptr() as usize).next_multiple_of(HUGE) - memory.as_ptr() as usize;
-            // Where the advice is refused, pages are small, and that is all.
-            #[cfg(target_os = "linux")]
-            let _ = memory.advise_range(memmap2::Advice::HugePage, from, len);
-            return Self { memory: Memory::Mapped(memory), from, len };
-        }
-        let memory = vec![0; len + LINE];
-        let from = (memory.as_ptr() as usize).next_multiple_of(LINE) - memory.as_ptr() as usize;
-        Self { memory: Memory::Allocated(memory), from, len }
-    }
-
-    /// A copy.
-    pub(super) fn copy_of(bytes: &[u8]) -> Self {
-        let mut block = Self::zeroed(bytes.len());
-        block.bytes_mut().copy_from_slice(bytes);
-        block
-    }
-
-    /// To be filled.
-    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
-        let within = self.from..self.from + self.len;
-        match &mut self.memory {
-            Memory::Allocated(memory) => &mut memory[within],
-            Memory::Mapped(memory) => &mut memory[within],
-        }
-    }
-}
-
-impl Deref for Block {
-    type Target = [u8];
-
-    #[inline]
-    fn deref(&self) -> &[u8] {
-        let within = self.from..self.from + self.len;
-        match &self.memory {
-            Memory::Allocated(memory) => &memory[within],
-            Memory::Mapped(memory) => &memory[within],
-        }
-    }
-}
-
-impl fmt::Debug for Block {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Block({} bytes)", self.len)
-    }
-}
-
 /// Asks for the line at `at`, which may be beyond the end.
 #[inline(always)]
 fn prefetch_line(at: *const u8) {
@@ -509,14 +439,5 @@ pub(super) mod tests {
         assert_eq!(inverse_norm(&[0.0; 7]), 0.0);
         assert_eq!(inverse_norm(&[1e-40; 2]), 0.0);
         near(inverse_norm(&[3.0, 4.0]), 0.2);
-    }
-
-    #[test]
-    fn a_block_starts_at_a_line() {
-        for &len in few(&[0, 1, 64, 5 << 20], 3) {
-            let block = Block::copy_of(&vec![7; len]);
-            assert_eq!((block.len(), block.as_ptr() as usize % LINE), (len, 0));
-            assert!(block.iter().all(|byte| *byte == 7));
-        }
     }
 }
