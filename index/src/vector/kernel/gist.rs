@@ -4,15 +4,25 @@
 //! It is read eight bytes at a time and takes a third of the room:
 //!
 //! ```text
-//! gist     bias f32 | factor f32 | for each line of the record: low halves u64 | high halves u64
+//! gist     bias f32 | factor f32 | for each line of the record: low halves u64 | high halves u64 | zeros up to a half line
 //! ```
 //!
 //! With `sum` the sum of the query's numbers where a bit is set, the distance is estimated as
-//! `bias + query.norm - factor x query.scale x (sum - query.offset)`, by the same operations as of a record.
+//! `bias + query.norm - factor x query.scale x (sum - query.offset)`, by the same operations as of a record. Numbers of a
+//! query are at most [`TOP`], and the sum is exact, so every twin gives the same bits.
 
-use super::packed::Terms;
-use super::{LINE, prefetch_line};
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
+use super::packed::{Terms, Width};
+use super::{LINE, prefetch_line, signed_bytes};
 use std::fmt;
+
+/// The greatest number of a query: what four of them come to fits a byte twice over. What is lost to so few bits is a
+/// hundredth of the variance that one bit a number of the row has.
+pub(in crate::vector) const TOP: f32 = 15.0;
 
 /// Bytes of the two numbers at the beginning.
 pub(in crate::vector) const HEAD: usize = 8;
@@ -26,9 +36,9 @@ const PICK: u64 = 0x0102_0408_1020_4080;
 /// How far ahead of the comparison gists are asked for.
 const AHEAD: usize = 64;
 
-/// Bytes of the gist of a record of so many lines.
-pub(in crate::vector) fn bytes(lines: usize) -> usize {
-    HEAD + lines * OF_LINE
+/// Bytes of the gist of a record of so many lines: in whole half lines of the cache they lie in as few lines as they can.
+pub(in crate::vector) const fn bytes(lines: usize) -> usize {
+    (HEAD + lines * OF_LINE).next_multiple_of(LINE / 2)
 }
 
 /// Writes the bits of a record's code (its tail counts for nothing) and its two numbers.
@@ -71,6 +81,22 @@ fn plain_code_sums(code: &[u8]) -> (u32, u32) {
     (sums.iter().sum::<u32>() + rest.0, squares.iter().sum::<u32>() + rest.1)
 }
 
+/// A turned query as gists are compared with it, laid down in `query`, that of a record of so many lines; what a unit of
+/// its numbers stands for, and their sum.
+pub(in crate::vector) fn write_query(
+    turned: &[f32],
+    lines: usize,
+    signed: &mut Vec<u8>,
+    query: &mut Vec<u8>,
+) -> (f32, i32) {
+    signed.resize(turned.len(), 0);
+    let unit = signed_bytes(turned, TOP, signed);
+    query.clear();
+    query.resize(lines * Width::Four.a_line(), 0);
+    Width::Four.spread(signed, query);
+    (unit, signed.iter().map(|byte| i32::from(*byte as i8)).sum())
+}
+
 /// Estimates the distances of a list of gists.
 ///
 /// # Safety
@@ -93,13 +119,18 @@ impl Gists {
     /// `None` where the machine has nothing that is faster than a look at the records.
     pub(in crate::vector) fn detect() -> Option<Self> {
         #[cfg(target_arch = "x86_64")]
-        if super::has_avx512() {
-            return Some(Self(avx512::list));
+        {
+            if super::has_avx512() {
+                return Some(Self(avx512::list));
+            }
+            if std::arch::is_x86_feature_detected!("avx2") {
+                return Some(Self(avx2::list));
+            }
         }
         None
     }
 
-    /// The estimated distances of a list. The query is that of records of 4 bits (`packed::Width::spread`).
+    /// The estimated distances of a list. The query comes from [`write_query`].
     #[inline]
     pub(in crate::vector) fn distances(
         self,
@@ -117,109 +148,10 @@ impl Gists {
             query.len().is_multiple_of(2 * LINE) && (*last as usize + 1) * stride <= gists.len(),
             "rows lie inside the gists"
         );
+        debug_assert!(query.iter().all(|byte| f32::from((*byte as i8).unsigned_abs()) <= TOP), "sums fit a byte");
         // SAFETY: the assertion holds what `List` asks for, `out` was made as long as the list, and `detect` gave this
         // kernel because the machine has what it is compiled for.
         unsafe { (self.0)(gists, query, terms, rows, out) };
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-mod avx512 {
-    use super::super::codes8::avx512::totals;
-    use super::{AHEAD, HEAD, LINE, OF_LINE, Terms, prefetch_line};
-    use std::arch::x86_64::*;
-
-    /// # Safety
-    ///
-    /// As of `List`; the machine has AVX-512 F, BW, DQ, VL and VNNI.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-    pub(super) unsafe fn list(gists: &[u8], query: &[u8], terms: Terms, rows: &[u32], out: &mut [f32]) {
-        let lines = query.len() / (2 * LINE);
-        // SAFETY: the caller's promise is passed on; the number of lines is the query's.
-        unsafe {
-            match lines {
-                1 => sized::<1>(gists, query, terms, rows, out, 1),
-                2 => sized::<2>(gists, query, terms, rows, out, 2),
-                3 => sized::<3>(gists, query, terms, rows, out, 3),
-                _ => sized::<0>(gists, query, terms, rows, out, lines),
-            }
-        }
-    }
-
-    /// # Safety
-    ///
-    /// As of `List`; `lines` is half the query's lines, and so is `LINES` where it is not 0.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-    unsafe fn sized<const LINES: usize>(
-        gists: &[u8],
-        query: &[u8],
-        terms: Terms,
-        rows: &[u32],
-        out: &mut [f32],
-        lines: usize,
-    ) {
-        let lines = if LINES == 0 { lines } else { LINES };
-        let stride = HEAD + lines * OF_LINE;
-        let start = |row: u32| gists.as_ptr().wrapping_add(row as usize * stride);
-        let ((fours, rest), (outs, out_rest)) = (rows.as_chunks::<4>(), out.as_chunks_mut::<4>());
-        for (at, (four, out)) in fours.iter().zip(outs).enumerate() {
-            for row in fours.get(at + AHEAD / 4).into_iter().flatten() {
-                for within in (0..stride).step_by(LINE) {
-                    prefetch_line(start(*row).wrapping_add(within));
-                }
-                prefetch_line(start(*row).wrapping_add(stride - 1));
-            }
-            // SAFETY: the caller's promise is passed on; four numbers fill the chunk.
-            unsafe { _mm_storeu_ps(out.as_mut_ptr(), four_of(four.map(start), query, terms, lines)) };
-        }
-        if let Some(last) = rest.last() {
-            // A last group of fewer than four repeats its last row.
-            let four = [0, 1, 2, 3].map(|at| start(*rest.get(at).unwrap_or(last)));
-            let mut distances = [0f32; 4];
-            // SAFETY: as above.
-            unsafe { _mm_storeu_ps(distances.as_mut_ptr(), four_of(four, query, terms, lines)) };
-            out_rest.copy_from_slice(&distances[..rest.len()]);
-        }
-    }
-
-    /// The distances of four gists: a mask picks the numbers of the query that a word of bits stands for.
-    ///
-    /// # Safety
-    ///
-    /// Whole gists of so many lines are at the four places, and the query has twice as many lines.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-    unsafe fn four_of(four: [*const u8; 4], query: &[u8], terms: Terms, lines: usize) -> __m128 {
-        let ones = _mm512_set1_epi8(1);
-        let mut sums = [_mm512_setzero_si512(); 4];
-        for half in 0..2 * lines {
-            // SAFETY: a gist has two words a line and the query as many lines.
-            unsafe {
-                let numbers = _mm512_loadu_si512(query.as_ptr().add(half * LINE).cast());
-                for (sum, gist) in sums.iter_mut().zip(four) {
-                    let bits = gist.add(HEAD + half * 8).cast::<u64>().read_unaligned();
-                    *sum = _mm512_dpbusd_epi32(*sum, ones, _mm512_maskz_mov_epi8(bits, numbers));
-                }
-            }
-        }
-        let totals = totals(sums);
-        // SAFETY: every gist begins with its two numbers; `totals` is four numbers.
-        let (heads, totals) = unsafe {
-            (four.map(|gist| _mm_castsi128_ps(_mm_loadl_epi64(gist.cast()))), _mm_loadu_si128(totals.as_ptr().cast()))
-        };
-        estimates(terms, heads, totals)
-    }
-
-    /// Four distances, by the operations of `packed::estimate`.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-    fn estimates(terms: Terms, [a, b, c, d]: [__m128; 4], totals: __m128i) -> __m128 {
-        let (ab, cd) = (_mm_unpacklo_ps(a, b), _mm_unpacklo_ps(c, d));
-        let (biases, factors) = (_mm_movelh_ps(ab, cd), _mm_movehl_ps(cd, ab));
-        let centred = _mm_sub_ps(_mm_cvtepi32_ps(totals), _mm_set1_ps(terms.offset));
-        let near = _mm_mul_ps(_mm_mul_ps(factors, _mm_set1_ps(terms.scale)), centred);
-        _mm_sub_ps(_mm_add_ps(biases, _mm_set1_ps(terms.norm)), near)
     }
 }
 
@@ -228,6 +160,8 @@ mod tests {
     use super::super::packed::estimate;
     use super::*;
     use crate::vector::kernel::tests::{few, sample};
+
+    const ROWS: usize = 71;
 
     fn noise(seed: u32, len: usize) -> Vec<u8> {
         sample(seed, len).iter().map(|value| (value * 1e4) as i32 as u8).collect()
@@ -245,8 +179,11 @@ mod tests {
     fn every_kernel_agrees_with_a_look_at_every_bit() {
         let terms = Terms { norm: 3.5, scale: 0.25, offset: 17.0 };
         for &lines in few(&[1, 2, 3, 4, 7], 1) {
-            let (stride, query) = (bytes(lines), noise(99, lines * 2 * LINE));
-            let mut gists = vec![0; 19 * stride];
+            let stride = bytes(lines);
+            let mut query: Vec<u8> =
+                noise(99, lines * 2 * LINE).iter().map(|byte| (byte % 31).wrapping_sub(15)).collect();
+            (query[0], query[9], query[10]) = (15, -15i8 as u8, -15i8 as u8);
+            let mut gists = vec![0; ROWS * stride];
             for (row, gist) in gists.chunks_exact_mut(stride).enumerate() {
                 let record = noise(row as u32, lines * LINE);
                 write(&record, [row as f32, 0.5], gist);
@@ -259,8 +196,8 @@ mod tests {
                 }
             }
             let Some(kernel) = Gists::detect() else { return };
-            for &list in few(&[0, 1, 5, 3, 4, 19], 3) {
-                let rows: Vec<u32> = (0..list).map(|at| at * 7 % 19).collect();
+            for &list in few(&[0, 1, 5, 3, 4, 19, 32, 33, 67, 200], 3) {
+                let rows: Vec<u32> = (0..list).map(|at| at * 7 % ROWS as u32).collect();
                 let want = rows.iter().map(|row| plain(&gists[*row as usize * stride..][..stride], &query, terms));
                 let mut got = vec![2.0];
                 kernel.distances(&gists, &query, terms, &rows, &mut got);

@@ -59,7 +59,8 @@ fn best<F>(wide: F, narrow: F) -> Option<F> {
     if super::has_avx512() {
         return Some(wide);
     }
-    std::arch::is_x86_feature_detected!("avx2").then_some(narrow)
+    use std::arch::is_x86_feature_detected as has;
+    (has!("avx2") && has!("bmi1") && has!("popcnt")).then_some(narrow)
 }
 
 /// Adds where bits are set in words of 64, rising, the lowest bit first. There are fewer than 2^32 bits.
@@ -178,10 +179,12 @@ mod tests {
 
     #[test]
     fn rows_are_chosen_by_their_bits() {
-        let words: Vec<u64> = (0..9u64).map(|at| (at + 3).wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
+        let noise = |at: u64| (at + 3).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        // Many bits of some words, few of others.
+        let words: Vec<u64> = (0..9).map(|at| if at < 5 { noise(at) } else { noise(at) & noise(at * 77) }).collect();
         let rows: Vec<u32> = (0..500).map(|at| at * 7 % 1009).collect();
         for from in [0, 1, 47, 48, 49, 63, 64, 70] {
-            for len in [0, 1, 15, 16, 17, 31, 64, 500] {
+            for len in [0, 1, 15, 16, 17, 31, 64, 65, 200, 500] {
                 let (mut got, mut want) = (vec![9], vec![9]);
                 chosen(&rows[..len], &words, from, &mut got);
                 portable_chosen(&rows[..len], &words, from, &mut want);

@@ -138,9 +138,9 @@ impl Codes {
 
     /// Roughly estimated distances of a list of the part's rows, for a fraction of the time; `false` where there are none.
     #[inline]
-    pub(super) fn rough_distances(&self, query: &Coded, rows: &[u32], out: &mut Vec<f32>) -> bool {
+    pub(super) fn rough_distances(&self, query: &mut Coded, rows: &[u32], out: &mut Vec<f32>) -> bool {
         match self {
-            Self::Projected(codes) => codes.rough_distances(&query.projected, rows, out),
+            Self::Projected(codes) => codes.rough_distances(&mut query.projected, rows, out),
             Self::Absolute(_) => false,
         }
     }

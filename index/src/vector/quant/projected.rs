@@ -65,6 +65,7 @@ struct Room {
     between: Between,
     turned: Vec<f32>,
     signed: Vec<u8>,
+    gist: Vec<u8>,
 }
 
 impl Coded {
@@ -294,7 +295,7 @@ impl Projected {
             Metric::Dot => coder.longest * query.inverse,
             Metric::Euclid | Metric::Manhattan => 1.0,
         };
-        let Room { values, between, turned, signed } = &mut coded.room;
+        let Room { values, between, turned, signed, .. } = &mut coded.room;
         values.clear();
         values.extend(query.values.iter().map(|value| value * factor));
         values.resize(projection.size(), 0.0);
@@ -345,11 +346,15 @@ impl Projected {
 
     /// The roughly estimated distances of a list of rows, which take a fraction of the time; whether there are such.
     #[inline]
-    pub(in crate::vector) fn rough_distances(&self, query: &Coded, rows: &[u32], out: &mut Vec<f32>) -> bool {
+    pub(in crate::vector) fn rough_distances(&self, query: &mut Coded, rows: &[u32], out: &mut Vec<f32>) -> bool {
         let Some(Gists { kernel, gists, .. }) = &self.gists else { return false };
-        // The middle of a bit is a half, and that of a code half its greatest number.
-        let offset = query.terms.offset / f32::from(self.coder.width.top());
-        kernel.distances(gists, &query.bytes, Terms { offset, ..query.terms }, rows, out);
+        let Room { turned, signed, gist, .. } = &mut query.room;
+        let (unit, sum) = gist::write_query(turned, self.coder.lines, signed, gist);
+        // The middle of a bit is a half.
+        let terms = Terms { norm: query.terms.norm, scale: 2.0 * unit, offset: sum as f32 / 2.0 };
+        // A query that is too long for floats is as near to every row.
+        let terms = if query.terms == Terms::default() { query.terms } else { terms };
+        kernel.distances(gists, gist, terms, rows, out);
         true
     }
 

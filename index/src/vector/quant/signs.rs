@@ -106,11 +106,8 @@ impl Signs {
         if !norm.is_finite() || query.inverse == 0.0 {
             return None;
         }
-        let mut signed = vec![0u8; turned.len()];
-        let unit = kernel::signed_bytes(&turned, 127.0, &mut signed);
-        let sum: i32 = signed.iter().map(|byte| i32::from(*byte as i8)).sum();
-        let mut bytes = vec![0u8; self.lines * Width::Four.a_line()];
-        Width::Four.spread(&signed, &mut bytes);
+        let (mut signed, mut bytes) = (Vec::new(), Vec::new());
+        let (unit, sum) = gist::write_query(&turned, self.lines, &mut signed, &mut bytes);
         // The middle of a bit is a half.
         Some(SignedQuery { bytes, terms: Terms { norm, scale: 2.0 * unit, offset: sum as f32 / 2.0 } })
     }
