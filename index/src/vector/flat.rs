@@ -117,13 +117,19 @@ pub(super) fn nearest_by_codes(
             }
         }
 
-        if let Trust::Deviations { skimmed, .. } = trust {
-            skim((full, scan.query), (codes, &mut coded), (k, skimmed), rows, distances);
-        }
+        let known = match trust {
+            Trust::Deviations { skimmed, .. } => {
+                skim((full, scan.query), (codes, &mut coded), (k, skimmed), rows, distances)
+            }
+            Trust::Bounds => Vec::new(),
+        };
+        scan.work.distances_full += known.len() as u64;
+        known.iter().for_each(|hit| scan.top.offer(*hit));
+        let is_known = |row: u32| known.binary_search_by_key(&row, |hit| hit.row.0).is_ok();
         scan.work.distances_coded += rows.len() as u64;
         codes.distances(&mut coded, rows, distances);
         // The nearest by code tell how far the nearest are at most; whatever may be nearer than that is compared after them.
-        let mut first: Vec<u32> = smallest(distances, k).map(|at| rows[at]).collect();
+        let mut first: Vec<u32> = smallest(distances, k).map(|at| rows[at]).filter(|row| !is_known(*row)).collect();
         first.sort_unstable();
         for asked in first.chunks(ASKED) {
             asked.iter().for_each(|row| full.prefetch(Row(*row)));
@@ -147,7 +153,7 @@ pub(super) fn nearest_by_codes(
                 Trust::Bounds => codes.bounds(&coded, *row, *estimate).0,
                 Trust::Deviations { .. } => estimate - margin,
             };
-            if !(enough && low > limit) && first.binary_search(row).is_err() {
+            if !(enough && low > limit) && first.binary_search(row).is_err() && !is_known(*row) {
                 near.push((low, *row));
             }
         }

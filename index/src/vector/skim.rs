@@ -23,18 +23,19 @@ pub(super) fn deviations_of(share: f32) -> f32 {
     t - above / (1.0 + t * (1.432_788 + t * (0.189_269 + t * 0.001_308)))
 }
 
-/// Leaves of `rows` those that may be among the `k` nearest, in their order; all of them where there is nothing to tell by.
+/// Leaves of `rows` those that may be among the `k` nearest, in their order; all of them where there is nothing to tell by. Those that
+/// were compared in full for it, by row.
 pub(super) fn skim(
     (full, of): (&Full, Query<'_>),
     (codes, query): (&Codes, &mut Coded),
     (k, deviations): (usize, f32),
     rows: &mut Vec<u32>,
     distances: &mut Vec<f32>,
-) {
+) -> Vec<Hit> {
     if samples(rows.len(), k).is_none() || !codes.rough_distances(query, rows, distances) {
-        return;
+        return Vec::new();
     }
-    let Some(nearest) = nearest_of_samples(distances, k) else { return };
+    let Some(nearest) = nearest_of_samples(distances, k) else { return Vec::new() };
     let (mut by_code, of_them) = (Vec::new(), nearest.iter().map(|at| rows[*at]).collect::<Vec<_>>());
     codes.distances(query, &of_them, &mut by_code);
     let mut near: Vec<(f32, u32, usize)> =
@@ -42,17 +43,19 @@ pub(super) fn skim(
     near.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     near.truncate(k);
     // Compared in full: the code of a vector without a direction says nothing of it, and must not draw the line.
+    near.iter().for_each(|(_, row, _)| full.prefetch(Row(*row)));
+    let compared = |(_, row, _): &(f32, u32, usize)| Hit { row: Row(*row), score: full.score(of, Row(*row)) };
+    let mut known: Vec<Hit> = near.iter().map(compared).collect();
+    known.sort_unstable_by_key(|hit| hit.row);
     let mut top = TopK::new(k);
-    for (_, row, _) in &near {
-        top.offer(Hit { row: Row(*row), score: full.score(of, Row(*row)) });
-    }
+    known.iter().for_each(|hit| top.offer(*hit));
     let floor = top.floor();
-    if floor == f32::NEG_INFINITY {
-        return;
+    if floor > f32::NEG_INFINITY {
+        let limit = codes.distance_of_score(of, floor);
+        let cutoff = limit + deviations * codes.rough_deviation(query, limit);
+        keep(rows, distances, cutoff, near.iter().map(|near| near.2));
     }
-    let limit = codes.distance_of_score(of, floor);
-    let cutoff = limit + deviations * codes.rough_deviation(query, limit);
-    keep(rows, distances, cutoff, near.iter().map(|near| near.2));
+    known
 }
 
 /// Rows that are sampled together, each [`LANES`] times; `None` where there are too few rows for a choice among them.

@@ -107,7 +107,10 @@ type List = unsafe fn(gists: &[u8], query: &[u8], terms: Terms, rows: &[u32], ou
 
 /// The kernel for this machine.
 #[derive(Copy, Clone)]
-pub(in crate::vector) struct Gists(List);
+pub(in crate::vector) struct Gists {
+    list: List,
+    rows_min: usize,
+}
 
 impl fmt::Debug for Gists {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -121,13 +124,18 @@ impl Gists {
         #[cfg(target_arch = "x86_64")]
         {
             if super::has_avx512() {
-                return Some(Self(avx512::list));
+                return Some(Self { list: avx512::list, rows_min: 512 });
             }
             if std::arch::is_x86_feature_detected!("avx2") {
-                return Some(Self(avx2::list));
+                return Some(Self { list: avx2::list, rows_min: 2048 });
             }
         }
         None
+    }
+
+    /// Of fewer rows than this the codes are compared in as little time: to look at gists first takes some before the first row.
+    pub(in crate::vector) fn rows_min(self) -> usize {
+        self.rows_min
     }
 
     /// The estimated distances of a list. The query comes from [`write_query`].
@@ -151,7 +159,7 @@ impl Gists {
         debug_assert!(query.iter().all(|byte| f32::from((*byte as i8).unsigned_abs()) <= TOP), "sums fit a byte");
         // SAFETY: the assertion holds what `List` asks for, `out` was made as long as the list, and `detect` gave this
         // kernel because the machine has what it is compiled for.
-        unsafe { (self.0)(gists, query, terms, rows, out) };
+        unsafe { (self.list)(gists, query, terms, rows, out) };
     }
 }
 

@@ -344,10 +344,12 @@ impl Projected {
         self.kernel.distances(records, &query.bytes, query.terms, places, out);
     }
 
-    /// The roughly estimated distances of a list of rows, which take a fraction of the time; whether there are such.
+    /// The roughly estimated distances of a list of rows, which take a fraction of the time; whether there are such, and enough
+    /// rows.
     #[inline]
     pub(in crate::vector) fn rough_distances(&self, query: &mut Coded, rows: &[u32], out: &mut Vec<f32>) -> bool {
-        let Some(Gists { kernel, gists, .. }) = &self.gists else { return false };
+        let enough = |gists: &&Gists| rows.len() >= gists.kernel.rows_min();
+        let Some(Gists { kernel, gists, .. }) = self.gists.as_ref().filter(enough) else { return false };
         let Room { turned, signed, gist, .. } = &mut query.room;
         let (unit, sum) = gist::write_query(turned, self.coder.lines, signed, gist);
         // The middle of a bit is a half.
