@@ -22,7 +22,7 @@ const MORE: f64 = 1.0 / 3.0;
 
 /// Of what may be missed, the share that may lie in cells that are not looked at; the rest is missed by rough estimates. Real filters
 /// took 0.5 to 1.2 times as many rows as sets held back (three filters of 100,000 passages).
-const MISSED: f32 = 0.6;
+const MISSED: f32 = 0.55;
 
 /// What is known of a part that has cells.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
