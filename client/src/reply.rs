@@ -108,7 +108,8 @@ pub struct Plan {
     pub retriever: String,
     /// "exact", "graph", "graph_filtered", "postings" or "empty": the distinct ones over all parts.
     pub routes: Vec<String>,
-    /// The greatest effort used in any part; 0 where no graph was walked.
+    /// The greatest effort used in any part: the width of a walk (`ef`), lists scanned, or matching rows looked at where not all
+    /// were.
     pub ef: u32,
     /// Points that matched the filter.
     pub matching: u64,
