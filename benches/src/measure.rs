@@ -27,7 +27,7 @@ pub fn planned(sealed: &SealedVectors, allowed: Option<&Selection>, recall: Opti
     let outline = sealed.outline();
     let matching = allowed.map_or(outline.rows, Selection::count);
     let asked = Asked::new(matching, K, SearchParams { recall, ..SearchParams::default() });
-    plan(&outline, &asked, &Machine::default(), || allowed.map_or(1.0, |allowed| sealed.together(allowed)))
+    plan(&outline, &asked, &Machine::default(), |of| allowed.map_or(1.0, |allowed| sealed.standing(of, allowed)))
 }
 
 /// What is asked, and what would be right.

@@ -51,6 +51,25 @@ impl Route {
     }
 }
 
+/// What is measured of how matching rows stand, where a plan depends on it.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// Of what is near them, the share that matches as well; 0 where there is no graph.
+    Together,
+    /// How easily the nearest cells come to what of them is near ([`Reach::ease`]); 1 where there are no cells.
+    Ease,
+}
+
+impl Standing {
+    /// What it is taken for where nobody can measure it.
+    pub fn unknown(self) -> f32 {
+        match self {
+            Self::Together => 0.0,
+            Self::Ease => 1.0,
+        }
+    }
+}
+
 /// What a part knows of one vector field, for the planner.
 #[derive(Copy, Clone, PartialEq, Debug)]
 pub struct Outline<'a> {
@@ -155,7 +174,7 @@ pub struct Found {
     pub hits: Vec<Hit>,
     /// The route taken.
     pub route: Route,
-    /// The effort that was used (`ef`, or the number of lists), 0 where the route has none.
+    /// The effort that was used, as in a [`Plan`].
     pub effort: u32,
     /// What it cost.
     pub work: Work,

@@ -2,6 +2,7 @@
 
 use crate::bitmap::{Bitmap, Bits};
 use crate::layout::Array;
+use crate::params::Standing;
 use crate::row::Row;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
@@ -20,14 +21,23 @@ pub struct Selection {
     of: u32,
     bits: OnceLock<Bits>,
     spread: OnceLock<Vec<Row>>,
-    /// How much of what is near a row of the set is in it as well, by vector field.
-    together: Mutex<Vec<(usize, f32)>>,
-    /// The set in other orders of the rows. An order that is gone keeps its address, so that it is never taken for another.
-    in_order: Mutex<Vec<InOrder>>,
+    /// How its rows stand, by vector field.
+    standing: Mutex<Vec<((usize, Standing), f32)>>,
+    /// The set in groups of the part's rows. An order that is gone keeps its address, so that it is never taken for another.
+    in_groups: Mutex<Vec<Grouped>>,
 }
 
-/// An order, and the bits of a set in it.
-type InOrder = (Weak<Array<u32>>, Arc<Vec<u64>>);
+/// An order, and a set in groups of it.
+type Grouped = (Weak<Array<u32>>, Arc<InGroups>);
+
+/// The rows of a set, group after group, in the order that all rows have there.
+#[derive(Debug)]
+pub struct InGroups {
+    /// The rows.
+    pub rows: Vec<u32>,
+    /// Where each group begins, and where the last one ends.
+    pub starts: Vec<u32>,
+}
 
 impl Selection {
     /// These rows, of a part that has so many.
@@ -63,40 +73,47 @@ impl Selection {
         })
     }
 
-    /// The set as plain bits in another order of the part's rows, 64 of them a word, the lowest bit first.
-    pub fn in_order(&self, order: &Arc<Array<u32>>) -> Arc<Vec<u64>> {
+    /// The set in groups of the part's rows, which begin where `starts` says in an order of those; the last is where they end.
+    pub fn in_groups(&self, order: &Arc<Array<u32>>, starts: &[u32]) -> Arc<InGroups> {
         let known = || {
-            let kept = self.in_order.lock().unwrap_or_else(PoisonError::into_inner);
+            let kept = self.in_groups.lock().unwrap_or_else(PoisonError::into_inner);
             kept.iter().find(|one| one.0.as_ptr() == Arc::as_ptr(order)).map(|one| one.1.clone())
         };
         known().unwrap_or_else(|| {
             let bits = self.bits();
-            let word = |rows: &[u32]| rows.iter().rev().fold(0, |word, row| word << 1 | u64::from(bits.has(Row(*row))));
-            let words: Arc<Vec<u64>> = Arc::new(order.chunks(u64::BITS as usize).map(word).collect());
-            let mut kept = self.in_order.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut found = InGroups { rows: Vec::with_capacity(self.count as usize), starts: vec![0] };
+            for group in starts.windows(2) {
+                let rows = &order[group[0] as usize..group[1] as usize];
+                found.rows.extend(rows.iter().filter(|row| bits.has(Row(**row))));
+                found.starts.push(found.rows.len() as u32);
+            }
+            let found = Arc::new(found);
+            let mut kept = self.in_groups.lock().unwrap_or_else(PoisonError::into_inner);
             kept.retain(|one| one.0.strong_count() > 0);
-            kept.push((Arc::downgrade(order), words.clone()));
-            words
+            kept.push((Arc::downgrade(order), found.clone()));
+            found
         })
     }
 
-    /// What `measure` says of the set and one vector field; it is asked once.
-    pub fn together(&self, field: usize, measure: impl FnOnce(&Self) -> f32) -> f32 {
-        let known = || {
-            let kept = self.together.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.iter().find(|one| one.0 == field).map(|one| one.1)
-        };
-        known().unwrap_or_else(|| {
-            let share = measure(self);
-            self.together.lock().unwrap_or_else(PoisonError::into_inner).push((field, share));
-            share
+    /// What `measure` says of how the rows stand, by one vector field; it is asked once.
+    pub fn standing(&self, field: usize, of: Standing, measure: impl FnOnce(&Self) -> f32) -> f32 {
+        self.known(field, of).unwrap_or_else(|| {
+            let measured = measure(self);
+            self.standing.lock().unwrap_or_else(PoisonError::into_inner).push(((field, of), measured));
+            measured
         })
+    }
+
+    /// What was measured already.
+    pub fn known(&self, field: usize, of: Standing) -> Option<f32> {
+        let kept = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().find(|one| one.0 == (field, of)).map(|one| one.1)
     }
 
     /// Bytes in memory once everything was made.
     pub fn memory_bytes(&self) -> usize {
-        // As plain bits in their own order, and in that of a field's cells.
-        self.rows.memory_bytes() + 2 * (self.of as usize / 8) + SPREAD * 8 + size_of::<Self>()
+        // As plain bits, and in the cells of a field.
+        self.rows.memory_bytes() + self.of as usize / 8 + self.count as usize * 4 + SPREAD * 8 + size_of::<Self>()
     }
 }
 
@@ -118,24 +135,32 @@ mod tests {
     }
 
     #[test]
-    fn a_set_is_told_in_any_order() {
+    fn a_set_is_told_in_groups_of_any_order() {
         let selection = Selection::new(Bitmap::from_rows((0..500).filter(|row| row % 3 == 0)), 500);
+        let starts = [0, 7, 7, 300, 400];
         for step in [1, 7, 499] {
             let order: Vec<u32> = (0..400).map(|at| at * step % 500).collect();
             let order = Arc::new(Array::from(order));
-            let words = selection.in_order(&order);
-            assert_eq!(words.len(), 7);
-            assert!(order.iter().enumerate().all(|(at, row)| (words[at / 64] >> (at % 64) & 1 == 1) == (row % 3 == 0)));
-            assert!(Arc::ptr_eq(&words, &selection.in_order(&order)), "once for each order");
+            let groups = selection.in_groups(&order, &starts);
+            for (of_all, of_set) in starts.windows(2).zip(groups.starts.windows(2)) {
+                let all = &order[of_all[0] as usize..of_all[1] as usize];
+                let of_set = &groups.rows[of_set[0] as usize..of_set[1] as usize];
+                assert!(all.iter().filter(|row| **row % 3 == 0).eq(of_set));
+            }
+            assert_eq!(groups.starts.len(), starts.len());
+            assert!(Arc::ptr_eq(&groups, &selection.in_groups(&order, &starts)), "once for each order");
         }
-        assert_eq!(selection.in_order.lock().unwrap().len(), 1, "those that are gone are not kept");
+        assert_eq!(selection.in_groups.lock().unwrap().len(), 1, "those that are gone are not kept");
     }
 
     #[test]
     fn a_field_is_measured_once() {
         let selection = Selection::new(Bitmap::full(10), 10);
-        assert_eq!(selection.together(1, |_| 0.5), 0.5);
-        assert_eq!(selection.together(1, |_| 0.7), 0.5);
-        assert_eq!(selection.together(0, |_| 0.7), 0.7);
+        assert_eq!(selection.standing(1, Standing::Together, |_| 0.5), 0.5);
+        assert_eq!(selection.standing(1, Standing::Together, |_| 0.7), 0.5);
+        assert_eq!(selection.standing(0, Standing::Together, |_| 0.7), 0.7);
+        assert_eq!(selection.known(1, Standing::Ease), None);
+        assert_eq!(selection.standing(1, Standing::Ease, |_| 2.0), 2.0);
+        assert_eq!(selection.known(1, Standing::Ease), Some(2.0));
     }
 }

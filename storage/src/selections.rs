@@ -21,7 +21,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 /// Bytes of sets that are kept for each row of the part, and at least for any part.
-const BYTES_A_ROW: usize = 4;
+const BYTES_A_ROW: usize = 8;
 const BYTES_MIN: usize = 64 << 10;
 
 /// Terms whose rows were counted; at as many they are forgotten and counted anew.

@@ -9,7 +9,7 @@
 use bytes::Bytes;
 use nigh_index::bitmap::Bitmap;
 use nigh_index::layout::SectionsWriter;
-use nigh_index::params::{Note, Plan, Route, SearchParams};
+use nigh_index::params::{Note, Plan, Route, SearchParams, Standing};
 use nigh_index::query::cost::Machine;
 use nigh_index::query::plan::{Asked, plan};
 use nigh_index::row::Row;
@@ -45,7 +45,7 @@ fn planned(part: &SealedVectors, selection: Option<&Selection>, recall: f32) -> 
     let outline = part.outline();
     let params = SearchParams { recall: Some(recall), ..SearchParams::default() };
     let asked = Asked::new(selection.map_or(outline.rows, Selection::count), K, params);
-    plan(&outline, &asked, &Machine::default(), || selection.map_or(1.0, |selection| part.together(selection)))
+    plan(&outline, &asked, &Machine::default(), |of| selection.map_or(1.0, |selection| part.standing(of, selection)))
 }
 
 /// What is wrong with each recall asked for, under one filter.
@@ -68,9 +68,9 @@ fn misses(part: &SealedVectors, queries: &Table<f32>, name: &str, selection: Opt
             instead += usize::from(matches!(answer.route, Route::Exact | Route::Codes));
         }
         let recall = found as f32 / wanted as f32;
-        let together = selection.map_or(1.0, |selection| part.together(selection));
-        let said =
-            format!("{name}, {target} asked for: {recall:.4} by {plan:?}, {instead} exactly, together {together:.3}");
+        let standing = [Standing::Together, Standing::Ease];
+        let standing = standing.map(|of| selection.map_or(1.0, |selection| part.standing(of, selection)));
+        let said = format!("{name}, {target} asked for: {recall:.4} by {plan:?}, {instead} exactly, {standing:.3?}");
         eprintln!("{said}");
         let free = plan.note == Some(Note::Floor) || instead > EXACT_INSTEAD;
         if recall < target - 0.01 || (recall > target + 0.03 && !free) {

@@ -14,8 +14,6 @@ pub struct Machine {
     pub skimmed_us: f64,
     /// To compare a cell and to put it in its place among the others.
     pub cell_us: f64,
-    /// To pass a row of a cell, whether it matches or not.
-    pub passed_us: f64,
     /// To compare one number of a full vector.
     pub full_number_us: f64,
     /// What a distance of a walk costs beyond that of a list: it stands anywhere.
@@ -38,13 +36,12 @@ impl Default for Machine {
             code_byte_us: 0.000_035,
             skimmed_us: 0.003,
             cell_us: 0.01,
-            passed_us: 0.000_15,
             full_number_us: 0.000_4,
             scattered_us: 0.02,
             expanded_us: 0.2,
             centroid_number_us: 0.000_01,
             in_list_number_us: 0.000_005,
-            looked_behind_us: 1.2,
+            looked_behind_us: 2.5,
         }
     }
 }

@@ -18,7 +18,7 @@
 //! A part that has inverted lists instead of a graph is scanned by the nearest of them, or exactly.
 
 use crate::effort::{Efforts, Expected, Sought, cohesion};
-use crate::params::{ListsOutline, Note, Outline, Plan, Route, SearchParams};
+use crate::params::{ListsOutline, Note, Outline, Plan, Route, SearchParams, Standing};
 use crate::query::cost::Machine;
 
 /// Recall aimed at where nothing is asked for: the first at any rate, the best of the others that takes at most so many times
@@ -88,9 +88,8 @@ struct Way {
     is_least: bool,
 }
 
-/// The plan for the nearest of the matching rows. `together` tells how much of what is near a matching row
-/// matches as well; it is asked where that matters.
-pub fn plan(outline: &Outline<'_>, asked: &Asked, machine: &Machine, together: impl FnOnce() -> f32) -> Plan {
+/// The plan for the nearest of the matching rows. `standing` is asked how those stand where that matters.
+pub fn plan(outline: &Outline<'_>, asked: &Asked, machine: &Machine, standing: impl Fn(Standing) -> f32) -> Plan {
     let (matching, k) = (asked.matching.min(outline.rows), asked.k);
     if matching == 0 || k == 0 {
         return Plan { considered: vec![(Route::Empty, 0.0)], ..Plan::by(Route::Empty, 0) };
@@ -112,8 +111,9 @@ pub fn plan(outline: &Outline<'_>, asked: &Asked, machine: &Machine, together: i
     let scanned = |exact: Way, gist_bytes: u32| {
         let outline = Outline { gist_bytes, ..*outline };
         let all_us = codes_us(&outline, matching, k, recall, machine);
-        let nearest = recall.and_then(|recall| nearest_rows(&outline, recall, asked)).map(|rows| {
-            let cost_us = codes_us(&outline, rows, k, recall, machine) + cells_us(&outline, matching, rows, machine);
+        let nearest = recall.and_then(|recall| nearest_rows(&outline, recall, asked, &standing)).map(|rows| {
+            let cells = outline.reach.map_or(0.0, |reach| f64::from(reach.cells));
+            let cost_us = codes_us(&outline, rows, k, recall, machine) + cells * machine.cell_us;
             (cost_us, rows)
         });
         let (codes_us, rows) = nearest.filter(|nearest| nearest.0 < all_us).unwrap_or((all_us, 0));
@@ -129,7 +129,7 @@ pub fn plan(outline: &Outline<'_>, asked: &Asked, machine: &Machine, together: i
             scanned(exact(0.0), outline.gist_bytes).filter(|way| way.route == Route::Exact || outline.gist_bytes > 0);
         return chosen(ways.collect(), None);
     };
-    let together = if matching < outline.rows { f64::from(together()) } else { 1.0 };
+    let together = if matching < outline.rows { f64::from(standing(Standing::Together)) } else { 1.0 };
     let routes = [Route::Graph, Route::GraphFiltered].into_iter();
     let mut ways: Vec<Way> = routes
         .filter_map(|route| {
@@ -244,18 +244,10 @@ fn exact_us(outline: &Outline<'_>, matching: u64, k: usize, cohesion: f64, machi
 }
 
 /// How many matching rows of the nearest cells are looked at for a recall; `None` where all are.
-fn nearest_rows(outline: &Outline<'_>, recall: f32, asked: &Asked) -> Option<u64> {
-    let share = asked.matching as f64 / outline.rows as f64;
+fn nearest_rows(outline: &Outline<'_>, recall: f32, asked: &Asked, standing: &impl Fn(Standing) -> f32) -> Option<u64> {
     let recall = 1.0 - (1.0 - recall) * asked.correction;
     let reach = outline.reach.filter(|_| asked.matching < outline.rows)?;
-    reach.rows(recall, share, asked.k).filter(|rows| *rows < asked.matching)
-}
-
-/// To find the nearest cells, and what matches in them.
-fn cells_us(outline: &Outline<'_>, matching: u64, rows: u64, machine: &Machine) -> f64 {
-    let cells = outline.reach.map_or(0.0, |reach| f64::from(reach.cells));
-    let passed = outline.rows as f64 * rows as f64 / matching as f64;
-    cells * machine.cell_us + passed * machine.passed_us
+    reach.rows(recall, (asked.matching, outline.rows), asked.k, || standing(Standing::Ease))
 }
 
 /// Of rows that are looked at by one bit a number first.
@@ -319,6 +311,11 @@ mod tests {
         )
     }
 
+    /// Rows that stand together so much, and are as easy to reach as most.
+    fn standing(together: f32) -> impl Fn(Standing) -> f32 {
+        move |of| if of == Standing::Together { together } else { 1.0 }
+    }
+
     fn planned(matching: u64, together: f32, k: usize, params: SearchParams) -> Plan {
         let efforts = efforts();
         let outline = Outline {
@@ -330,7 +327,7 @@ mod tests {
             lists: None,
             efforts: Some(&efforts),
         };
-        let plan = plan(&outline, &Asked::new(matching, k, params), &Machine::default(), || together);
+        let plan = plan(&outline, &Asked::new(matching, k, params), &Machine::default(), standing(together));
         let least = plan.considered.iter().map(|way| way.1).fold(f64::INFINITY, f64::min);
         let of_chosen = plan.considered.iter().find(|way| way.0 == plan.route).unwrap();
         assert_eq!(of_chosen.1, least, "the cheapest way is taken: {plan:?}");
@@ -407,7 +404,8 @@ mod tests {
                 lists: None,
                 efforts: Some(&efforts),
             };
-            let asked = |params| plan(&outline, &Asked::new(1 << 30, 10, params), &Machine::default(), || 1.0).ef;
+            let asked =
+                |params| plan(&outline, &Asked::new(1 << 30, 10, params), &Machine::default(), standing(1.0)).ef;
             (asked(recall(RECALL_DEFAULT)), asked(recall(RECALL_GOOD[0])), asked(SearchParams::default()))
         };
         let (least, good, default) = ef(8.0, 2);
@@ -430,7 +428,7 @@ mod tests {
         };
         let ef = |correction| {
             let asked = Asked { correction, ..Asked::new(1_000_000, 10, recall(0.95)) };
-            plan(&outline, &asked, &Machine::default(), || 1.0).ef
+            plan(&outline, &asked, &Machine::default(), standing(1.0)).ef
         };
         assert!(ef(1.3) < ef(1.0) && ef(1.0) < ef(0.5));
     }
@@ -499,11 +497,11 @@ mod tests {
             let part =
                 Outline { rows: 100_000, size: 384, code_bytes: 192, gist_bytes: 40, reach, lists: None, efforts };
             let asked = Asked { correction, ..Asked::new(matching, 10, SearchParams { recall, ..Default::default() }) };
-            let plan = plan(&part, &asked, &Machine::default(), || 0.9);
+            let plan = plan(&part, &asked, &Machine::default(), standing(0.9));
             (plan.route, plan.ef)
         };
         let (route, rows) = of(10_000, Some(0.9), 1.0);
-        assert!(route == Route::Codes && (1_000..2_000).contains(&rows), "{rows}");
+        assert!(route == Route::Codes && (1_000..=2_000).contains(&rows), "{rows}");
         assert!(of(10_000, Some(0.95), 1.0).1 > rows && of(10_000, Some(0.9), 0.5).1 > rows);
         assert_eq!(of(1_200, Some(0.9), 1.0), (Route::Codes, 0), "all are fewer");
         assert_eq!(of(10_000, None, 1.0), (Route::Codes, 0), "nothing may be missed");
@@ -532,7 +530,7 @@ mod tests {
             let efforts = Some(efforts);
             let (code_bytes, rows) = (392, 1_000_000);
             let outline = Outline { rows, size: 384, code_bytes, gist_bytes: 0, reach: None, lists: None, efforts };
-            let plan = plan(&outline, &Asked::new(matching, 100, recall(0.98)), &Machine::default(), || 0.0);
+            let plan = plan(&outline, &Asked::new(matching, 100, recall(0.98)), &Machine::default(), standing(0.0));
             assert_eq!(plan.route, Route::Graph);
             f64::from(plan.ef)
         };
@@ -560,7 +558,7 @@ mod tests {
             Outline { rows: 100_000, size: 384, code_bytes: 1_536, gist_bytes: 0, reach: None, efforts: None, lists };
         let of = |matching: u64, k: usize, ef, recall| {
             let asked = Asked::new(matching, k, SearchParams { ef, recall, exact: false });
-            let plan = plan(&part, &asked, &Machine::default(), || 0.0);
+            let plan = plan(&part, &asked, &Machine::default(), standing(0.0));
             (plan.route, plan.ef)
         };
         assert_eq!(of(100_000, 10, Some(7), None), (Route::Ivf, 7));
@@ -586,7 +584,8 @@ mod tests {
                 lists: None,
                 efforts,
             };
-            let route = |params| plan(&outline, &Asked::new(1_000_000, 10, params), &Machine::default(), || 1.0).route;
+            let route =
+                |params| plan(&outline, &Asked::new(1_000_000, 10, params), &Machine::default(), standing(1.0)).route;
             assert_eq!([route(SearchParams::default()), route(recall(0.9))], [Route::Exact; 2]);
             let given = SearchParams { ef: Some(100), ..SearchParams::default() };
             assert_eq!(route(given), if efforts.is_some() { Route::Graph } else { Route::Exact });

@@ -6,7 +6,7 @@
 //! besides (`quant/signs`): a scan that need not be exact skims those first, a fifth of the codes' bytes.
 
 use crate::bitmap::Bitmap;
-use crate::params::{Found, Outline, Plan, Route};
+use crate::params::{Found, Outline, Plan, Route, Standing};
 use crate::row::{Hit, Kept, Row, TopK};
 use crate::selection::Selection;
 use crate::vector::hnsw::pool::Scratch;
@@ -101,8 +101,8 @@ impl Nearest for LiveVectors {
         Outline { rows: self.full.count(), size, code_bytes, gist_bytes, reach: None, efforts: None, lists: None }
     }
 
-    fn together(&self, _selection: &Selection) -> f32 {
-        0.0
+    fn standing(&self, of: Standing, _selection: &Selection) -> f32 {
+        of.unknown()
     }
 
     fn present(&self) -> Option<&Bitmap> {

@@ -1,7 +1,7 @@
 //! What live and sealed vectors have in common.
 
 use crate::bitmap::Bitmap;
-use crate::params::{Found, Outline, Plan};
+use crate::params::{Found, Outline, Plan, Standing};
 use crate::row::Row;
 use crate::selection::Selection;
 use std::borrow::Cow;
@@ -12,8 +12,8 @@ pub trait Nearest: Send + Sync {
     /// What the planner needs to know.
     fn outline(&self) -> Outline<'_>;
 
-    /// Of what is near the selected rows, the share that is selected as well; 0 where there is no graph.
-    fn together(&self, selection: &Selection) -> f32;
+    /// How the selected rows stand.
+    fn standing(&self, of: Standing, selection: &Selection) -> f32;
 
     /// The rows that have a vector; `None` where every row has one.
     fn present(&self) -> Option<&Bitmap>;
@@ -39,8 +39,8 @@ impl Nearest for Absent {
         Outline { rows: 0, size: 1, code_bytes: 4, gist_bytes: 0, reach: None, efforts: None, lists: None }
     }
 
-    fn together(&self, _selection: &Selection) -> f32 {
-        0.0
+    fn standing(&self, of: Standing, _selection: &Selection) -> f32 {
+        of.unknown()
     }
 
     fn present(&self) -> Option<&Bitmap> {

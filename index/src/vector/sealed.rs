@@ -12,7 +12,7 @@ use crate::bitmap::Bitmap;
 use crate::effort::LADDER;
 use crate::error::{Error, Result};
 use crate::layout::{Body, Sections, SectionsWriter};
-use crate::params::{Found, Outline, Plan, Route, Work};
+use crate::params::{Found, Outline, Plan, Route, Standing, Work};
 use crate::row::{Hit, Row, TopK};
 use crate::selection::Selection;
 use crate::vector::calibrate::{Before, Trace, Trial, calibrate};
@@ -550,8 +550,13 @@ impl Nearest for SealedVectors {
         }
     }
 
-    fn together(&self, selection: &Selection) -> f32 {
-        self.measure_together(selection)
+    fn standing(&self, of: Standing, selection: &Selection) -> f32 {
+        let cells = self.index.as_ref().and_then(|index| Some((&index.codes, index.cells.as_ref()?)));
+        match (of, cells) {
+            (Standing::Together, _) => self.measure_together(selection),
+            (Standing::Ease, Some((codes, cells))) => cells.ease((&self.full, codes), selection),
+            (Standing::Ease, None) => of.unknown(),
+        }
     }
 
     fn present(&self) -> Option<&Bitmap> {

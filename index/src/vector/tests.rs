@@ -3,7 +3,7 @@
 use crate::bitmap::Bitmap;
 use crate::effort::LADDER;
 use crate::layout::SectionsWriter;
-use crate::params::{Found, Plan, Route};
+use crate::params::{Found, Plan, Route, Standing};
 use crate::row::{Hit, Kept, Row};
 use crate::selection::Selection;
 use crate::vector::calibrate::Trial;
@@ -166,11 +166,14 @@ fn the_nearest_cells_hold_what_they_are_said_to() {
         let (sealed, mut dice) = (sample.sealed(), Dice(3));
         let near = sealed.search(&dice.vector(130), 900, None, &by(Route::Exact, 0)).hits;
         let together = Bitmap::from_rows(near.into_iter().map(|hit| hit.row.0));
+        let mut eases = Vec::new();
         for rows in [Bitmap::from_rows((0..ROWS).filter(|row| row % 4 == 1)), together] {
             let selection = Selection::new(rows, ROWS);
             let outline = sealed.outline();
-            let share = selection.count() as f64 / outline.rows as f64;
-            let enough = outline.reach.unwrap().rows(0.9, share, 10).unwrap();
+            let ease = sealed.standing(Standing::Ease, &selection);
+            eases.push(ease);
+            let of = (selection.count(), outline.rows);
+            let enough = outline.reach.unwrap().rows(0.9, of, 10, || ease).unwrap();
             let (mut found, mut wanted) = (0, 0);
             for at in 0..60 {
                 // As the rows are: queries that are not come to less.
@@ -188,6 +191,10 @@ fn the_nearest_cells_hold_what_they_are_said_to() {
             }
             assert!(found as f64 >= 0.88 * f64::from(wanted as u32), "{metric:?}: {found} of {wanted}");
         }
+        assert!(
+            eases[0] > eases[1],
+            "{metric:?}: rows at random are easier to reach than rows that stand together: {eases:?}"
+        );
     }
     let sums = Sample::new(6, ROWS, 130, Metric::Manhattan, false).sealed();
     assert!(sums.outline().reach.is_none(), "sums of differences have no means");

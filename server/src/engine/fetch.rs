@@ -6,7 +6,7 @@ use crate::engine::query::answer::PartRun;
 use crate::engine::ranking::{Placed, by_score};
 use nigh_index::filter::condition::Condition;
 use nigh_index::id::PointId;
-use nigh_index::params::{Found, Plan, Route, SearchParams};
+use nigh_index::params::{Found, Plan, Route, SearchParams, Standing};
 use nigh_index::query::cost::Machine;
 use nigh_index::query::plan::{Asked, plan};
 use nigh_index::selection::Selection;
@@ -153,11 +153,26 @@ fn planned(view: &PartView, allowed: &Allowed, dense: &Dense<'_>) -> Plan {
     let nearest = view.part.nearest(dense.field);
     let (k, params, correction) = (dense.k, dense.params, dense.correction);
     let asked = Asked { matching: with_vector(nearest, allowed), k, params, correction };
-    let together = || {
-        let measured = |rows: &Arc<Selection>| rows.together(dense.field, |rows| nearest.together(rows));
-        allowed.rows.as_ref().map_or(1.0, measured)
+    let standing = |of| match (&allowed.rows, of) {
+        (None, _) => 1.0,
+        (Some(rows), Standing::Together) => rows.standing(dense.field, of, |rows| nearest.standing(of, rows)),
+        // That takes milliseconds: see `learn`.
+        (Some(rows), Standing::Ease) => rows.known(dense.field, of).unwrap_or(of.unknown()),
     };
-    plan(&nearest.outline(), &asked, &Machine::default(), together)
+    plan(&nearest.outline(), &asked, &Machine::default(), standing)
+}
+
+/// Measures what takes longer than a query and makes later ones of the same filter better: how easily the nearest cells of each
+/// part come to what is near.
+pub(crate) fn learn(snapshot: &Snapshot, allowed: &Filtered, field: usize, deadline: &Deadline) -> Result<()> {
+    for (view, allowed) in snapshot.parts.iter().zip(&allowed.parts) {
+        let nearest = view.part.nearest(field);
+        if let Some(rows) = allowed.rows.as_ref().filter(|_| nearest.outline().reach.is_some()) {
+            deadline.check()?;
+            rows.standing(field, Standing::Ease, |rows| nearest.standing(Standing::Ease, rows));
+        }
+    }
+    Ok(())
 }
 
 /// Threads that are worth having beside the own one: what is not the costliest part is theirs to take.

@@ -12,6 +12,7 @@
 //! ```
 
 mod build;
+mod ease;
 
 pub(super) use build::Grouped;
 
@@ -21,14 +22,13 @@ use crate::layout::{ALIGN, Array, Sections};
 use crate::reach::{Reach, WORDS};
 use crate::row::Row;
 use crate::selection::Selection;
-use crate::vector::kernel::sift;
 use crate::vector::quant::full::Full;
 use crate::vector::quant::{Coded, Codes, Leading};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// So many of the nearest cells are put in order first; mostly that is enough.
-const FIRST: usize = 192;
+/// As few keys as that are sorted rather than parted.
+const SORTED: usize = 16;
 
 /// Where the reach begins in a body: behind the curves of the graph, which come first.
 const REACH_AT: usize = (effort::WORDS * 4).next_multiple_of(ALIGN);
@@ -104,39 +104,25 @@ impl Cells {
         distances: &mut Vec<f32>,
         rows: &mut Vec<u32>,
     ) {
-        let placed = allowed.map(|allowed| allowed.in_order(&self.order));
-        for cell in self.nearest(codes, query, distances) {
-            let range = self.range(cell);
-            match &placed {
-                None => rows.extend_from_slice(&self.order[range]),
-                Some(placed) => sift::chosen(&self.order[range.clone()], placed, range.start, rows),
-            }
-            if rows.len() >= enough {
-                return;
-            }
+        let placed = allowed.map(|allowed| allowed.in_groups(&self.order, &self.starts));
+        let (all, starts) = match &placed {
+            None => (&self.order[..], &self.starts[..]),
+            Some(placed) => (&placed.rows[..], &placed.starts[..]),
+        };
+        let of = |cell: &u64| {
+            let cell = (*cell & u64::from(u32::MAX)) as usize;
+            starts[cell] as usize..starts[cell + 1] as usize
+        };
+        let mut cells = self.keyed(codes, query, distances);
+        for cell in nearest_of(&mut cells, |cell| of(cell).len(), enough) {
+            rows.extend_from_slice(&all[of(cell)]);
         }
     }
 
-    /// All cells, the nearest first.
-    fn nearest(&self, codes: &Codes, query: &mut Coded, distances: &mut Vec<f32>) -> impl Iterator<Item = usize> {
+    /// All cells, each below its distance: that sorts faster than pairs.
+    fn keyed(&self, codes: &Codes, query: &mut Coded, distances: &mut Vec<f32>) -> Vec<u64> {
         codes.distances_of_leading(&self.centres, query, self.len(), distances);
-        // A cell's number below its distance: that sorts faster than pairs.
-        let keyed = |(distance, cell): (&f32, u64)| u64::from(ordered(*distance)) << 32 | cell;
-        let mut cells: Vec<u64> = distances.iter().zip(0..).map(keyed).collect();
-        if cells.len() > FIRST {
-            cells.select_nth_unstable(FIRST);
-            cells[..FIRST].sort_unstable();
-        } else {
-            cells.sort_unstable();
-        }
-        let mut next = 0;
-        std::iter::from_fn(move || {
-            if next == FIRST {
-                cells[FIRST..].sort_unstable();
-            }
-            next += 1;
-            cells.get(next - 1).map(|cell| (*cell & u64::from(u32::MAX)) as usize)
-        })
+        distances.iter().zip(0..).map(|(distance, cell)| u64::from(ordered(*distance)) << 32 | cell).collect()
     }
 
     /// The cell of each row of a part that has so many; none is beyond all cells.
@@ -161,12 +147,38 @@ impl Cells {
     /// For each cell, how many rows are in cells that are nearer, of as many in each as `counts` says.
     pub(super) fn rows_before(&self, codes: &Codes, query: &mut Coded, counts: &[u32]) -> Vec<u32> {
         let (mut before, mut sum) = (vec![0; self.len()], 0);
-        for cell in self.nearest(codes, query, &mut Vec::new()) {
+        let mut cells = self.keyed(codes, query, &mut Vec::new());
+        cells.sort_unstable();
+        for cell in cells {
+            let cell = (cell & u64::from(u32::MAX)) as usize;
             before[cell] = sum;
             sum += counts[cell];
         }
         before
     }
+}
+
+/// The least keys that hold so many, in no order; all where they hold fewer. Parting takes as long as looking at all of them twice.
+fn nearest_of(keys: &mut [u64], held: impl Fn(&u64) -> usize, mut enough: usize) -> &[u64] {
+    // What is before `from` is taken, what is behind `to` is not needed.
+    let (mut from, mut to) = (0, keys.len());
+    while to - from > SORTED {
+        let middle = (to - from) / 2;
+        keys[from..to].select_nth_unstable(middle);
+        let nearer = keys[from..from + middle].iter().map(&held).sum();
+        if enough > nearer {
+            enough -= nearer;
+            from += middle;
+        } else {
+            to = from + middle;
+        }
+    }
+    keys[from..to].sort_unstable();
+    while from < to && enough > 0 {
+        enough = enough.saturating_sub(held(&keys[from]));
+        from += 1;
+    }
+    &keys[..from]
 }
 
 /// A number of the same order; distances of means may be below 0.
@@ -177,7 +189,30 @@ fn ordered(distance: f32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::ordered;
+    use super::{nearest_of, ordered};
+
+    #[test]
+    fn the_nearest_are_those_that_hold_enough() {
+        for count in [0u64, 1, 15, 16, 17, 100, 505] {
+            let keys: Vec<u64> = (0..count).map(|key| key * 7919 % 509).collect();
+            let held = |key: &u64| (key % 4) as usize;
+            for enough in [0, 1, 10, 100, 700, 10_000] {
+                let mut sorted = keys.clone();
+                sorted.sort_unstable();
+                let mut sum = 0;
+                let wanted = sorted.iter().take_while(|key| {
+                    let goes_on = sum < enough;
+                    sum += held(key);
+                    goes_on
+                });
+                let wanted: Vec<u64> = wanted.copied().collect();
+                let mut parted = keys.clone();
+                let mut found = nearest_of(&mut parted, held, enough).to_vec();
+                found.sort_unstable();
+                assert_eq!(found, wanted, "{enough} of {count}");
+            }
+        }
+    }
 
     #[test]
     fn numbers_order_as_distances_do() {

@@ -44,12 +44,10 @@ fn plain_least_of_lanes(values: &[f32]) -> [u32; LANES] {
 #[cfg(target_arch = "x86_64")]
 const SLACK: usize = 16;
 
-// # Safety of the three kinds: the machine has the instructions that the function was compiled for, and there is room for what is
-// written and for SLACK more; Chosen needs a bit for each row, Within a distance for each.
+// # Safety of both kinds: the machine has the instructions that the function was compiled for; Positions has room for what is
+// written and for SLACK more, Within a distance for each row.
 #[cfg(target_arch = "x86_64")]
 type Positions = unsafe fn(&[u64], *mut u32) -> usize;
-#[cfg(target_arch = "x86_64")]
-type Chosen = unsafe fn(&[u32], &[u64], usize, *mut u32) -> usize;
 #[cfg(target_arch = "x86_64")]
 type Within = unsafe fn(&[f32], f32, &mut [u32]) -> usize;
 
@@ -90,28 +88,6 @@ fn portable_positions(words: &[u64], out: &mut Vec<u32>) {
             left &= left - 1;
         }
     }
-}
-
-/// Adds those of the rows whose bit is set in words of 64, the lowest bit first; that of the first row is at `from`.
-pub(in crate::vector) fn chosen(rows: &[u32], words: &[u64], from: usize, out: &mut Vec<u32>) {
-    assert!(from + rows.len() <= words.len() * 64, "a bit for each row");
-    #[cfg(target_arch = "x86_64")]
-    if let Some(kernel) = best(avx512::chosen as Chosen, avx2::chosen) {
-        out.reserve(rows.len() + SLACK);
-        // SAFETY: the machine has the instructions; there is a bit for each row, and room for all of them and for a register
-        // more.
-        unsafe {
-            let written = kernel(rows, words, from, out.as_mut_ptr().add(out.len()));
-            out.set_len(out.len() + written);
-        }
-        return;
-    }
-    portable_chosen(rows, words, from, out);
-}
-
-fn portable_chosen(rows: &[u32], words: &[u64], from: usize, out: &mut Vec<u32>) {
-    let is_set = |at: usize| words[at / 64] >> (at % 64) & 1 == 1;
-    out.extend(rows.iter().enumerate().filter(|(at, _)| is_set(from + at)).map(|(_, row)| *row));
 }
 
 /// Leaves of some rows those whose distance is not above the limit (or is no number, which tells nothing), in their order.
@@ -175,28 +151,6 @@ mod tests {
             portable_positions(&words, &mut want);
             assert_eq!(got, want);
         }
-    }
-
-    #[test]
-    fn rows_are_chosen_by_their_bits() {
-        let noise = |at: u64| (at + 3).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        // Many bits of some words, few of others.
-        let words: Vec<u64> = (0..9).map(|at| if at < 5 { noise(at) } else { noise(at) & noise(at * 77) }).collect();
-        let rows: Vec<u32> = (0..500).map(|at| at * 7 % 1009).collect();
-        for from in [0, 1, 47, 48, 49, 63, 64, 70] {
-            for len in [0, 1, 15, 16, 17, 31, 64, 65, 200, 500] {
-                let (mut got, mut want) = (vec![9], vec![9]);
-                chosen(&rows[..len], &words, from, &mut got);
-                portable_chosen(&rows[..len], &words, from, &mut want);
-                assert_eq!(got, want, "{len} from {from}");
-            }
-        }
-    }
-
-    #[test]
-    #[should_panic(expected = "a bit for each row")]
-    fn rows_without_a_bit_are_not_chosen() {
-        chosen(&[1, 2], &[u64::MAX], 63, &mut Vec::new());
     }
 
     #[test]

@@ -38,6 +38,9 @@ impl Engine {
             let Some(_turn) = recalls.begin() else { return Ok(()) };
             match shadow.sample() {
                 Ok(sample) => {
+                    if let Err(err) = shadow.learn() {
+                        tracing::debug!(%err, "how the rows of a filter stand could not be measured");
+                    }
                     let (name, id) = (shadow.kind.collection.clone(), shadow.kind.id());
                     recalls.add(shadow.kind, &sample);
                     // It may have been dropped meanwhile, and forgotten before this was added.
@@ -65,5 +68,13 @@ impl Shadow {
         let last = truth.last().map_or(f32::INFINITY, |last| last.score);
         let found = self.scores.iter().filter(|score| **score >= last).count().min(truth.len());
         Ok(Sample { found: found as u32, wanted: truth.len() as u32, asked: self.asked })
+    }
+
+    /// Queries that ask for a recall depend on how a filter's rows stand.
+    fn learn(&self) -> Result<()> {
+        match self.asked {
+            Some(_) => fetch::learn(&self.snapshot, &self.allowed, self.field, &Deadline::after(Some(SHADOW_MAX))),
+            None => Ok(()),
+        }
     }
 }

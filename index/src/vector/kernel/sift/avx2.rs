@@ -36,20 +36,19 @@ const FEW: u32 = 20;
 /// So many of them at a time, whether or not there are as many: where they end cannot be foreseen.
 const AT_ONCE: usize = 4;
 
-/// Writes what `of` makes of the place of each set bit, rising; of no place, up to [`AT_ONCE`] times, behind them. How many
-/// bits were set.
+/// Writes the places of set bits, rising, from `first` on; behind them anything, up to [`AT_ONCE`] times. How many bits were set.
 ///
 /// # Safety
 ///
 /// The machine has the instructions; `out` has room for so many and for [`AT_ONCE`] more.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,popcnt")]
-unsafe fn write_few(mut word: u64, out: *mut u32, of: impl Fn(usize) -> u32) -> usize {
+unsafe fn write_few(mut word: u64, first: u32, out: *mut u32) -> usize {
     let count = word.count_ones() as usize;
     for from in (0..count).step_by(AT_ONCE) {
         for at in from..from + AT_ONCE {
             // SAFETY: as the caller promised.
-            unsafe { *out.add(at) = of(word.trailing_zeros() as usize % 64) };
+            unsafe { *out.add(at) = first + word.trailing_zeros() };
             word &= word.wrapping_sub(1);
         }
     }
@@ -66,9 +65,8 @@ pub(super) unsafe fn positions(words: &[u64], out: *mut u32) -> usize {
     let mut written = 0;
     for (at, word) in words.iter().enumerate() {
         if word.count_ones() <= FEW {
-            let first = (at * 64) as u32;
             // SAFETY: there is room for what is written, and for a register more.
-            written += unsafe { write_few(*word, out.add(written), |place| first + place as u32) };
+            written += unsafe { write_few(*word, (at * 64) as u32, out.add(written)) };
             continue;
         }
         for (part, byte) in word.to_le_bytes().into_iter().enumerate() {
@@ -77,44 +75,6 @@ pub(super) unsafe fn positions(words: &[u64], out: *mut u32) -> usize {
             unsafe { _mm256_storeu_si256(out.add(written).cast(), _mm256_add_epi32(here, places(byte))) };
             written += byte.count_ones() as usize;
         }
-    }
-    written
-}
-
-/// How many rows were written.
-///
-/// # Safety
-///
-/// The machine has AVX2; there is a bit for each row from `from` on; `out` has room for all rows and for [`LANES`] more.
-#[target_feature(enable = "avx2,bmi1,popcnt")]
-pub(super) unsafe fn chosen(rows: &[u32], words: &[u64], from: usize, out: *mut u32) -> usize {
-    // The 64 bits from one on; zeros beyond the last.
-    let bits_at = |bit: usize| {
-        let (word, shift) = (bit / 64, bit % 64);
-        let beyond = if shift > 0 { words.get(word + 1).map_or(0, |next| next << (64 - shift)) } else { 0 };
-        words[word] >> shift | beyond
-    };
-    let (mut written, (wholes, rest)) = (0, rows.as_chunks::<64>());
-    for (at, whole) in wholes.iter().enumerate() {
-        let bits = bits_at(from + at * 64);
-        if bits.count_ones() <= FEW {
-            // SAFETY: there is room for what is written, and for a register more.
-            written += unsafe { write_few(bits, out.add(written), |place| whole[place]) };
-            continue;
-        }
-        for (eight, bits) in whole.as_chunks::<LANES>().0.iter().zip(bits.to_le_bytes()) {
-            // SAFETY: eight rows are a register; fewer than all were written, and there is room for a register more than those.
-            unsafe {
-                let here = _mm256_loadu_si256(eight.as_ptr().cast());
-                _mm256_storeu_si256(out.add(written).cast(), _mm256_permutevar8x32_epi32(here, places(bits)));
-            }
-            written += bits.count_ones() as usize;
-        }
-    }
-    if let Some(last) = rest.len().checked_sub(1) {
-        let bits = bits_at(from + wholes.len() * 64) & u64::MAX >> (63 - last);
-        // SAFETY: as above; no bit is set beyond the rows.
-        written += unsafe { write_few(bits, out.add(written), |place| rest[place.min(last)]) };
     }
     written
 }

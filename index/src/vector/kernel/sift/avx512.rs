@@ -29,33 +29,6 @@ pub(super) unsafe fn positions(words: &[u64], out: *mut u32) -> usize {
     written
 }
 
-/// How many rows were written.
-///
-/// # Safety
-///
-/// The machine has AVX-512 F; there is a bit for each row from `from` on; `out` has room for all rows and for [`LANES`] more.
-#[target_feature(enable = "avx512f,popcnt")]
-pub(super) unsafe fn chosen(rows: &[u32], words: &[u64], from: usize, out: *mut u32) -> usize {
-    let mut written = 0;
-    for (at, rows) in rows.chunks(LANES).enumerate() {
-        let bit = from + at * LANES;
-        let (word, shift) = (bit / 64, bit % 64);
-        let mut bits = words[word] >> shift;
-        if shift > 64 - LANES {
-            bits |= words.get(word + 1).map_or(0, |next| next << (64 - shift));
-        }
-        let mask = (bits & ((1 << rows.len()) - 1)) as u16;
-        // SAFETY: only rows of the mask are read, which are fewer than there are; fewer than all were written, and there is
-        // room for a register more than those.
-        unsafe {
-            let here = _mm512_maskz_loadu_epi32(mask, rows.as_ptr().cast());
-            _mm512_storeu_si512(out.add(written).cast(), _mm512_maskz_compress_epi32(mask, here));
-        }
-        written += mask.count_ones() as usize;
-    }
-    written
-}
-
 /// How many rows are left.
 ///
 /// # Safety
