@@ -30,8 +30,7 @@ impl Cells {
         if asking < ASKING_LEAST {
             return 1.0;
         }
-        let starts = &selection.in_groups(&self.order, &self.starts).starts;
-        let counts: Vec<u32> = starts.windows(2).map(|ends| ends[1] - ends[0]).collect();
+        let counts = self.counts(Some(selection));
         let of_rows = self.of_rows(full.rows());
         let mut seen = Vec::with_capacity(asking * NEIGHBOURS);
         let (mut coded, mut to_cells) = (Coded::default(), Vec::new());

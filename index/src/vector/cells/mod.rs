@@ -136,12 +136,9 @@ impl Cells {
 
     /// How many of the selected rows are in each cell; without a selection all are.
     pub(super) fn counts(&self, selection: Option<&Selection>) -> Vec<u32> {
-        let bits = selection.map(Selection::bits);
-        let of = |cell| {
-            let rows = self.order[self.range(cell)].iter();
-            rows.filter(|row| bits.is_none_or(|bits| bits.has(Row(**row)))).count() as u32
-        };
-        (0..self.len()).map(of).collect()
+        let groups = selection.map(|selection| selection.in_groups(&self.order, &self.starts));
+        let starts = groups.as_ref().map_or(&self.starts[..], |groups| &groups.starts);
+        starts.windows(2).map(|ends| ends[1] - ends[0]).collect()
     }
 
     /// For each cell, how many rows are in cells that are nearer, of as many in each as `counts` says.
