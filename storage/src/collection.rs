@@ -171,14 +171,6 @@ impl Inner {
         }
     }
 
-    /// Makes few live parts of many: behind the answers, for nobody waits for it.
-    pub(crate) fn melt(&self) {
-        let mut state = self.state.lock();
-        if state.melt() {
-            self.publish(&state);
-        }
-    }
-
     /// Something to be done with the log; its writer waits.
     pub(crate) fn with_log<T>(&self, deed: impl FnOnce(&mut Log) -> T) -> T {
         deed(&mut self.log.lock())

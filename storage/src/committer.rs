@@ -17,6 +17,7 @@ use crate::expiry::SWEEP_POINTS_MAX;
 use crate::fold::{Fold, Folded};
 use crate::heal::told_too;
 use crate::ledger::{Draft, Note, Outcome};
+use crate::melt::Melter;
 use crate::op;
 use crate::prepare::{Batch, LogForm, Schema, Step};
 use crate::recover::dropped_sources;
@@ -156,11 +157,15 @@ impl Queue {
 
 /// The writer's thread: until the queue is closed and empty.
 pub(crate) fn run(inner: &Inner) {
-    let mut writer = Writer::default();
-    while let Some(group) = inner.queue.next_group(writer.sweep.rest(inner, writer.unsynced)) {
-        writer.turn(inner, group);
-    }
-    writer.end(inner);
+    std::thread::scope(|scope| {
+        let mut writer = Writer::default();
+        let mut melter = Melter::new(inner, scope);
+        while let Some(group) = inner.queue.next_group(writer.sweep.rest(inner, writer.unsynced)) {
+            writer.turn(inner, group);
+            melter.go_on();
+        }
+        writer.end(inner);
+    });
 }
 
 /// What the writer knows from one group to the next.
@@ -176,6 +181,7 @@ impl Writer {
     pub(crate) fn turns(&mut self, inner: &Inner, rested: bool) {
         while let Some(group) = inner.queue.next_group(Some(Duration::ZERO)).filter(|group| !group.is_empty()) {
             self.turn(inner, group);
+            inner.melt();
         }
         if rested {
             self.turn(inner, Vec::new());
@@ -355,7 +361,6 @@ fn commit(inner: &Inner, group: Vec<Pending>, unsynced: bool) -> bool {
         let course = Course { folded, logged, synced, applied, ..written.course };
         done(Ok(Written { reached, course, ..written }));
     }
-    inner.melt();
     unsynced
 }
 

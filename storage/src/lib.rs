@@ -50,6 +50,7 @@ mod heal;
 #[cfg(all(test, feature = "shuttle"))]
 mod interleavings;
 mod live;
+mod melt;
 mod merge;
 mod pace;
 mod recover;
@@ -61,3 +62,4 @@ mod sync;
 pub mod times;
 pub mod told;
 mod upkeep;
+pub mod urgency;

@@ -178,6 +178,7 @@ fn install(inner: &Inner, inputs: &[Input], rows: &[Vec<Row>], built: Built) -> 
             dead_frozen: Arc::new(frozen),
             dead_saved: Arc::new(saved),
             frozen: false,
+            melting: false,
         };
         state.entries.insert(place, entry);
     }

@@ -11,7 +11,7 @@ use crate::part::Part;
 use crate::segment::Segment;
 use crate::state::Held;
 use crate::store::Store;
-use crate::upkeep;
+use crate::urgency;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -32,7 +32,7 @@ impl Store {
     pub fn read_rest_behind(self: &Arc<Self>) {
         let store = self.clone();
         let read = move || {
-            upkeep::be_modest();
+            urgency::step_back(urgency::UPKEEP);
             store.read_rest();
         };
         match std::thread::Builder::new().name("nigh reader".into()).spawn(read) {

@@ -11,12 +11,9 @@ use crate::selections::Selections;
 use crate::snapshot::{PartView, Snapshot};
 use nigh_index::bitmap::Bitmap;
 use nigh_index::id::PointId;
-use nigh_index::row::{Kept, Row};
+use nigh_index::row::Row;
 use parking_lot::Mutex;
 use std::sync::Arc;
-
-/// This many live parts of one size class are melted into one of the next.
-const MELT_PARTS: usize = 4;
 
 /// The part of a group of so many rows is made beside the log.
 const BESIDE_ROWS_MIN: usize = 32;
@@ -36,6 +33,8 @@ pub(crate) struct Entry {
     pub(crate) dead_saved: Arc<Bitmap>,
     /// Being sealed: neither melted nor dropped until the segment stands.
     pub(crate) frozen: bool,
+    /// Being melted: not a second time, and not dropped.
+    pub(crate) melting: bool,
 }
 
 /// A part of either kind.
@@ -75,15 +74,12 @@ impl Entry {
             dead_saved: dead.clone(),
             dead,
             frozen: false,
+            melting: false,
         }
     }
 
     pub(crate) fn is_live(&self) -> bool {
         matches!(self.held, Held::Live(_))
-    }
-
-    fn alive_rows(&self) -> Vec<Row> {
-        (0..self.held.part().rows()).map(Row).filter(|row| !self.dead.has(*row)).collect()
     }
 }
 
@@ -159,7 +155,7 @@ impl State {
         self.entries.iter().enumerate().rev().find_map(|(at, entry)| Some((at, alive(entry)?)))
     }
 
-    /// Applies what a group of writes came to. Live parts are [melted](Self::melt) later, when nobody waits for it.
+    /// Applies what a group of writes came to. Live parts are [melted](crate::melt) later, when nobody waits for it.
     pub(crate) fn apply(&mut self, change: Change, seq: u64, time_ms: u64) {
         let mut newly_dead: Vec<Option<Bitmap>> = self.entries.iter().map(|_| None).collect();
         for id in &change.ids {
@@ -198,44 +194,4 @@ impl State {
             (rows + u64::from(entry.held.part().rows()), bytes + entry.held.part().bytes())
         })
     }
-
-    /// Keeps the number of live parts logarithmic: four of a size class become one. Dead rows are
-    /// left behind. The newest parts are the smallest, so only the end of the list is looked at.
-    /// Whether there was anything to do.
-    pub(crate) fn melt(&mut self) -> bool {
-        let before = self.entries.len();
-        // A live part whose rows are all dead says nothing.
-        self.entries.retain(|entry| {
-            !(entry.is_live() && !entry.frozen && u64::from(entry.held.part().rows()) == entry.dead.len())
-        });
-        while let Some(from) = self.meltable() {
-            let melted = melted(&self.schema, &self.entries[from..]);
-            self.entries.truncate(from);
-            self.entries.push(Entry::live(melted));
-        }
-        self.entries.len() < before
-    }
-
-    /// From where on the live parts are so many of one size class that they become one.
-    fn meltable(&self) -> Option<usize> {
-        let class = size_class(self.entries.last()?);
-        let small = |entry: &&Entry| entry.is_live() && !entry.frozen && size_class(entry) <= class;
-        let count = self.entries.iter().rev().take_while(small).count();
-        (count >= MELT_PARTS).then(|| self.entries.len() - count)
-    }
-}
-
-/// Sizes of one class differ by less than four times.
-fn size_class(entry: &Entry) -> u32 {
-    entry.held.part().rows().max(1).ilog2() / 2
-}
-
-fn melted(schema: &Schema, entries: &[Entry]) -> LivePart {
-    let rows: Vec<Vec<Row>> = entries.iter().map(Entry::alive_rows).collect();
-    let live = entries.iter().filter_map(|entry| match &entry.held {
-        Held::Live(live) => Some(&**live),
-        Held::Sealed(_) => None,
-    });
-    let kept: Vec<_> = live.zip(&rows).map(|(part, rows)| Kept { part, rows }).collect();
-    LivePart::concat(schema, &kept)
 }

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! So the memory, the threads and the I/O of upkeep are bounded whatever the number of collections.
-//! Both threads, and the pools that their builds start, run at a low priority: a search that comes
+//! Both threads, and the pools that their builds start, run at a low priority ([`crate::urgency`]): a search that comes
 //! takes the core at once, and a machine that has nothing else to do is used whole.
 
 use crate::collection::Inner;
@@ -17,6 +17,7 @@ use crate::status::TaskStatus;
 use crate::store::Options;
 use crate::sync::{Condvar, Mutex};
 use crate::times::{Histogram, Times};
+use crate::urgency;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -32,9 +33,6 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 const CANCELLED_FOR: Duration = Duration::from_secs(60);
 /// A log of this many files is sealed whatever it says: a start would read all of it.
 const LOG_FILES_MAX: u64 = 4;
-/// How much less urgent to the system the threads of upkeep are (the "nice" value that is added).
-#[cfg(target_os = "linux")]
-const NICE: i32 = 10;
 
 /// The two kinds of upkeep.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -168,7 +166,7 @@ impl Shared {
 }
 
 fn run(shared: &Shared, lane: Lane) {
-    be_modest();
+    urgency::step_back(urgency::UPKEEP);
     while let Some((open, turn)) = shared.look() {
         let due = |inner: &Arc<Inner>| Some((lane.due(inner)?, inner.clone()));
         let most = open.iter().filter_map(due).max_by(|(one, _), (other, _)| one.urgency.total_cmp(&other.urgency));
@@ -393,15 +391,6 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.chores.running.lock().retain(|task| !Arc::ptr_eq(task, &self.task));
         self.chores.took[self.task.lane as usize].count(self.task.begun.elapsed());
-    }
-}
-
-/// Threads that this one starts inherit it.
-pub(crate) fn be_modest() {
-    // On Linux the value belongs to the thread; elsewhere it would be the whole process.
-    #[cfg(target_os = "linux")]
-    if let Err(err) = rustix::process::nice(NICE) {
-        tracing::debug!(%err, "it runs at full priority");
     }
 }
 

@@ -43,6 +43,7 @@ pub mod words;
 pub mod write;
 
 use crate::config::Limits;
+use nigh_storage::urgency;
 use pool::Pool;
 use recall::Recalls;
 use std::path::PathBuf;
@@ -89,10 +90,10 @@ impl Engine {
     pub fn new(store: Arc<nigh_storage::store::Store>, root: PathBuf, limits: Limits) -> Self {
         Self {
             reads: Pool::new("the queue of reads", limits.reads_running, limits.reads_queued),
-            writes: Pool::behind("the queue of writes", pool::WRITES_NICE, limits.writes_running, limits.writes_queued),
+            writes: Pool::behind("the queue of writes", urgency::WRITES, limits.writes_running, limits.writes_queued),
             chores: Pool::new("the queue of upkeep that was asked for", 1, CHORES_QUEUED),
-            estimates: Pool::behind("the queue of estimates", pool::WRITES_NICE, 1, ESTIMATES_QUEUED),
-            shadows: Pool::behind("the queue of queries answered exactly beside", pool::UNASKED_NICE, 1, 0),
+            estimates: Pool::behind("the queue of estimates", urgency::WRITES, 1, ESTIMATES_QUEUED),
+            shadows: Pool::behind("the queue of queries answered exactly beside", urgency::UNASKED, 1, 0),
             recalls: Arc::default(),
             targets: Vec::new(),
             snapshots: None,

@@ -10,6 +10,7 @@
 
 use crate::engine::access::Access;
 use crate::engine::error::{Error, Result};
+use nigh_storage::urgency::{Back, step_back};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -19,11 +20,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Waiting callers should be through after about this time.
 const RETRY_MS: u64 = 100;
-
-/// How much less urgent to the system writes are than reads (the "nice" value that is added).
-pub const WRITES_NICE: i32 = 5;
-/// And work that nobody waits for: what it takes of a core is given up at once to whoever is waited for.
-pub const UNASKED_NICE: i32 = 19;
 
 /// Until when an answer is of use.
 #[derive(Clone, Debug, Default)]
@@ -106,10 +102,10 @@ impl Pool {
     }
 
     /// As [`Self::new`], on threads that wait for the core behind those of other pools: so much less urgent.
-    pub fn behind(name: &'static str, nice: i32, running: usize, queued: usize) -> Self {
+    pub fn behind(name: &'static str, back: Back, running: usize, queued: usize) -> Self {
         let pool = Self::new(name, running, queued);
         let threads = ThreadPoolBuilder::new().num_threads(running).thread_name(|_| "nigh behind".into());
-        let threads = threads.start_handler(move |_| step_back(nice)).build();
+        let threads = threads.start_handler(move |_| step_back(back)).build();
         // Without threads of its own the work is done as urgently as any other.
         let threads = threads.inspect_err(|err| tracing::warn!(%err, "{name} has no threads of its own")).ok();
         Self { threads: threads.map(Arc::new), ..pool }
@@ -171,15 +167,6 @@ impl Pool {
             tracing::error!(%err, "a request did not come to its end");
             Err(Error::Internal("the request failed within the server"))
         })
-    }
-}
-
-/// Makes this thread less urgent than those that answer queries.
-fn step_back(nice: i32) {
-    // On Linux the value belongs to the thread; elsewhere it would be the whole process.
-    #[cfg(target_os = "linux")]
-    if let Err(err) = rustix::process::nice(nice) {
-        tracing::debug!(%err, "a thread is as urgent as those of reads");
     }
 }
 
