@@ -117,6 +117,9 @@ pub struct Plan {
     pub recall: Option<f32>,
     /// Why it is so, where that is not seen from the rest.
     pub note: Option<Note>,
+    /// What scores less is of no use: as many hits as are wanted are known elsewhere that score at least this. A scan leaves such
+    /// rows out where it can tell, and may find fewer than it was asked for.
+    pub floor: f32,
 }
 
 /// What has to be said of a plan.
@@ -141,7 +144,7 @@ impl Note {
 impl Plan {
     /// By this route, with this effort.
     pub fn by(route: Route, ef: u32) -> Self {
-        Self { route, ef, considered: Vec::new(), recall: None, note: None }
+        Self { route, ef, considered: Vec::new(), recall: None, note: None, floor: f32::NEG_INFINITY }
     }
 }
 

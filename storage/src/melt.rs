@@ -20,7 +20,7 @@ use std::thread::{Builder, Scope, ScopedJoinHandle};
 /// This many live parts of one size class are melted into one of the next.
 const PARTS: usize = 4;
 /// A part of so many rows is large enough: to look into twice as many costs less than to copy them.
-const ROWS_MAX: u32 = 4096;
+const ROWS_MAX: u32 = 16_384;
 /// Fewer rows than these are melted in less time than a thread takes to begin and the next write to arrive.
 const BESIDE_ROWS_MIN: u64 = 512;
 /// With so many parts that are not sealed, the writer waits for the thread beside it.

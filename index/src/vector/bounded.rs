@@ -1,6 +1,6 @@
 //! Every matching row, by bounds first: what a code says of a row is an interval that holds its score,
-//! and only rows whose interval reaches the `k` best are compared in full. The hits are those of
-//! [`flat::nearest`](super::flat::nearest), row for row and bit for bit.
+//! and only rows whose interval reaches the `k` best and the floor are compared in full. The hits are those of
+//! [`flat::nearest`](super::flat::nearest), row for row and bit for bit, of which those below the floor may be missing.
 
 use crate::bitmap::Bitmap;
 use crate::params::{Found, Route, Work};
@@ -24,16 +24,16 @@ pub(super) struct Bound {
 pub(super) fn nearest(
     full: &Full,
     query: &[f32],
-    k: usize,
+    (k, floor): (usize, f32),
     allowed: Option<&Bitmap>,
     bounds: impl FnMut(&[u32], &mut Vec<Bound>),
 ) -> Found {
     let has = |row: &Row| full.present().is_none_or(|present| present.has(*row));
     match allowed {
-        None => nearest_of(full, query, k, (0..full.rows()).map(Row).filter(has), bounds),
+        None => nearest_of(full, query, (k, floor), (0..full.rows()).map(Row).filter(has), bounds),
         Some(rows) => {
             let rows = rows.iter().take_while(|row| row.0 < full.rows()).filter(has);
-            nearest_of(full, query, k, rows, bounds)
+            nearest_of(full, query, (k, floor), rows, bounds)
         }
     }
 }
@@ -42,11 +42,11 @@ pub(super) fn nearest(
 pub(super) fn nearest_of(
     full: &Full,
     query: &[f32],
-    k: usize,
+    (k, floor): (usize, f32),
     rows: impl Iterator<Item = Row>,
     mut bounds: impl FnMut(&[u32], &mut Vec<Bound>),
 ) -> Found {
-    let mut sieve = Sieve { lowers: TopK::new(k), floor: f32::NEG_INFINITY, passed: Vec::new() };
+    let mut sieve = Sieve { lowers: TopK::new(k), floor, passed: Vec::new() };
     let mut work = Work::default();
     let (mut list, mut of_list) = (Vec::with_capacity(LISTED), Vec::with_capacity(LISTED));
     let mut sift = |list: &mut Vec<u32>| {
@@ -67,13 +67,13 @@ pub(super) fn nearest_of(
         sift(&mut list);
     }
     let hits = sieve.compare(full, query, k, &mut work);
-    if hits.is_empty() {
+    if hits.is_empty() && work == Work::default() {
         return Found::nothing();
     }
     Found { hits, route: Route::Exact, effort: 0, work }
 }
 
-/// Lets through the rows whose upper bound reaches the `k`-th best lower bound so far.
+/// Lets through the rows whose upper bound reaches the floor: the one given, and the `k`-th best lower bound so far.
 struct Sieve {
     lowers: TopK,
     floor: f32,
@@ -90,7 +90,7 @@ impl Sieve {
         self.passed.push((if bound.upper.is_nan() { f32::INFINITY } else { bound.upper }, row));
         if bound.lower > self.floor {
             self.lowers.offer(Hit { row: Row(row), score: bound.lower });
-            self.floor = self.lowers.floor();
+            self.floor = self.floor.max(self.lowers.floor());
         }
     }
 
@@ -102,7 +102,7 @@ impl Sieve {
         let query = Query::new(query);
         let mut top = TopK::new(k);
         for (upper, row) in passed {
-            if upper < top.floor() {
+            if upper < self.floor.max(top.floor()) {
                 break;
             }
             top.offer(Hit { row: Row(row), score: full.score(query, Row(row)) });

@@ -66,7 +66,7 @@ impl LiveVectors {
     fn skim<'s>(
         &self,
         query: &[f32],
-        k: usize,
+        (k, floor): (usize, f32),
         allowed: Option<&Bitmap>,
         scratch: &'s mut Scratch,
     ) -> Option<&'s [u32]> {
@@ -87,7 +87,7 @@ impl LiveVectors {
         for row in near.iter().map(|at| Row(rows[*at])) {
             top.offer(Hit { row, score: self.full.score(query, row) });
         }
-        let limit = signs.distance_of_score(top.floor());
+        let limit = signs.distance_of_score(top.floor().max(floor));
         keep(rows, distances, limit + DEVIATIONS * signs.deviation(limit), near.into_iter());
         Some(rows)
     }
@@ -123,13 +123,14 @@ impl Nearest for LiveVectors {
             return flat::nearest(&self.full, query, k, allowed);
         };
         let bounds = |rows: &[u32], out: &mut Vec<_>| codes.bounds(&mut coded, rows, out);
+        let wanted = (k, plan.floor);
         if plan.route != Route::Codes {
-            return bounded::nearest(&self.full, query, k, allowed, bounds);
+            return bounded::nearest(&self.full, query, wanted, allowed, bounds);
         }
-        Scratch::lend(|scratch| match self.skim(query, k, allowed, scratch) {
-            None => bounded::nearest(&self.full, query, k, allowed, bounds),
+        Scratch::lend(|scratch| match self.skim(query, wanted, allowed, scratch) {
+            None => bounded::nearest(&self.full, query, wanted, allowed, bounds),
             Some(rows) => {
-                let found = bounded::nearest_of(&self.full, query, k, rows.iter().copied().map(Row), bounds);
+                let found = bounded::nearest_of(&self.full, query, wanted, rows.iter().copied().map(Row), bounds);
                 if found.route == Route::Exact { Found { route: Route::Codes, ..found } } else { found }
             }
         })
@@ -244,12 +245,22 @@ mod tests {
                 for query in [near, beside, dice.vector(size, 1.0)] {
                     let Some(mut coded) = codes.encode_query(Query::new(&query)) else { continue };
                     for allowed in [None, Some(&some)] {
-                        let found = bounded::nearest(&full, &query, k, allowed, |rows, out| {
+                        let found = bounded::nearest(&full, &query, (k, f32::NEG_INFINITY), allowed, |rows, out| {
                             codes.bounds(&mut coded, rows, out);
                         });
                         let want = flat::nearest(&full, &query, k, allowed);
                         prop_assert_eq!(&found.hits, &want.hits, "{:?}", metric);
                         prop_assert_eq!(found.route, want.route);
+                        // What is not below a floor is found just so, and none is looked at in vain.
+                        let Some(floor) = want.hits.get(want.hits.len() / 3).map(|hit| hit.score) else { continue };
+                        let above = |found: &Found| -> Vec<_> {
+                            found.hits.iter().copied().filter(|hit| hit.score >= floor).collect()
+                        };
+                        let less = bounded::nearest(&full, &query, (k, floor), allowed, |rows, out| {
+                            codes.bounds(&mut coded, rows, out);
+                        });
+                        prop_assert_eq!(above(&less), above(&want), "{:?}", metric);
+                        prop_assert!(less.work.distances_full <= found.work.distances_full);
                     }
                 }
             }

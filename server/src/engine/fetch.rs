@@ -9,9 +9,11 @@ use nigh_index::id::PointId;
 use nigh_index::params::{Found, Plan, Route, SearchParams, Standing};
 use nigh_index::query::cost::Machine;
 use nigh_index::query::plan::{Asked, plan};
+use nigh_index::row::TopK;
 use nigh_index::selection::Selection;
 use nigh_index::vector::nearest::Nearest;
 use nigh_storage::snapshot::{PartView, Snapshot};
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -112,15 +114,22 @@ pub(crate) fn dense(
 ) -> Result<Retrieved> {
     let parts: Vec<(&PartView, &Allowed)> = snapshot.parts.iter().zip(&allowed.parts).collect();
     let plans: Vec<Plan> = parts.iter().map(|(view, allowed)| planned(view, allowed, dense)).collect();
+    // The best of all parts so far: the next one need not tell of what is worse.
+    let best = Mutex::new(TopK::new(dense.k));
     let search = |at: usize| {
         deadline.check()?;
-        let (begin, (view, allowed), plan) = (Instant::now(), parts[at], &plans[at]);
+        let (begin, (view, allowed)) = (Instant::now(), parts[at]);
+        let plan = &Plan { floor: best.lock().floor(), ..plans[at].clone() };
         let found = match plan.route {
             Route::Empty => Found::nothing(),
             _ => untied(dense.k, |k| {
                 Ok(view.part.nearest(dense.field).search(dense.vector, k, allowed.rows.as_deref(), plan))
             })?,
         };
+        if parts.len() > 1 {
+            let mut best = best.lock();
+            found.hits.iter().for_each(|hit| best.offer(*hit));
+        }
         Ok((found, begin.elapsed()))
     };
     let helpers = helpers(&plans, spare);
