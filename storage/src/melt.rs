@@ -175,12 +175,11 @@ impl<'scope, 'env> Melter<'scope, 'env> {
         while let Some(small) = inner.to_melt(BESIDE_ROWS_MIN) {
             inner.melted(small);
         }
-        if self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
-            if inner.loose_parts() <= LOOSE_PARTS_MAX {
-                return;
-            }
-            self.wait();
+        let busy = self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
+        if busy && inner.loose_parts() <= LOOSE_PARTS_MAX {
+            return;
         }
+        self.wait();
         let Some(large) = inner.to_melt(u64::MAX) else { return };
         let large = Arc::new(parking_lot::Mutex::new(Some(large)));
         let work = move |large: &parking_lot::Mutex<Option<Melting>>| {
@@ -201,6 +200,7 @@ impl<'scope, 'env> Melter<'scope, 'env> {
         }
     }
 
+    /// A panic there is one here too.
     fn wait(&mut self) {
         if let Some(thread) = self.thread.take()
             && let Err(panic) = thread.join()
