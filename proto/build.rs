@@ -5,7 +5,7 @@ mod shapes;
 
 use prost::Message;
 use prost_types::field_descriptor_proto::{Label, Type};
-use prost_types::{DescriptorProto, FieldDescriptorProto};
+use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet};
 use shapes::Messages;
 use std::path::PathBuf;
 use tonic_prost_build::Builder;
@@ -56,6 +56,9 @@ const UNLIKE: &[&str] = &[
     "sparse_config",
 ];
 
+/// Lists of messages that are unpacked one by one, by whoever reads them: on the wire a message is its bytes.
+const PACKED: &[&str] = &[".qdrant.UpsertPoints.points", ".qdrant.PointsUpdateOperation.PointStructList.points"];
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     let files = [
@@ -76,15 +79,45 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     println!("cargo:rerun-if-changed=qdrant");
     let files = ["qdrant/collections.proto", "qdrant/points.proto", "qdrant/service.proto"];
-    let descriptors = protox::compile(files, ["."])?;
+    let mut descriptors = protox::compile(files, ["."])?;
     std::fs::write(out.join("qdrant.bin"), descriptors.encode_to_vec())?;
     shapes += &Messages::of(&descriptors, "qdrant", "crate::qdrant").source(&descriptors);
     std::fs::write(out.join("shapes.rs"), shapes)?;
+    let kept_packed = PACKED.iter().map(|path| keep_packed(&mut descriptors, path)).collect::<Option<Vec<()>>>();
+    kept_packed.ok_or("a field that is kept packed is not there")?;
+    descriptors.file.iter_mut().flat_map(|file| &mut file.message_type).for_each(pack);
     let settings = descriptors.file.iter().flat_map(|file| &file.message_type);
     let settings = settings.filter(|message| SETTINGS.contains(&message.name()));
-    let builder = settings.fold(tonic_prost_build::configure().codec_path(CODEC).btree_map("."), as_json);
+    let builder = PACKED.iter().fold(tonic_prost_build::configure().codec_path(CODEC).btree_map("."), Builder::bytes);
+    let builder = settings.fold(builder, as_json);
     builder.compile_fds(descriptors)?;
     Ok(())
+}
+
+/// Numbers of a list are sent in one piece. The generator takes those of a field that has any option for others.
+fn pack(message: &mut DescriptorProto) {
+    for field in message.field.iter_mut().filter(|field| field.label() == Label::Repeated) {
+        let numbers = !matches!(field.r#type(), Type::Message | Type::String | Type::Bytes | Type::Group);
+        if let Some(options) = field.options.as_mut().filter(|_| numbers) {
+            options.packed = Some(true);
+        }
+    }
+    message.nested_type.iter_mut().for_each(pack);
+}
+
+/// Makes bytes of a field of messages.
+fn keep_packed(descriptors: &mut FileDescriptorSet, path: &str) -> Option<()> {
+    let mut names = path.strip_prefix(".qdrant.")?.split('.');
+    let (name, field) = (names.next()?, names.next_back()?);
+    let messages = descriptors.file.iter_mut().filter(|file| file.package() == "qdrant");
+    let mut message = messages.flat_map(|file| &mut file.message_type).find(|message| message.name() == name)?;
+    for name in names {
+        message = message.nested_type.iter_mut().find(|message| message.name() == name)?;
+    }
+    let field = message.field.iter_mut().find(|known| known.name() == field)?;
+    field.set_type(Type::Bytes);
+    field.type_name = None;
+    Some(())
 }
 
 /// The message as JSON: what was not set is left out, values of enums go by name.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The doors of the Qdrant API under Qdrant's own Python client: nigh over REST and over gRPC, and Qdrant's engine.
 
-    python3 benches/peers/doors.py [--rows 100000] [--rounds 3] [--nigh target/release/nigh]
+    python3 benches/peers/doors.py [--rows 100000] [--rounds 3] [--prepared] [--nigh target/release/nigh]
 
 Passages go in by batches of 256 with their payload, one client after the other with `wait`, and as many clients at once as
 `--clients` says; then every query asks for ten hits with payload, at the least effort (`hnsw_ef`) whose recall reaches
@@ -12,11 +12,15 @@ Qdrant's engine takes part three ways: behind the thin server of `qdrant-door/` 
 on the way to it than Qdrant's own server, over REST and over gRPC; in this process (`qdrant-edge-py`), with **no network and
 no client before it**, which says what the engine costs alone; and as a Qdrant server where `QDRANT_BINARY` names its program.
 
+With `--prepared` the client's part is done beforehand: the same bytes go to every server, over plain connections, and nobody
+reads what comes back while the clock runs. That tells the doors apart where the client takes most of the time.
+
 Everything is installed into target/peers/doors-venv, once.
 """
 
 import argparse
 import concurrent.futures
+import http.client
 import json
 import os
 import pathlib
@@ -25,6 +29,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 import urllib.request
 
 from ingest import ROOT, START_SECONDS_MAX, Passages, Process, free_port, qdrant_door
@@ -45,6 +50,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--recall", type=float, default=0.98)
+    parser.add_argument("--prepared", action="store_true", help="requests that were made beforehand, without the client")
     parser.add_argument("--nigh", default=ROOT / "target" / "release" / "nigh")
     parser.add_argument("--door", help="a `qdrant-door` that is built already")
     parser.add_argument("--data", default=os.environ.get("NIGH_DATA", ROOT.parent / "shared" / "data"))
@@ -74,7 +80,7 @@ class Door:
 
     def start(self, folder):
         http, grpc = free_port(), free_port()
-        self.url = f"http://127.0.0.1:{http}"
+        self.url, self.grpc_port = f"http://127.0.0.1:{http}", grpc
         self.process = Process(self.command(http, grpc), folder, self.environment(http, grpc))
         ends = time.time() + START_SECONDS_MAX
         while True:
@@ -105,6 +111,9 @@ class Door:
 
         return m.PointStruct(id=row, vector=vector, payload=payload)
 
+    def batch(self, passages, payloads, rows):
+        return [self.point(row, passages.vectors[row].tolist(), payloads[row]) for row in rows]
+
     def upsert(self, client, points):
         self.ready[client].upsert(NAME, points, wait=True)
 
@@ -130,11 +139,16 @@ class Door:
             before = now
             time.sleep(1)
 
-    def ask(self, client, vector, effort):
+    def question(self, vector, effort):
         from qdrant_client import models as m
 
-        params = m.SearchParams(exact=True) if effort is None else m.SearchParams(hnsw_ef=effort)
-        found = self.ready[client].query_points(NAME, query=vector, limit=HITS, search_params=params, with_payload=True)
+        return vector, m.SearchParams(exact=True) if effort is None else m.SearchParams(hnsw_ef=effort)
+
+    def ask(self, client, question):
+        vector, params = question
+        return self.ready[client].query_points(NAME, query=vector, limit=HITS, search_params=params, with_payload=True)
+
+    def ids(self, found):
         return [point.id for point in found.points]
 
     def drop(self):
@@ -144,6 +158,98 @@ class Door:
         for client in [*self.ready, self.keeper]:
             client.close()
         self.process.end()
+
+
+class Prepared(Door):
+    """The same, asked with requests that were made beforehand."""
+
+    # By what they ask, for all doors of one kind.
+    made = {}
+
+    def start(self, folder):
+        super().start(folder)
+        address = urllib.parse.urlsplit(self.url)
+        if self.grpc:
+            import grpc
+
+            # A connection of its own for each; limits are the servers'.
+            options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)]
+            self.raw = [grpc.insecure_channel(f"127.0.0.1:{self.grpc_port}", options) for _ in range(CLIENTS_MAX)]
+        else:
+            self.raw = [http.client.HTTPConnection(address.hostname, address.port) for _ in range(CLIENTS_MAX)]
+
+    def send(self, client, call, path, body):
+        if self.grpc:
+            return self.raw[client].unary_unary(f"/qdrant.Points/{call}", None, None)(body, timeout=120)
+        try:
+            reply = self.sent(client, path, body)
+        except ConnectionError:
+            # A connection that nobody used for long is closed; the next request opens another one.
+            self.raw[client].close()
+            reply = self.sent(client, path, body)
+        told = reply.read()
+        if reply.status != 200:
+            raise RuntimeError(told)
+        return told
+
+    def sent(self, client, path, body):
+        self.raw[client].request(*path, body, {"content-type": "application/json"})
+        return self.raw[client].getresponse()
+
+    def once(self, key, make):
+        key = (self.grpc, *key)
+        if key not in self.made:
+            self.made[key] = make()
+        return self.made[key]
+
+    def batch(self, passages, payloads, rows):
+        def make():
+            if not self.grpc:
+                points = [
+                    {"id": row, "vector": passages.vectors[row].tolist(), "payload": payloads[row]} for row in rows
+                ]
+                return json.dumps({"points": points}).encode()
+            from qdrant_client import grpc as m
+            from qdrant_client.conversions.conversion import RestToGrpc
+
+            points = [RestToGrpc.convert_point_struct(self.point(row, passages.vectors[row].tolist(), payloads[row])) for row in rows]
+            return m.UpsertPoints(collection_name=NAME, wait=True, points=points).SerializeToString()
+
+        return self.once(("upsert", rows[0]), make)
+
+    def upsert(self, client, body):
+        self.send(client, "Upsert", ("PUT", f"/collections/{NAME}/points?wait=true"), body)
+
+    def question(self, vector, effort):
+        def make():
+            params = {"exact": True} if effort is None else {"hnsw_ef": effort}
+            if not self.grpc:
+                asked = {"query": vector, "limit": HITS, "params": params, "with_payload": True}
+                return json.dumps(asked).encode()
+            from qdrant_client import grpc as m
+
+            nearest = m.VectorInput(dense=m.DenseVector(data=vector))
+            return m.QueryPoints(
+                collection_name=NAME, query=m.Query(nearest=nearest), limit=HITS, params=m.SearchParams(**params),
+                with_payload=m.WithPayloadSelector(enable=True),
+            ).SerializeToString()
+
+        return self.once(("ask", id(vector), effort), make)
+
+    def ask(self, client, question):
+        return self.send(client, "Query", ("POST", f"/collections/{NAME}/points/query"), question)
+
+    def ids(self, found):
+        if not self.grpc:
+            return [point["id"] for point in json.loads(found)["result"]["points"]]
+        from qdrant_client import grpc as m
+
+        return [point.id.num for point in m.QueryResponse.FromString(found).result]
+
+    def end(self):
+        for connection in self.raw:
+            connection.close()
+        super().end()
 
 
 class InProcess:
@@ -166,17 +272,25 @@ class InProcess:
     def point(self, row, vector, payload):
         return self.of.Point(row, vector, payload)
 
+    def batch(self, passages, payloads, rows):
+        return [self.point(row, passages.vectors[row].tolist(), payloads[row]) for row in rows]
+
     def upsert(self, _client, points):
         self.shard.update(self.of.UpdateOperation.upsert_points(points))
 
     def settle(self):
         self.shard.optimize()
 
-    def ask(self, _client, vector, effort):
+    def question(self, vector, effort):
         of = self.of
         params = of.SearchParams(exact=True) if effort is None else of.SearchParams(hnsw_ef=effort)
-        request = of.QueryRequest(HITS, query=of.Query.Nearest(vector), params=params, with_payload=True)
-        return [point.id for point in self.shard.query(request)]
+        return of.QueryRequest(HITS, query=of.Query.Nearest(vector), params=params, with_payload=True)
+
+    def ask(self, _client, question):
+        return self.shard.query(question)
+
+    def ids(self, found):
+        return [point.id for point in found]
 
     def rest(self):
         pass
@@ -193,13 +307,14 @@ def contestants(args):
         return [args.nigh, "serve", "--data", "data", "--http", f"127.0.0.1:{http}", "--grpc", f"127.0.0.1:{grpc}"]
 
     args.nigh = pathlib.Path(args.nigh).resolve()
-    all_ = [Door("nigh, REST", False, nigh, lambda *_: {}), Door("nigh, gRPC", True, nigh, lambda *_: {})]
+    of = Prepared if args.prepared else Door
+    all_ = [of("nigh, REST", False, nigh, lambda *_: {}), of("nigh, gRPC", True, nigh, lambda *_: {})]
 
     def engine(http, grpc):
         return [door, f"127.0.0.1:{http}", f"127.0.0.1:{grpc}", "shards"]
 
     door = qdrant_door(args.door)
-    all_ += [Door(f"Qdrant's engine behind a thin server, {over}", over == "gRPC", engine, lambda *_: {}) for over in ("REST", "gRPC")]
+    all_ += [of(f"Qdrant's engine behind a thin server, {over}", over == "gRPC", engine, lambda *_: {}) for over in ("REST", "gRPC")]
     binary = os.environ.get("QDRANT_BINARY")
     if binary:
         def ports(http, grpc):
@@ -210,18 +325,21 @@ def contestants(args):
             }
 
         program = [pathlib.Path(binary).resolve()]
-        all_ += [Door("Qdrant, REST", False, lambda *_: program, ports), Door("Qdrant, gRPC", True, lambda *_: program, ports)]
+        all_ += [of("Qdrant, REST", False, lambda *_: program, ports), of("Qdrant, gRPC", True, lambda *_: program, ports)]
     return [*all_, InProcess()]
 
 
 def written(door, passages, payloads, clients):
     """Points a second; the points of a batch are made before its clock starts."""
     batches = list(passages.batches())
+    if isinstance(door, Prepared):
+        for rows in batches:
+            door.batch(passages, payloads, rows)
 
     def of(client):
         took = 0.0
         for rows in batches[client::clients]:
-            points = [door.point(row, passages.vectors[row].tolist(), payloads[row]) for row in rows]
+            points = door.batch(passages, payloads, rows)
             began = time.perf_counter()
             door.upsert(client, points)
             took += time.perf_counter() - began
@@ -238,8 +356,9 @@ def asked(door, queries, effort, clients):
     def of(client):
         took = []
         for query in queries[client::clients]:
+            question = door.question(query, effort)
             began = time.perf_counter()
-            door.ask(client, query, effort)
+            door.ask(client, question)
             took.append((time.perf_counter() - began) * 1000)
         return took
 
@@ -249,9 +368,12 @@ def asked(door, queries, effort, clients):
 
 def effort_for(door, queries, wanted):
     """The least effort that reaches the recall, and what it reaches."""
-    exact = [set(door.ask(0, query, None)) for query in queries]
+    def ids(query, effort):
+        return set(door.ids(door.ask(0, door.question(query, effort))))
+
+    exact = [ids(query, None) for query in queries]
     for effort in EFFORTS:
-        found = sum(len(truth & set(door.ask(0, query, effort))) for query, truth in zip(queries, exact))
+        found = sum(len(truth & ids(query, effort)) for query, truth in zip(queries, exact))
         reached = found / sum(map(len, exact))
         if reached >= wanted:
             break

@@ -12,7 +12,7 @@ use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_f
 use std::marker::PhantomData;
 use tonic::Status;
 use tonic::codec::{BufferSettings, DecodeBuf, Decoder};
-use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
+use tonic_prost::{ProstCodec, ProstEncoder};
 
 /// What a message that a call takes may take up, unpacked, beside the bytes of its texts and vectors.
 pub const PARTS_BYTES_MAX: usize = 64 << 20;
@@ -128,31 +128,30 @@ where
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        Unpacking(ProstCodec::<T, U>::raw_decoder(BufferSettings::default()))
+        Unpacking(PhantomData)
     }
 }
 
 /// Weighs a message and unpacks it.
 #[derive(Debug)]
-pub struct Unpacking<U>(ProstDecoder<U>);
+pub struct Unpacking<U>(PhantomData<U>);
 
 impl<U: Message + Weighed + Default> Decoder for Unpacking<U> {
     type Item = U;
     type Error = Status;
 
     fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
-        // A message is whole here, and in one piece.
-        let weighed = U::shape().map_or(Ok(()), |shape| Scale(PARTS_BYTES_MAX).message(shape, from.chunk(), 0));
+        // A message is whole here, and in one piece, of which the fields of bytes are parts. Numbers are unpacked out of
+        // this in half of the time that the buffer takes, which asks for each of them what is left of it.
+        let whole = from.copy_to_bytes(from.remaining());
+        let weighed = U::shape().map_or(Ok(()), |shape| Scale(PARTS_BYTES_MAX).message(shape, &whole, 0));
         weighed.map_err(|Heavy| {
             Status::invalid_argument(format!(
                 "the message has too many parts: unpacked they take up more than {PARTS_BYTES_MAX} bytes; send it in several"
             ))
         })?;
-        self.0.decode(from)
-    }
-
-    fn buffer_settings(&self) -> BufferSettings {
-        self.0.buffer_settings()
+        let message = U::decode(whole).map_err(|err| Status::internal(err.to_string()))?;
+        Ok(Some(message))
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 #![allow(deprecated, reason = "older clients make these calls, and fill these fields")]
 
+use bytes::Bytes;
 use nigh_proto::qdrant as q;
 use nigh_proto::qdrant::collections_client::CollectionsClient;
 use nigh_proto::qdrant::points_client::PointsClient;
@@ -10,6 +11,7 @@ use nigh_proto::qdrant::qdrant_client::QdrantClient;
 use nigh_proto::qdrant::snapshots_client::SnapshotsClient;
 use nigh_tests::http;
 use nigh_tests::server::{Server, Tuning};
+use prost::Message;
 use serde_json::{Value, json};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
@@ -54,9 +56,10 @@ fn text(value: &str) -> q::Value {
     q::Value { kind: Some(q::value::Kind::StringValue(value.to_owned())) }
 }
 
-fn point(id: q::PointId, data: Vec<f32>, kind: &str) -> q::PointStruct {
+/// A point as it goes over the wire.
+fn point(id: q::PointId, data: Vec<f32>, kind: &str) -> Bytes {
     let payload = [("kind".to_owned(), text(kind))].into();
-    q::PointStruct { id: Some(id), payload, vectors: one(dense(data)) }
+    q::PointStruct { id: Some(id), payload, vectors: one(dense(data)) }.encode_to_vec().into()
 }
 
 fn nearest(data: Vec<f32>) -> Option<q::Query> {
@@ -282,7 +285,7 @@ async fn vectors_of_older_forms_are_read() {
     let multi = q::Vector { data: vec![1.0, 2.0, 3.0, 4.0], vectors_count: Some(2), ..Default::default() };
     let vectors = q::NamedVectors { vectors: [("s".to_owned(), sparse), ("m".to_owned(), multi)].into() };
     let vectors = Some(q::Vectors { vectors_options: Some(q::vectors::VectorsOptions::Vectors(vectors)) });
-    let points = vec![q::PointStruct { id: Some(num(1)), vectors, ..Default::default() }];
+    let points = vec![q::PointStruct { id: Some(num(1)), vectors, ..Default::default() }.encode_to_vec().into()];
     let upsert = q::UpsertPoints { collection_name: "d".to_owned(), points, ..Default::default() };
     door.points.upsert(upsert).await.unwrap();
     let shown = door.rest("GET", "/collections/d/points/1", Value::Null).await;

@@ -6,8 +6,12 @@ use crate::engine::access::carried;
 use crate::engine::pool::Deadline;
 use crate::engine::reply::Room;
 use nigh_storage::collection::Collection;
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use serde::Serialize;
 use std::sync::Arc;
+
+/// A thread takes at least so many.
+const EACH_MIN: usize = 32;
 
 /// A request's way to the engine.
 #[derive(Clone)]
@@ -41,6 +45,15 @@ pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + 
         tracing::error!(%err, "a request did not come to its end");
         Err(Fault::internal("the request failed within the server; its log says more"))
     })
+}
+
+/// Makes something of each, several at a time on a thread that writes. Of several errors the first one is told.
+pub(super) fn each<T: Send, U: Send>(of: Vec<T>, make: impl Fn(T) -> Result<U> + Send + Sync) -> Result<Vec<U>> {
+    if of.len() < 2 * EACH_MIN || rayon::current_thread_index().is_none() {
+        return of.into_iter().map(make).collect();
+    }
+    let made: Vec<Result<U>> = of.into_par_iter().with_min_len(EACH_MIN).map(make).collect();
+    made.into_iter().collect()
 }
 
 /// What became of a write.

@@ -4,7 +4,7 @@
 //! how points are (a part of a payload, points that may only be new) is read first, and written on the condition that
 //! nothing of it changed meanwhile: where somebody was faster, it is read again.
 
-use super::call::{Call, Update, aside};
+use super::call::{Call, Update, aside, each};
 use super::fault::{Fault, Result};
 use super::operation::{Incoming, Mode, Operation, list};
 use super::path::{self, Step};
@@ -91,7 +91,7 @@ fn kept(spec: &CollectionSpec, points: Vec<Incoming>) -> Result<Vec<Point>> {
         vectors::into_point(spec, incoming.vectors, &mut point)?;
         Ok(point)
     };
-    points.into_iter().map(point).collect()
+    each(points, point)
 }
 
 /// Several requests, one after the other; those before one that is wrong stand.

@@ -12,6 +12,7 @@ mod ask;
 mod collections;
 pub mod copy;
 mod filter;
+mod point;
 mod points;
 mod reply;
 mod service;

@@ -37,7 +37,7 @@ pub(super) fn text(fields: &Fields) -> serde_json::Result<Vec<u8>> {
 }
 
 /// Something of a message, written as JSON.
-struct Text<'v, T>(&'v T);
+pub(super) struct Text<'v, T>(pub(super) &'v T);
 
 impl Serialize for Text<'_, Fields> {
     fn serialize<S: Serializer>(&self, out: S) -> std::result::Result<S::Ok, S::Error> {

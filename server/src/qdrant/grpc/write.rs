@@ -1,8 +1,10 @@
 //! Writes, as plain operations.
 
 use super::filter::{optional, selector};
-use super::value::{id, object, text};
+use super::point;
+use super::value::{id, object};
 use super::vectors::named;
+use crate::qdrant::call::each;
 use crate::qdrant::fault::{Fault, Result};
 use crate::qdrant::operation::{Incoming, Mode, Operation, nobody};
 use crate::qdrant::{filter, path};
@@ -28,25 +30,15 @@ fn condition(of: Option<q::Filter>) -> Result<Option<Condition>> {
 }
 
 /// An upsert of whole points.
-pub(super) fn upsert(points: Vec<q::PointStruct>, filter: Option<q::Filter>, mode: Option<i32>) -> Result<Operation> {
+pub(super) fn upsert(points: Vec<Bytes>, filter: Option<q::Filter>, mode: Option<i32>) -> Result<Operation> {
     let mode = match mode.map(q::UpdateMode::try_from) {
         None | Some(Ok(q::UpdateMode::Upsert)) => Mode::All,
         Some(Ok(q::UpdateMode::InsertOnly)) => Mode::Insert,
         Some(Ok(q::UpdateMode::UpdateOnly)) => Mode::Update,
         Some(Err(_)) => return Err(Fault::format("update_mode is none of its values")),
     };
-    let one = |of: q::PointStruct| {
-        let payload = match of.payload.is_empty() {
-            true => Bytes::new(),
-            false => text(&of.payload).map_err(Fault::format)?.into(),
-        };
-        Ok(Incoming { id: id(of.id)?, vectors: named(of.vectors)?, payload })
-    };
-    Ok(Operation::Upsert {
-        points: points.into_iter().map(one).collect::<Result<_>>()?,
-        filter: condition(filter)?,
-        mode,
-    })
+    let points = each(points, |wire| point::read(&wire))?;
+    Ok(Operation::Upsert { points, filter: condition(filter)?, mode })
 }
 
 pub(super) fn delete(of: Option<q::PointsSelector>) -> Result<Operation> {

@@ -1,7 +1,9 @@
 //! The REST paths of the API, on the HTTP port.
 
 mod multipart;
+mod number;
 mod reply;
+mod scan;
 mod service;
 mod snapshots;
 mod upsert;
@@ -176,13 +178,12 @@ fn writes(
     asks(move |call, request| points::write(call, kind, request))
 }
 
-/// A handler of upserts, whose bodies are long.
+/// A handler of upserts, whose bodies are long: they are read where they are written.
 fn upserts(State(engine): State<Arc<Engine>>, path: Names<String>, uri: Uri, bytes: Bytes) -> Handled<Update> {
     Box::pin(async move {
         let begun = Instant::now();
         let call = permitted(engine, named(path)?, &uri)?;
-        let operation = made(bytes, upsert::read).await?;
-        Ok(Reply::new(begun, points::perform(call, operation).await?))
+        Ok(Reply::new(begun, points::upsert(call, move || upsert::read(&bytes)).await?))
     })
 }
 

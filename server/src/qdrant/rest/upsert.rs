@@ -3,217 +3,136 @@
 //! A batch of vectors is nearly all numbers: as JSON values each of them would take up thirty-two bytes and a visit of its
 //! own before it becomes one of four.
 
+use super::scan::Scan;
 use crate::qdrant::fault::{Fault, Result};
 use crate::qdrant::operation::{self, Incoming, Operation};
 use crate::qdrant::vectors::Given;
 use crate::qdrant::{filter, ids};
 use bytes::Bytes;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Error, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
-use std::fmt;
-use std::marker::PhantomData;
-
-#[derive(Deserialize)]
-struct Body {
-    points: Option<Vec<Object<Point>>>,
-    batch: Option<Value>,
-    update_filter: Option<Value>,
-    update_mode: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct Point {
-    id: Value,
-    #[serde(deserialize_with = "present")]
-    vector: Vectors,
-    payload: Option<Payload>,
-}
-
-/// What is written as an object only: a list of its fields' values in their order is nothing that anybody means.
-struct Object<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
-        struct Seen<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Seen<T> {
-            type Value = Object<T>;
-
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> std::result::Result<Object<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(fields)).map(Object)
-            }
-        }
-        from.deserialize_map(Seen(PhantomData))
-    }
-}
-
-/// A field that has to be there, though perhaps null.
-fn present<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vectors, D::Error> {
-    Ok(Option::deserialize(from)?.unwrap_or_default())
-}
-
-/// The text of an object.
-struct Payload(Bytes);
-
-impl<'de> Deserialize<'de> for Payload {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
-        match Value::deserialize(from)? {
-            object @ Value::Object(_) => Ok(Self(object.to_string().into())),
-            _ => Err(D::Error::custom("payload is an object")),
-        }
-    }
-}
 
 /// Reads the body of an upsert.
 pub(super) fn read(bytes: &[u8]) -> Result<Operation> {
-    let Object(body): Object<Body> = serde_json::from_slice(bytes).map_err(Fault::format)?;
-    let mode = operation::mode(body.update_mode.as_ref())?;
-    let Some(points) = body.points else {
-        if body.batch.is_none() {
-            return Err(Fault::format("points or batch is given"));
-        }
-        return Operation::read(
-            "upsert",
-            &json!({"batch": body.batch, "update_filter": body.update_filter, "update_mode": body.update_mode}),
-        );
-    };
-    let point = |Object(point): Object<Point>| {
-        let payload = point.payload.map(|payload| payload.0).unwrap_or_default();
-        Ok(Incoming { id: ids::id(&point.id)?, vectors: point.vector.0, payload })
-    };
-    let points = points.into_iter().map(point).collect::<Result<_>>()?;
-    Ok(Operation::Upsert { points, filter: filter::optional(body.update_filter.as_ref())?, mode })
+    let mut text = Scan::new(bytes);
+    let (mut points, mut batch, mut filter, mut mode) = (None, None, None, None);
+    text.object(|text, name| match &name[..] {
+        "points" => once(text, &name, &mut points, nullable(self::points)),
+        "batch" => once(text, &name, &mut batch, Scan::value::<Value>),
+        "update_filter" => once(text, &name, &mut filter, Scan::value::<Value>),
+        "update_mode" => once(text, &name, &mut mode, Scan::value::<Value>),
+        _ => text.value::<IgnoredAny>().map(drop),
+    })?;
+    text.end()?;
+    if let Some(points) = points.flatten() {
+        let (mode, filter) = (operation::mode(mode.as_ref())?, filter::optional(filter.as_ref())?);
+        return Ok(Operation::Upsert { points, filter, mode });
+    }
+    if batch.is_none() {
+        return Err(Fault::format("points or batch is given"));
+    }
+    Operation::read("upsert", &json!({"batch": batch, "update_filter": filter, "update_mode": mode}))
+}
+
+/// Reads a field that is given at most once.
+fn once<'t, T>(
+    text: &mut Scan<'t>,
+    name: &str,
+    field: &mut Option<T>,
+    read: impl FnOnce(&mut Scan<'t>) -> Result<T>,
+) -> Result<()> {
+    if field.is_some() {
+        return Err(text.wrong(format_args!("duplicate field `{name}`")));
+    }
+    *field = Some(read(text)?);
+    Ok(())
+}
+
+/// Reads something that may be null.
+fn nullable<'t, T>(read: impl FnOnce(&mut Scan<'t>) -> Result<T>) -> impl FnOnce(&mut Scan<'t>) -> Result<Option<T>> {
+    |text| match text.peek() {
+        Some(b'n') => text.value::<()>().map(|()| None),
+        _ => read(text).map(Some),
+    }
+}
+
+fn points(text: &mut Scan<'_>) -> Result<Vec<Incoming>> {
+    let mut points = Vec::new();
+    text.list(|text| {
+        points.push(point(text)?);
+        Ok(())
+    })?;
+    Ok(points)
+}
+
+fn point(text: &mut Scan<'_>) -> Result<Incoming> {
+    let (mut id, mut vectors, mut payload) = (None, None, None);
+    text.object(|text, name| match &name[..] {
+        "id" => once(text, &name, &mut id, |text| ids::id(&text.value()?)),
+        "vector" => once(text, &name, &mut vectors, nullable(self::vectors)),
+        "payload" => once(text, &name, &mut payload, self::payload),
+        _ => text.value::<IgnoredAny>().map(drop),
+    })?;
+    let id = id.ok_or_else(|| text.wrong("missing field `id`"))?;
+    let vectors = vectors.ok_or_else(|| text.wrong("missing field `vector`"))?.unwrap_or_default();
+    Ok(Incoming { id, vectors, payload: payload.unwrap_or_default() })
+}
+
+/// The text of an object, without what it has of spaces, escapes and fields given twice.
+fn payload(text: &mut Scan<'_>) -> Result<Bytes> {
+    match text.value()? {
+        Value::Null => Ok(Bytes::new()),
+        object @ Value::Object(_) => Ok(object.to_string().into()),
+        _ => Err(text.wrong("payload is an object")),
+    }
 }
 
 /// One nameless vector, or several by name.
-#[derive(Default)]
-struct Vectors(Vec<(String, Given)>);
-
-impl<'de> Deserialize<'de> for Vectors {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
-        struct Seen;
-        impl<'de> Visitor<'de> for Seen {
-            type Value = Vectors;
-
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("a vector, or an object of vectors by name")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> std::result::Result<Vectors, A::Error> {
-                Ok(Vectors(vec![(String::new(), rows(items)?)]))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut named: A) -> std::result::Result<Vectors, A::Error> {
-                let mut all: Vec<(String, Given)> = Vec::new();
-                while let Some(name) = named.next_key::<String>()? {
-                    if all.iter().any(|(known, _)| *known == name) {
-                        return Err(A::Error::custom(format_args!("the vector `{name}` is given twice")));
-                    }
-                    all.push((name, named.next_value::<One>()?.0));
+fn vectors(text: &mut Scan<'_>) -> Result<Vec<(String, Given)>> {
+    match text.peek() {
+        Some(b'[') => Ok(vec![(String::new(), rows(text)?)]),
+        Some(b'{') => {
+            let mut all: Vec<(String, Given)> = Vec::new();
+            text.object(|text, name| {
+                if all.iter().any(|(known, _)| *known == name) {
+                    return Err(text.wrong(format_args!("the vector `{name}` is given twice")));
                 }
-                Ok(Vectors(all))
-            }
+                all.push((name, vector(text)?));
+                Ok(())
+            })?;
+            Ok(all)
         }
-        from.deserialize_any(Seen)
+        _ => Err(text.wrong("expected a vector, or an object of vectors by name")),
     }
 }
 
 /// A vector of any kind.
-struct One(Given);
-
-impl<'de> Deserialize<'de> for One {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
-        struct Seen;
-        impl<'de> Visitor<'de> for Seen {
-            type Value = One;
-
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("a list of numbers, a list of such lists, or indices with values")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> std::result::Result<One, A::Error> {
-                rows(items).map(One)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> std::result::Result<One, A::Error> {
-                // Few and short: nothing is lost by the usual way.
-                let fields = Value::deserialize(MapAccessDeserializer::new(fields))?;
-                Given::read(&fields).map(One).map_err(|fault| A::Error::custom(fault.text))
-            }
-        }
-        from.deserialize_any(Seen)
+fn vector(text: &mut Scan<'_>) -> Result<Given> {
+    match text.peek() {
+        Some(b'[') => rows(text),
+        // Few and short: nothing is lost by the usual way.
+        Some(b'{') => Given::read(&text.value()?),
+        _ => Err(text.wrong("expected a list of numbers, a list of such lists, or indices with values")),
     }
 }
 
 /// A list of numbers, or of lists of them: the first element says which.
-fn rows<'de, A: SeqAccess<'de>>(mut items: A) -> std::result::Result<Given, A::Error> {
-    match items.next_element::<Item>()? {
-        None => Ok(Given::Dense(Vec::new())),
-        Some(Item::Number(first)) => {
-            let mut vector = vec![first];
-            while let Some(number) = items.next_element()? {
-                vector.push(number);
-            }
-            Ok(Given::Dense(vector))
-        }
-        Some(Item::Row(first)) => {
-            let mut rows = vec![first];
-            while let Some(row) = items.next_element()? {
-                rows.push(row);
-            }
-            Ok(Given::Multi(rows))
-        }
+fn rows(text: &mut Scan<'_>) -> Result<Given> {
+    if !text.opens_with(b'[') {
+        return text.numbers().map(Given::Dense);
     }
-}
-
-/// An element of what may be a vector, or several.
-enum Item {
-    Number(f32),
-    Row(Vec<f32>),
-}
-
-impl<'de> Deserialize<'de> for Item {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
-        struct Seen;
-        impl<'de> Visitor<'de> for Seen {
-            type Value = Item;
-
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("a number, or a list of numbers")
-            }
-
-            fn visit_f64<E: Error>(self, number: f64) -> std::result::Result<Item, E> {
-                Ok(Item::Number(number as f32))
-            }
-
-            fn visit_u64<E: Error>(self, number: u64) -> std::result::Result<Item, E> {
-                Ok(Item::Number(number as f32))
-            }
-
-            fn visit_i64<E: Error>(self, number: i64) -> std::result::Result<Item, E> {
-                Ok(Item::Number(number as f32))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> std::result::Result<Item, A::Error> {
-                let mut row = Vec::new();
-                while let Some(number) = items.next_element()? {
-                    row.push(number);
-                }
-                Ok(Item::Row(row))
-            }
-        }
-        from.deserialize_any(Seen)
-    }
+    let mut rows = Vec::new();
+    text.list(|text| {
+        rows.push(text.numbers()?);
+        Ok(())
+    })?;
+    Ok(Given::Multi(rows))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// A body means what it meant as JSON values.
     fn check(body: &Value) {
@@ -264,7 +183,69 @@ mod tests {
         ] {
             check(&wrong);
         }
-        assert!(super::read(b"{\"points\": [{\"id\": 1, \"vector\": {\"a\": [1], \"a\": [2]}}]}").is_err());
-        assert!(super::read(b"{\"points\": [{\"id\": 1, \"vector\": [1e400]}]}").is_err());
+        for text in [
+            r#"{"points": [{"id": 1, "vector": {"a": [1], "a": [2]}}]}"#,
+            r#"{"points": [{"id": 1, "id": 2, "vector": [1]}]}"#,
+            r#"{"points": [], "points": []}"#,
+            r#"{"points": [{"id": 1, "vector": [1e400]}]}"#,
+            r#"{"points": []} x"#,
+            r#"{"points": [],}"#,
+            r#"{"points": [{"id": 1, "vector": [1,]}]}"#,
+            r#"{"points": [{"id": 1, "vector": [1 2]}]}"#,
+            r#"{"points": [{"id": 1, "vector": [01]}]}"#,
+            "",
+        ] {
+            assert!(super::read(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_tells_its_place() {
+        for (text, place) in [
+            ("{\"points\": [\n  {\"id\": 1, \"vector\": [0.5, x]}]}", "expected a number at line 2 column 29"),
+            ("{\"points\": [\n  {\"id\": 1,\n\n \"payload\": {\"a\": tru}}]}", "at line 4 column 22"),
+            ("{\"points\": [{\"id\": 1}]}", "missing field `vector` at line 1 column 22"),
+            ("{\"points\": [", "at line 1 column 13"),
+        ] {
+            let fault = super::read(text.as_bytes()).unwrap_err();
+            assert!(fault.text.ends_with(place), "{}", fault.text);
+        }
+    }
+
+    const WHOLE: &str = concat!(
+        r#"{"points": [{"id": 17, "vector": [0.25, -1e-3, 7], "payload": {"a": [1, null], "b": 2.5}}, "#,
+        r#"{"vector": {"": [0.1], "m": [[1, 2], [3.5, 4]], "s": {"indices": [3, 1], "values": [0.5, 1]}}, "id": 8}, "#,
+        r#"{"id": 9, "vector": null, "more": [{"x": "y"}, true]}], "update_mode": "insert_only"}"#
+    );
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        /// A body with some characters changed means what it means as JSON values, or neither is taken.
+        #[test]
+        fn changed_bodies_mean_what_they_mean_as_values(
+            changes in prop::collection::vec((0..WHOLE.len(), 0_u8..3, r#"[\[\]{}",:0-9.eE+ \n-]"#), 1..4)
+        ) {
+            let mut text = WHOLE.to_owned();
+            for (at, how, character) in changes {
+                let at = at % text.len();
+                match how {
+                    0 => drop(text.remove(at)),
+                    1 => text.insert_str(at, &character),
+                    _ => text.replace_range(at..=at, &character),
+                }
+            }
+            let read = super::read(text.as_bytes());
+            let expected = serde_json::from_str::<Value>(&text).map_err(Fault::format);
+            match (read, expected.and_then(|body| Operation::read("upsert", &body))) {
+                (Ok(read), expected) => prop_assert_eq!(Ok(read), expected, "{}", text),
+                // As values the last of two of a name stands.
+                (Err(fault), Ok(_)) => {
+                    let twice = fault.text.contains("duplicate") || fault.text.contains("twice");
+                    prop_assert!(twice, "{}: {}", fault.text, text);
+                }
+                (Err(_), Err(_)) => {}
+            }
+        }
     }
 }
