@@ -6,6 +6,7 @@
 
 use crate::archive::Archive;
 use crate::committer::{self, Pending, Queue, Writer};
+use crate::cores::CORES;
 use crate::disk::Disk;
 use crate::error::{Error, Result, doing};
 use crate::heal::Health;
@@ -166,6 +167,14 @@ impl Inner {
         let (rows, bytes) = state.unsealed();
         drop(state);
         self.written.store(self.born.elapsed().as_millis() as u64, Ordering::Relaxed);
+        // Long before writes have to wait, and when queries have long lists of live rows to look at.
+        let is_far = |got: u64, sealed_at: u64, times: u64| got >= sealed_at.saturating_mul(times);
+        if is_far(rows, self.options.seal_rows, LIVE_SEALS_MAX)
+            || is_far(bytes, self.options.seal_bytes, LIVE_SEALS_MAX / 2)
+        {
+            CORES.lagging();
+        }
+        CORES.used();
         if rows >= self.options.seal_rows || bytes >= self.options.seal_bytes {
             self.chores.wake();
         }
@@ -326,6 +335,7 @@ impl Collection {
 
     /// The newest state, as it is now: points that are expired are not in it.
     pub fn snapshot(&self) -> Arc<Snapshot> {
+        CORES.used();
         let snapshot = self.inner.snapshot();
         match snapshot.may_expire() {
             true => snapshot.at(self.inner.now_ms(&snapshot)),

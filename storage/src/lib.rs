@@ -44,6 +44,7 @@ pub mod wal;
 pub mod write;
 
 mod committer;
+mod cores;
 mod fold;
 mod foreseen;
 mod heal;

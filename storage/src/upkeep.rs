@@ -7,9 +7,11 @@
 //!
 //! So the memory, the threads and the I/O of upkeep are bounded whatever the number of collections.
 //! Both threads, and the pools that their builds start, run at a low priority ([`crate::urgency`]): a search that comes
-//! takes the core at once, and a machine that has nothing else to do is used whole.
+//! takes the core at once. While requests come they keep to a half of the cores ([`crate::cores`]), and a machine that has
+//! nothing else to do is used whole.
 
 use crate::collection::Inner;
+use crate::cores::CORES;
 use crate::merge;
 use crate::pace::Pace;
 use crate::seal;
@@ -173,8 +175,9 @@ fn run(shared: &Shared, lane: Lane) {
         drop(open);
         match most {
             Some((due, inner)) => {
+                let here = CORES.join();
                 lane.work(&inner, &due.reason);
-                drop(inner);
+                drop((here, inner));
                 shared.wake();
             }
             None => shared.rest(turn),

@@ -110,12 +110,14 @@ pub struct BuildParams<'a> {
     /// (`ivf/build`); less of it means a smaller sample and more passes. Of a graph: codes, groups and chosen links come
     /// on top; less of it means more passes, and the same bytes.
     pub budget_bytes: u64,
+    /// What each of the threads does first.
+    pub begin: fn(),
 }
 
 impl<'a> BuildParams<'a> {
     /// With so many threads, and the default budget of memory.
     pub fn new(threads: usize, stop: &'a AtomicBool) -> Self {
-        Self { threads, stop, budget_bytes: 256 << 20 }
+        Self { threads, stop, budget_bytes: 256 << 20, begin: || {} }
     }
 }
 
@@ -159,9 +161,11 @@ impl SealedVectors {
         if read.count() < GRAPH_ROWS_MIN || rows >= PLACES_MAX || too_long {
             return Ok(Some(Built { codes: empty_body(), route: empty_body() }));
         }
+        let begin = how.begin;
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(how.threads.max(1))
             .thread_name(|_| "nigh build".into())
+            .start_handler(move |_| begin())
             .build()
             .map_err(|err| Error::invalid("threads", how.threads, err.to_string()))?;
         let source =

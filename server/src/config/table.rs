@@ -178,7 +178,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         "storage.build_threads",
-        "Threads that build segments.",
+        "Threads that build segments. While requests come they keep to a half of the cores (Linux).",
         |draft| draft.build_threads.map(|threads| threads.to_string()),
         |draft, given| put(&mut draft.build_threads, given.number(1..=1024).map(Some)),
     )

@@ -1,5 +1,6 @@
 //! Lays a segment down: rows of other parts, one part after another, every file synced.
 
+use crate::cores::{self, CORES};
 use crate::disk::Disk;
 use crate::error::{Error, Result, doing};
 use crate::frame::{FrameWriter, Kind};
@@ -140,7 +141,10 @@ impl Builder<'_> {
     fn side_by_side(&self, folder: &Path, rows: &Rows<'_>) -> Result<(Vectors, Result<Vec<FileEntry>>)> {
         let (vectors, others) = std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("nigh build".into());
-            let others = thread.spawn_scoped(scope, || self.other_files(folder, rows));
+            let others = thread.spawn_scoped(scope, || {
+                let _here = CORES.join();
+                self.other_files(folder, rows)
+            });
             let vectors = self.vector_files(folder, rows);
             (vectors, others.map(|others| others.join()))
         });
@@ -213,7 +217,11 @@ impl Builder<'_> {
             let full: Bytes = crate::frame::open(self.disk, &folder.join(&name), Kind::VectorFull)?;
             self.task.making(&vector_file(at, "route"));
             let budget_bytes = self.scratch_bytes;
-            let how = BuildParams { budget_bytes, ..BuildParams::new(self.threads, &self.task.stop) };
+            let how = BuildParams {
+                budget_bytes,
+                begin: cores::join_for_good,
+                ..BuildParams::new(self.threads, &self.task.stop)
+            };
             let from = rows.parts.iter().map(|kept| Extended { part: kept.part.sealed(at), rows: kept.rows });
             let from: Vec<Extended<'_>> = from.collect();
             let built = SealedVectors::extend(&field.spec, rows.len(), &full, &from, &how)?;
