@@ -1,9 +1,11 @@
 """Only what is worth it is sent again, and not for ever."""
 
+import grpc
+import grpc.aio
 import pytest
 
 import nigh
-from nigh.errors import refusal
+from nigh.errors import from_rpc, refusal
 from nigh.retry import Attempts, Budget, RetryPolicy
 
 FAST = RetryPolicy(first_delay=0.0)
@@ -34,6 +36,13 @@ def calls(error, harmless, policy=FAST, budget=None):
 )
 def test_codes_decide(code, harmless, sent):
     assert calls(refusal(code, "no"), harmless) == sent
+
+
+@pytest.mark.parametrize(("said", "sent"), [("Internal error from Core", 5), ("the index is broken", 1)])
+def test_a_call_that_lost_its_connection_is_sent_again(said, sent):
+    nothing = grpc.aio.Metadata()
+    error = from_rpc(grpc.aio.AioRpcError(grpc.StatusCode.INTERNAL, nothing, nothing, details=said))
+    assert calls(error, True) == sent
 
 
 def test_what_passes_a_limit_is_not_sent_again():

@@ -155,9 +155,15 @@ def invalid(field: str, value: object, limit: str) -> InvalidArgumentError:
     return InvalidArgumentError(f"{field} is {value}; {limit}", field=field, value=str(value), limit=limit)
 
 
+# What grpc.aio says where a connection ends in the middle of one of a call's steps. No server said it.
+_LOST = "Internal error from Core"
+
+
 def from_rpc(error: grpc.RpcError) -> NighError:
     """What a failed call says."""
     code, message = error.code().name, error.details() or ""
+    if message == _LOST:
+        code = "UNAVAILABLE"
     field, said, retry_after = "", "", None
     metadata: Any = error.trailing_metadata() or ()
     for key, value in metadata:
