@@ -208,7 +208,6 @@ mod system {
 mod tests {
     use super::*;
     use rustix::thread::sched_getaffinity;
-    use std::sync::mpsc;
 
     fn cores() -> &'static Cores {
         Box::leak(Box::new(Cores::new()))
@@ -244,34 +243,45 @@ mod tests {
         if all < 2 {
             return;
         }
-        std::thread::spawn(move || {
+        let asks: &AtomicBool = Box::leak(Box::new(AtomicBool::new(true)));
+        let first = std::thread::spawn(move || {
             let here = cores.join();
             assert_eq!(wide(), all, "nobody asked");
-            // Somebody else asks: who computes for upkeep never does.
-            let ask = || std::thread::spawn(move || cores.used()).join().unwrap();
-            until(|| {
-                ask();
-                wide() == all / 2
+            let asker = std::thread::spawn(move || {
+                while asks.load(Ordering::Relaxed) {
+                    cores.used();
+                    std::thread::yield_now();
+                }
             });
-            // One that is started meanwhile keeps to a half too, and takes all cores with the others.
-            let (tell, told) = mpsc::channel();
-            let other = std::thread::spawn(move || {
+            until(|| wide() == all / 2);
+            (here, asker)
+        });
+        let narrow = first.join().unwrap();
+        std::thread::scope(|scope| {
+            // One that joins meanwhile, started by somebody who has all cores, keeps to a half at once.
+            scope.spawn(|| {
+                until(|| {
+                    let here = cores.join();
+                    let kept_to_half = wide() == all / 2;
+                    drop(here);
+                    assert_eq!(wide(), all, "it computes for upkeep no more");
+                    kept_to_half
+                });
+                // And takes all of them when nobody asks any more.
                 let _here = cores.join();
-                tell.send(wide()).unwrap();
+                asks.store(false, Ordering::Relaxed);
                 until(|| wide() == all);
             });
-            assert!(told.recv().unwrap() >= all / 2);
-            until(|| wide() == all);
-            other.join().unwrap();
-            // While upkeep lags far behind nobody makes it narrower.
-            cores.lagging();
-            cores.used.store(now(), Ordering::Relaxed);
-            assert!(!cores.is_wanted());
-            drop(here);
-            ask();
-            assert_eq!(wide(), all, "it computes for upkeep no more");
-        })
-        .join()
-        .unwrap();
+        });
+        drop(narrow);
+    }
+
+    #[test]
+    fn nobody_makes_upkeep_narrower_that_lags_far_behind() {
+        let cores = cores();
+        cores.used.store(now(), Ordering::Relaxed);
+        assert!(cores.is_wanted());
+        cores.lagging();
+        assert!(!cores.is_wanted());
     }
 }
