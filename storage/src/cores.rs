@@ -127,7 +127,8 @@ impl Cores {
         if !self.is_wanted() {
             return;
         }
-        let mut state = self.state.lock();
+        // A request waits for nobody: whoever has the lock is at it, or the next request will be.
+        let Some(mut state) = self.state.try_lock() else { return };
         if state.all.is_some() || state.threads.is_empty() {
             return;
         }
