@@ -152,6 +152,7 @@ pub(crate) fn condition_out(condition: Condition) -> v1::Condition {
         Condition::Tree(filter) => condition::Condition::Filter(filter_out(filter)),
         Condition::HasId(ids) => condition::Condition::HasId(ids_out(&ids)),
         Condition::HasVector(name) => condition::Condition::HasVector(name),
+        Condition::Slice { index, total } => condition::Condition::Slice(v1::Slice { index, total }),
         Condition::AtLeast(count, of) => {
             let of = of.into_iter().map(condition_out).collect();
             condition::Condition::AtLeast(v1::AtLeast { count, of })
@@ -179,6 +180,7 @@ fn test_out(test: Test) -> field_condition::Test {
         Test::Empty => field_condition::Test::IsEmpty(v1::Unit {}),
         Test::Null => field_condition::Test::IsNull(v1::Unit {}),
         Test::Prefix(text) => field_condition::Test::Prefix(text),
+        Test::Substring(text) => field_condition::Test::Substring(text),
         Test::Words(text, how) => {
             let how = match how {
                 How::All => v1::words_test::How::All,

@@ -122,6 +122,8 @@ fn formula_out(formula: Formula) -> v1::Formula {
         }
         Formula::Sum(parts) => Wire::Sum(all(parts)),
         Formula::Product(parts) => Wire::Product(all(parts)),
+        Formula::Greatest(parts) => Wire::Greatest(all(parts)),
+        Formula::Least(parts) => Wire::Least(all(parts)),
         Formula::Quotient(of, by, by_zero) => {
             Wire::Quotient(Box::new(v1::Quotient { of: Some(boxed(of)), by: Some(boxed(by)), by_zero }))
         }
@@ -134,6 +136,7 @@ fn formula_out(formula: Formula) -> v1::Formula {
         Formula::Exponential(of) => Wire::Exponential(boxed(of)),
         Formula::Ln(of) => Wire::Ln(boxed(of)),
         Formula::Log10(of) => Wire::Log10(boxed(of)),
+        Formula::Acosh(of) => Wire::Acosh(boxed(of)),
         Formula::Decay { shape, of, target, scale, midpoint } => {
             let shape = match shape {
                 Decay::Exponential => v1::decay::Shape::Exponential,

@@ -76,6 +76,13 @@ pub enum Condition {
     HasId(Vec<PointId>),
     /// The point has a vector of this field.
     HasVector(String),
+    /// The point's id falls into this one of so many slices of all ids.
+    Slice {
+        /// Which one, from 0.
+        index: u32,
+        /// Of how many.
+        total: u32,
+    },
     /// At least so many of these hold.
     AtLeast(u32, Vec<Condition>),
     /// One object at this payload path passes the filter; its paths begin at the object.
@@ -91,6 +98,12 @@ impl From<Filter> for Condition {
 /// The point has a vector of this field.
 pub fn has_vector(field: impl Into<String>) -> Condition {
     Condition::HasVector(field.into())
+}
+
+/// The point's id falls into this one, from 0, of so many slices: parts of a collection that stay the same, for readers
+/// that share the work, or as a sample.
+pub fn slice(index: u32, total: u32) -> Condition {
+    Condition::Slice { index, total }
 }
 
 /// The point's id is one of these.
@@ -120,6 +133,8 @@ pub enum Test {
     Null,
     /// A string that begins so.
     Prefix(String),
+    /// A string that has this in it.
+    Substring(String),
     /// A string with the words of this text.
     Words(String, How),
     /// An object with the numbers `lat` and `lon`, in this shape.
@@ -294,6 +309,11 @@ impl Field {
     /// A string that begins so.
     pub fn starts_with(self, prefix: impl Into<String>) -> Condition {
         self.test(Test::Prefix(prefix.into()))
+    }
+
+    /// A string that has this in it.
+    pub fn substring(self, part: impl Into<String>) -> Condition {
+        self.test(Test::Substring(part.into()))
     }
 
     /// A string with the words of this text: runs of letters and digits, in any case.

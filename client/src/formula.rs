@@ -23,6 +23,10 @@ pub enum Formula {
     Sum(Vec<Formula>),
     /// All of them multiplied; nothing behind a 0 is computed.
     Product(Vec<Formula>),
+    /// The greatest of them.
+    Greatest(Vec<Formula>),
+    /// The least of them.
+    Least(Vec<Formula>),
     /// One divided by the other; the outcome where that is 0, else that is an error.
     Quotient(Box<Formula>, Box<Formula>, Option<f64>),
     /// One to the power of the other.
@@ -39,6 +43,8 @@ pub enum Formula {
     Ln(Box<Formula>),
     /// The logarithm to base 10.
     Log10(Box<Formula>),
+    /// The inverse hyperbolic cosine.
+    Acosh(Box<Formula>),
     /// 1 at the target, `midpoint` at a distance of `scale` from it.
     Decay {
         /// How it falls.

@@ -429,6 +429,10 @@ impl Rows for Payloads {
         }
     }
 
+    fn id(&self, row: Row) -> PointId {
+        PointId::Num(row.0.into())
+    }
+
     fn payload(&self, row: Row) -> nigh_index::error::Result<Value> {
         Ok(Self::of(row))
     }

@@ -130,6 +130,10 @@ impl Rows for Awaited<'_> {
         self.view.find(id)
     }
 
+    fn id(&self, row: Row) -> PointId {
+        self.view.part.id(row)
+    }
+
     fn with_vector(&self, name: &str) -> Bitmap {
         self.view.with_vector(name)
     }

@@ -91,6 +91,10 @@ impl Rows for PartView {
         self.part.find(id)
     }
 
+    fn id(&self, row: Row) -> PointId {
+        self.part.id(row)
+    }
+
     fn with_vector(&self, name: &str) -> Bitmap {
         let rows = self.spec.field(name).map(|place| with_vector(&*self.part, place));
         rows.map_or_else(Bitmap::new, |rows| rows.unwrap_or_else(|| Bitmap::full(self.part.rows())))

@@ -36,6 +36,10 @@ impl Rows for Passages {
         }
     }
 
+    fn id(&self, row: Row) -> PointId {
+        PointId::Num(row.0.into())
+    }
+
     fn payload(&self, row: Row) -> nigh_index::error::Result<Value> {
         Ok(self.0[row.at()].clone())
     }

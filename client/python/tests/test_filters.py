@@ -45,6 +45,8 @@ SAME = [
     ("AT_LEAST(2, a = 1, b = 2, c = 3)", nigh.at_least(2, [field("a") == 1, field("b") == 2, field("c") == 3])),
     ("HAS_ID(1, '00000000-0000-0000-0000-000000000001')", nigh.has_id([1, "00000000-0000-0000-0000-000000000001"])),
     ("HAS_VECTOR('v')", nigh.has_vector("v")),
+    ("SLICE(1 OF 4)", nigh.in_slice(1, 4)),
+    ("a[0].b CONTAINS SUBSTRING 'x' AND rows[][1] = 2", field("a[0].b").substring("x") & (field("rows[][1]") == 2)),
     ("TRUE", nigh.all_of([])),
     ("FALSE", nigh.any_of([])),
     ("count = 3 and `count` > 2 AND \"a.b\".c = 1 AND tags[] = 'x'", (field("count") == 3) & (field("count") > 2) & (field('"a.b".c') == 1) & (field("tags[]") == "x")),
@@ -82,7 +84,9 @@ WRONG = [
     ("a ; b", "at column 3, expected a path, a number, a 'text', NOT or (, found `;`"),
     ("HAS_ID(-1)", "at column 8, expected an id"),
     ("a STARTS 'x'", "at column 10, expected WITH"),
-    ("a CONTAINS 'x'", "at column 12, expected ALL, ANY, PHRASE or PREFIX"),
+    ("a CONTAINS 'x'", "at column 12, expected ALL, ANY, PHRASE, PREFIX or SUBSTRING"),
+    ("SLICE(1, 2)", "at column 8, expected OF and how many slices there are"),
+    ("SLICE(2 OF 2)", "slices are counted from 0"),
     ("a WITHIN 5 (1, 2)", "at column 12, expected OF and the centre"),
     ("COUNT(a) >= -1", "at column 13, expected a number from 0"),
     ("a HAS b = 1", "at column 7, expected ( and what one object has to pass"),
@@ -113,6 +117,9 @@ def test_the_server_means_the_same(books):
         ("FALSE", []),
         ("TRUE", [1, 2, 3, 4]),
         ("AT_LEAST(2, year > 1850, kind = 'essay')", [3]),
+        ("SLICE(0 OF 2) OR SLICE(1 OF 2)", [1, 2, 3, 4]),
+        ("SLICE(0 OF 2) AND SLICE(1 OF 2)", []),
+        ("kind CONTAINS SUBSTRING 'ssa' AND kind[0] IS EMPTY", [3]),
     ]:
         assert [point.id for point in books.scroll_all("books", filter=text)] == ids, text
         shown = repr(parse_filter(text)).removeprefix("Condition(").removesuffix(")")

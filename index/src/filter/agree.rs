@@ -9,6 +9,7 @@ use crate::filter::geo::{Place, Shape};
 use crate::filter::live::{Extracted, LiveFields};
 use crate::filter::rules::{FieldRules, PATHS_MAX};
 use crate::filter::sealed::{SealedFields, gathered, seal};
+use crate::filter::slice::Slice;
 use crate::filter::words::{How, Words};
 use crate::id::PointId;
 use crate::row::{Kept, Row};
@@ -29,6 +30,10 @@ impl Rows for Payloads {
 
     fn find(&self, id: &PointId) -> Option<Row> {
         (0..self.rows()).map(Row).find(|row| id_of(*row) == *id)
+    }
+
+    fn id(&self, row: Row) -> PointId {
+        id_of(row)
     }
 
     fn payload(&self, row: Row) -> Result<Value> {
@@ -76,8 +81,23 @@ fn long() -> String {
 }
 
 const KEYS: [&str; 6] = ["a", "b", "c", "d.e", "ü", ""];
-const PATHS: [&str; 11] =
-    ["a", "b", "c", "a.b", "b.a", "a.a.a", "\"d.e\"", "\"d.e\".ü", "ü", "c[].b", "a.a.a.a.a.a.a.a.a"];
+const PATHS: [&str; 15] = [
+    "a",
+    "b",
+    "c",
+    "a.b",
+    "b.a",
+    "a.a.a",
+    "\"d.e\"",
+    "\"d.e\".ü",
+    "ü",
+    "c[].b",
+    "a.a.a.a.a.a.a.a.a",
+    "c[0].b",
+    "a[1]",
+    "a[][0]",
+    "b[0].a[0]",
+];
 const STRINGS: [&str; 15] = [
     "",
     "x y",
@@ -179,6 +199,7 @@ fn field_test() -> impl Strategy<Value = Test> {
         1 => Just(Test::Empty),
         1 => Just(Test::Null),
         1 => select(vec!["", "x", "2020-", "Ü", "z", "y"]).prop_map(|prefix| Test::Prefix(prefix.to_owned())),
+        1 => select(vec!["", "x", "-0", "nï", "z", "T00"]).prop_map(|part| Test::Substring(part.to_owned())),
         2 => (select(vec!["x", "x y", "Y X", "2020 0", "zz", ""]), select(vec![How::All, How::Any, How::Phrase, How::Prefix]))
             .prop_map(|(text, how)| Test::Words(Words::new(text, how))),
         3 => shape().prop_map(Test::Geo),
@@ -210,6 +231,7 @@ fn leaf() -> impl Strategy<Value = Condition> {
         8 => (select(&PATHS[..]), field_test())
             .prop_map(|(path, test)| Condition::Field { path: Path::parse(path).unwrap(), test }),
         1 => vec((0u64..60).prop_map(PointId::Num), 0..9).prop_map(Condition::HasId),
+        1 => (0u32..4, 1u32..4).prop_map(|(index, total)| Condition::Slice(Slice { index: index % total, total })),
     ]
 }
 
@@ -232,7 +254,7 @@ pub(crate) fn condition() -> impl Strategy<Value = Condition> {
 fn without_ids(condition: Condition) -> Condition {
     let all = |conditions: Vec<Condition>| conditions.into_iter().map(without_ids).collect();
     match condition {
-        Condition::HasId(_) | Condition::HasVector(_) => Condition::always(),
+        Condition::HasId(_) | Condition::HasVector(_) | Condition::Slice(_) => Condition::always(),
         Condition::Tree { must, should, must_not } => {
             Condition::Tree { must: all(must), should: all(should), must_not: all(must_not) }
         }
@@ -244,7 +266,9 @@ fn without_ids(condition: Condition) -> Condition {
 /// Whether a condition asks for what payloads may have to be read for.
 fn may_scan(condition: &Condition) -> bool {
     let text = format!("{condition:?}");
-    ["Nested", "Count(", "Geo(", "Prefix(", "Words("].iter().any(|name| text.contains(name)) || text.contains(&long())
+    // The last two are of paths that go to one element.
+    let scans = ["Nested", "Count(", "Geo(", "Prefix(", "Substring(", "Words(", "[0]", "[1]"];
+    scans.iter().any(|name| text.contains(name)) || text.contains(&long())
 }
 
 proptest! {

@@ -5,6 +5,7 @@
 //! field   F | path | test
 //! ids     I | ids, sorted
 //! vector  V | name
+//! slice   S | index u32 | total u32
 //! some    A | count u64 | number u32 | parts, sorted, as often as they stand there
 //! nested  N | path | part
 //! part    length u32 | bytes
@@ -65,6 +66,11 @@ fn put(condition: &Condition, out: &mut Vec<u8>) -> Option<()> {
             out.push(b'V');
             put_part(name.as_bytes(), out);
         }
+        Condition::Slice(slice) => {
+            out.push(b'S');
+            out.extend(slice.index.to_le_bytes());
+            out.extend(slice.total.to_le_bytes());
+        }
         Condition::HasId(ids) => {
             out.push(b'I');
             put_sorted(ids.iter().map(id), out)?;
@@ -99,6 +105,7 @@ fn put_test(test: &Test, out: &mut Vec<u8>) -> Option<()> {
         Test::Range(Range::Datetime(_)) => b'd',
         Test::Count(_) => b'c',
         Test::Prefix(_) => b'p',
+        Test::Substring(_) => b's',
         Test::Words(_) => b'w',
         Test::Geo(_) => b'g',
         Test::Empty => b'e',
@@ -110,7 +117,7 @@ fn put_test(test: &Test, out: &mut Vec<u8>) -> Option<()> {
         Test::Range(Range::Number(bounds)) => put_sorted(ends(bounds, |end| end.to_bits()), out),
         Test::Range(Range::Datetime(bounds)) => put_sorted(ends(bounds, |end| end as u64), out),
         Test::Count(bounds) => put_sorted(ends(bounds, |end| end), out),
-        Test::Prefix(prefix) => put_sorted(one(prefix.as_bytes().to_vec()), out),
+        Test::Prefix(text) | Test::Substring(text) => put_sorted(one(text.as_bytes().to_vec()), out),
         // The order of the words of a phrase, and of the places of a ring, is part of what is asked.
         Test::Words(words) => put_sorted(one(format!("{words:?}").into_bytes()), out),
         Test::Geo(shape) => put_sorted(one(format!("{shape:?}").into_bytes()), out),
@@ -180,6 +187,12 @@ mod tests {
             "not a = 1",
             "a = 1 and not b = 2",
             "a in (1, 2)",
+            "a starts with 'x'",
+            "a contains substring 'x'",
+            "slice(1 of 2)",
+            "slice(1 of 3)",
+            "a[0] = 1",
+            "a[1] = 1",
         ]
         .map(of)
         .into();

@@ -9,7 +9,6 @@ use crate::filter::keyword::{Integers, Keywords};
 use crate::filter::number::{Real, float_of, ordered, unordered, whole};
 use crate::filter::postings::{Moves, Union};
 use crate::filter::rules::KEYWORD_BYTES_MAX;
-use crate::filter::words::Words;
 use crate::layout::{Sections, SectionsWriter};
 use crate::row::Row;
 use bytes::Bytes;
@@ -124,9 +123,10 @@ impl Column {
                 return Ok(Some(empty));
             }
             Test::Null => self.marks.gather(mark::NULL, &mut union)?,
-            Test::Prefix(_) | Test::Words(_) if self.marks.has(mark::LONG) => return Ok(None),
+            Test::Prefix(_) | Test::Substring(_) | Test::Words(_) if self.marks.has(mark::LONG) => return Ok(None),
             Test::Prefix(prefix) => self.keywords.postings.gather(self.begin_with(prefix), &mut union)?,
-            Test::Words(words) => self.gather_words(words, &mut union)?,
+            Test::Substring(part) => self.gather_texts(&|text| text.contains(&**part), &mut union)?,
+            Test::Words(words) => self.gather_texts(&|text| words.are_in(text), &mut union)?,
             Test::Count(bounds) => match counted(bounds) {
                 Counted::None => return self.lookup(&Test::Empty, rows),
                 Counted::Some => return self.filled(rows).map(Some),
@@ -143,7 +143,8 @@ impl Column {
         let mut union = Union::new(rows);
         match test {
             Test::Prefix(prefix) => self.keywords.postings.gather(self.begin_with(prefix), &mut union)?,
-            Test::Words(words) => self.gather_words(words, &mut union)?,
+            Test::Substring(part) => self.gather_texts(&|text| text.contains(&**part), &mut union)?,
+            Test::Words(words) => self.gather_texts(&|text| words.are_in(text), &mut union)?,
             Test::AnyOf(_) | Test::NoneOf(_) => return self.filled(rows).map(Some),
             Test::Count(bounds) if !bounds.holds(0) => return self.filled(rows).map(Some),
             Test::Geo(_) => return self.places(rows).map(Some),
@@ -169,9 +170,9 @@ impl Column {
     }
 
     /// Every distinct string is read once.
-    fn gather_words<'a>(&'a self, words: &Words, union: &mut Union<'a>) -> Result<()> {
+    fn gather_texts<'a>(&'a self, passes: &dyn Fn(&str) -> bool, union: &mut Union<'a>) -> Result<()> {
         for at in 0..self.keywords.len() {
-            if std::str::from_utf8(self.keywords.at(at)).is_ok_and(|text| words.are_in(text)) {
+            if std::str::from_utf8(self.keywords.at(at)).is_ok_and(passes) {
                 self.keywords.postings.gather(at..at + 1, union)?;
             }
         }

@@ -1,6 +1,7 @@
 //! The filter tree: what a query may ask of a payload.
 
 use crate::filter::geo::Shape;
+use crate::filter::slice::Slice;
 use crate::filter::words::Words;
 use crate::id::PointId;
 use crate::value::Path;
@@ -29,6 +30,8 @@ pub enum Condition {
     HasId(Vec<PointId>),
     /// The point has a vector of the field of this name.
     HasVector(String),
+    /// The point's id falls into this slice of all ids.
+    Slice(Slice),
     /// At least so many of these hold.
     AtLeast {
         /// How many; 0 holds for every point.
@@ -79,7 +82,7 @@ impl Condition {
                 Self::Tree { must: all(must), should: all(should), must_not: all(must_not) }
             }
             Self::AtLeast { count, of } => Self::AtLeast { count: *count, of: all(of) },
-            Self::Field { .. } | Self::HasId(_) | Self::Nested { .. } => self.clone(),
+            Self::Field { .. } | Self::HasId(_) | Self::Slice(_) | Self::Nested { .. } => self.clone(),
         })
     }
 
@@ -90,7 +93,7 @@ impl Condition {
                 must.iter().chain(should).chain(must_not).any(Self::asks_for_vectors)
             }
             Self::AtLeast { of, .. } => of.iter().any(Self::asks_for_vectors),
-            Self::Field { .. } | Self::HasId(_) | Self::Nested { .. } => false,
+            Self::Field { .. } | Self::HasId(_) | Self::Slice(_) | Self::Nested { .. } => false,
         }
     }
 
@@ -111,6 +114,8 @@ pub enum Test {
     Range(Range),
     /// A string that begins with these bytes.
     Prefix(String),
+    /// A string that has these bytes in it, one behind the other.
+    Substring(String),
     /// A string with these words.
     Words(Words),
     /// An object with the numbers `lat` and `lon`, in this shape.

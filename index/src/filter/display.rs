@@ -21,6 +21,7 @@ impl fmt::Display for Condition {
                 list(f, ids.iter().map(|id| format!("'{id}'")))
             }
             Self::HasVector(name) => write!(f, "HAS_VECTOR({})", quoted(name)),
+            Self::Slice(slice) => write!(f, "SLICE({} OF {})", slice.index, slice.total),
             Self::AtLeast { count, of } => {
                 let parts = of.iter().map(|condition| format!(", {condition}")).collect::<String>();
                 write!(f, "AT_LEAST({count}{parts})")
@@ -98,6 +99,7 @@ fn field(f: &mut fmt::Formatter<'_>, path: &str, test: &Test) -> fmt::Result {
             range(f, path, lower(bounds), upper(bounds), datetime::MICROS_MIN, quoted)
         }
         Test::Prefix(prefix) => write!(f, "{path} STARTS WITH {}", quoted(prefix)),
+        Test::Substring(part) => write!(f, "{path} CONTAINS SUBSTRING {}", quoted(part)),
         Test::Words(words) => {
             let how = match words.how() {
                 How::All => "ALL",

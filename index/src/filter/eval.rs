@@ -10,7 +10,9 @@ use crate::filter::datetime;
 use crate::filter::field::{Fields, Rows};
 use crate::filter::geo::Place;
 use crate::filter::number::Real;
+use crate::filter::slice::Slice;
 use crate::id::PointId;
+use crate::row::Row;
 use crate::value::Path;
 use serde_json::Value;
 
@@ -25,6 +27,9 @@ pub const VALUES_MAX: usize = 65_536;
 
 /// Payloads that are read between two questions whether to go on.
 const ROWS_A_QUESTION: usize = 256;
+
+/// Ids that are hashed between two such questions: a millisecond or so.
+const IDS_A_QUESTION: u32 = 1 << 16;
 
 const SHAPES: &str = "latitudes are -90 to 90, longitudes -180 to 180, a radius is finite and not negative, a box goes from \
     south to north, a ring has at least 3 places";
@@ -56,6 +61,7 @@ pub fn holds(condition: &Condition, id: &PointId, payload: &Value) -> bool {
         Condition::HasId(ids) => ids.contains(id),
         // A payload tells nothing of vectors: see `Condition::with_vectors`.
         Condition::HasVector(_) => false,
+        Condition::Slice(slice) => slice.has(id),
         Condition::AtLeast { count, of } => of.iter().filter(|condition| one(condition)).count() >= *count,
         Condition::Nested { path, condition } => {
             let mut any = false;
@@ -95,7 +101,11 @@ fn check_below(condition: &Condition, depth: usize, left: &mut usize, nested: bo
         Condition::HasVector(_) if nested => {
             Err(Error::invalid("nested", "has_vector", "vectors are asked of points, not of objects inside them"))
         }
+        Condition::Slice(_) if nested => {
+            Err(Error::invalid("nested", "slice", "slices are of points, not of objects inside them"))
+        }
         Condition::HasVector(_) => Ok(()),
+        Condition::Slice(slice) => slice.check(),
         Condition::HasId(ids) => values("has_id", ids.len()),
         Condition::AtLeast { of, .. } => of.iter().try_for_each(|inner| check_below(inner, depth + 1, left, nested)),
         Condition::Nested { condition, .. } => check_below(condition, depth + 1, left, true),
@@ -119,7 +129,8 @@ fn check_below(condition: &Condition, depth: usize, left: &mut usize, nested: bo
                     values(path.as_str(), words.words().len())?;
                     false
                 }
-                Test::Range(Range::Datetime(_)) | Test::Empty | Test::Null | Test::Prefix(_) | Test::Count(_) => false,
+                Test::Range(Range::Datetime(_)) | Test::Empty | Test::Null | Test::Count(_) => false,
+                Test::Prefix(_) | Test::Substring(_) => false,
             };
             if nan { Err(Error::invalid(path.as_str(), "NaN", "a filter compares with numbers only")) } else { Ok(()) }
         }
@@ -146,6 +157,9 @@ fn passes(path: &Path, test: &Test, payload: &Value) -> bool {
         }),
         Test::Prefix(prefix) => path.each(payload, &mut |value| {
             see(value.as_str().is_some_and(|text| text.starts_with(prefix)));
+        }),
+        Test::Substring(part) => path.each(payload, &mut |value| {
+            see(value.as_str().is_some_and(|text| text.contains(&**part)));
         }),
         Test::Words(words) => {
             path.each(payload, &mut |value| see(value.as_str().is_some_and(|text| words.are_in(text))))
@@ -264,7 +278,7 @@ impl Walk<'_> {
                 }
                 Ok(left)
             }
-            Condition::HasId(_) | Condition::HasVector(_) | Condition::AtLeast { .. } => Ok(None),
+            Condition::HasId(_) | Condition::HasVector(_) | Condition::Slice(_) | Condition::AtLeast { .. } => Ok(None),
         }
     }
 
@@ -352,6 +366,7 @@ impl Walk<'_> {
             }
             Condition::HasId(ids) => Answer::Set(self.find(ids)),
             Condition::HasVector(name) => Answer::Set(self.rows.with_vector(name)),
+            Condition::Slice(slice) => Answer::Set(self.sliced(*slice)?),
             Condition::Field { path, test } => match self.fields.lookup(path, test)? {
                 Some(set) => Answer::Set(set),
                 None => {
@@ -395,6 +410,19 @@ impl Walk<'_> {
         Bitmap::from_rows(rows)
     }
 
+    fn sliced(&self, slice: Slice) -> Result<Bitmap> {
+        let mut rows = Vec::new();
+        for row in 0..self.rows.rows() {
+            if row.is_multiple_of(IDS_A_QUESTION) {
+                self.go_on()?;
+            }
+            if slice.has(&self.rows.id(Row(row))) {
+                rows.push(row);
+            }
+        }
+        Ok(Bitmap::from_rows(rows))
+    }
+
     fn all(&self, among: Option<&Bitmap>) -> Bitmap {
         among.cloned().unwrap_or_else(|| Bitmap::full(self.rows.rows()))
     }
@@ -420,7 +448,6 @@ mod tests {
     use crate::filter::live::{Extracted, LiveFields};
     use crate::filter::parse::parse;
     use crate::filter::rules::FieldRules;
-    use crate::row::Row;
     use serde_json::json;
     use std::cell::RefCell;
 
@@ -439,6 +466,10 @@ mod tests {
 
         fn find(&self, id: &PointId) -> Option<Row> {
             (0..self.rows()).find(|row| *id == PointId::Num(u64::from(*row))).map(Row)
+        }
+
+        fn id(&self, row: Row) -> PointId {
+            PointId::Num(row.0.into())
         }
 
         fn payload(&self, row: Row) -> Result<Value> {

@@ -31,6 +31,9 @@ pub trait Rows {
     /// The row of an id, dead or not.
     fn find(&self, id: &PointId) -> Option<Row>;
 
+    /// The id of a row.
+    fn id(&self, row: Row) -> PointId;
+
     /// The rows that have a vector of the field of this name, dead or not; none where nothing is known of vectors.
     fn with_vector(&self, _name: &str) -> Bitmap {
         Bitmap::new()

@@ -66,12 +66,12 @@ impl Place {
     }
 
     /// The place that an object with the numbers `lat` and `lon` is.
-    pub(crate) fn of(fields: &Map<String, Value>) -> Option<Self> {
+    pub fn of(fields: &Map<String, Value>) -> Option<Self> {
         Self::new(fields.get(LAT)?.as_f64()?, fields.get(LON)?.as_f64()?)
     }
 
     /// Metres on a great circle (haversine).
-    pub(crate) fn meters_to(self, other: Self) -> f64 {
+    pub fn meters_to(self, other: Self) -> f64 {
         let half = |one: f64, other: f64| ((other - one).to_radians() / 2.0).sin().powi(2);
         let turned = self.lat.to_radians().cos() * other.lat.to_radians().cos();
         let chord = half(self.lat, other.lat) + turned * half(self.lon, other.lon);

@@ -157,7 +157,13 @@ fn path(rest: &str) -> Result<usize, &'static str> {
                 length
             }
         };
-        at += if rest[at..].starts_with("[]") { 2 } else { 0 };
+        while let Some(inside) = rest[at..].strip_prefix('[') {
+            let digits = inside.bytes().take_while(u8::is_ascii_digit).count();
+            if !inside[digits..].starts_with(']') {
+                break;
+            }
+            at += digits + 2;
+        }
         match rest[at..].strip_prefix('.') {
             Some(_) => at += 1,
             None => return Ok(at),

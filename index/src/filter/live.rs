@@ -136,6 +136,9 @@ impl LiveFields {
 
 impl Fields for LiveFields {
     fn lookup(&self, path: &Path, test: &Test) -> Result<Option<Bitmap>> {
+        if path.goes_to_one() {
+            return Ok(None);
+        }
         let reachable = path.keys().len() <= PATH_DEPTH_MAX;
         let spelled = spelled(path);
         if let Some(column) = self.column(&spelled) {
@@ -149,13 +152,28 @@ impl Fields for LiveFields {
     }
 
     fn candidates(&self, path: &Path, test: &Test) -> Result<Option<Bitmap>> {
-        match self.column(&spelled(path)) {
-            Some(column) => column.candidates(test, self.rows),
-            None => Ok(None),
+        let spelled = spelled(path);
+        if !path.goes_to_one() {
+            return self.column(&spelled).map_or(Ok(None), |column| column.candidates(test, self.rows));
+        }
+        // Columns do not know places: what passes at one of them passes where all elements are asked. That there is
+        // nothing, or how many there are, is no such question.
+        if matches!(test, Test::Empty | Test::Count(_)) {
+            return Ok(None);
+        }
+        match self.column(&spelled) {
+            Some(column) => match column.lookup(test, self.rows)? {
+                Some(rows) => Ok(Some(rows)),
+                None => column.candidates(test, self.rows),
+            },
+            None => Ok((self.complete && path.keys().len() <= PATH_DEPTH_MAX).then(Bitmap::new)),
         }
     }
 
     fn each_scalar(&self, path: &Path, see: &mut dyn FnMut(Seen<'_>, Row)) -> Result<bool> {
+        if path.goes_to_one() {
+            return Ok(false);
+        }
         match self.column(&spelled(path)) {
             Some(column) => column.each_scalar(self.rows, see),
             None if path.keys().len() <= PATH_DEPTH_MAX => Ok(self.complete),

@@ -23,6 +23,7 @@ pub mod parse;
 pub mod postings;
 pub mod rules;
 pub mod sealed;
+pub mod slice;
 pub mod words;
 
 #[cfg(test)]

@@ -12,14 +12,16 @@
 //!           | path IS [NOT] ( NULL | EMPTY )
 //!           | value ( < | <= | > | >= ) path [ ( < | <= | > | >= ) value ]
 //!           | path STARTS WITH 'text' | path CONTAINS ( ALL | ANY | PHRASE | PREFIX ) 'words'
+//!           | path CONTAINS SUBSTRING 'text'
 //!           | path WITHIN metres OF "(" lat "," lon ")" | path WITHIN BOX "(" south "," west "," north "," east ")"
 //!           | path WITHIN POLYGON "(" ring { "," ring } ")"      ring = "(" lat "," lon { "," lat "," lon } ")"
 //!           | COUNT "(" path ")" ( = | < | <= | > | >= ) number | COUNT "(" path ")" BETWEEN number AND number
 //!           | path HAS "(" filter ")"      one object at the path passes it
 //!           | AT_LEAST "(" number { "," filter } ")"
-//!           | HAS_VECTOR "(" text ")"
+//!           | HAS_VECTOR "(" text ")" | SLICE "(" number OF number ")"
 //! value     = 12 | -1.5e3 | 'text, with '' or \' for a quote' | TRUE | FALSE
-//! path      = key { "." key }, a key bare or in double quotes; any path at all in `ticks`
+//! path      = key { "." key }, a key bare or in double quotes, behind it perhaps [] or the place of one element of
+//!             a list, [0]; any path at all in `ticks`
 //! ```
 //!
 //! A list passes a question when one of its elements does, so `tags != 'draft'` and `tags NOT IN
@@ -117,6 +119,7 @@ impl<'t> Parser<'t> {
             }
             Token::Path(_) if self.calls("COUNT") => (false, self.counted()?),
             Token::Path(_) if self.calls("HAS_VECTOR") => (false, self.has_vector()?),
+            Token::Path(_) if self.calls("SLICE") => (false, self.slice()?),
             Token::Path(_) if self.calls("AT_LEAST") => (false, self.at_least()?),
             Token::Path(_) => self.question()?,
             Token::Number(_) | Token::Text(_) => (false, self.enclosed()?),
@@ -467,7 +470,7 @@ mod tests {
         says("1 < a > 2", "at column 7, expected a sign that points the same way");
         says("1 < a < '2020-01-01'", "at column 9, expected a number, like the other end");
         says("a BETWEEN '2020-01-01' AND 3", "at column 28, expected a date, like the other end");
-        says("a[0] = 1", "at column 2, expected a path");
+        says("a[x] = 1", "at column 2, expected a path");
         says("a. = 1", "expected a path");
         says("a ; b", "at column 3, expected a path, a number, a 'text', NOT or (, found `;`");
         says("HAS_ID(-1)", "at column 8, expected an id");

@@ -51,6 +51,10 @@ pub enum Formula {
     },
     /// All of them added.
     Sum(Vec<Formula>),
+    /// The greatest of them; there has to be one.
+    Greatest(Vec<Formula>),
+    /// The least of them; there has to be one.
+    Least(Vec<Formula>),
     /// All of them multiplied. Nothing behind a 0 is computed.
     Product(Vec<Formula>),
     /// One divided by the other. 0 divided by anything is 0.
@@ -96,6 +100,8 @@ pub enum Function {
     Ln,
     /// The logarithm to base 10.
     Log10,
+    /// The inverse hyperbolic cosine.
+    Acosh,
 }
 
 /// How a decay falls.
@@ -168,14 +174,20 @@ impl Formula {
                     return Err(Error::invalid("decay midpoint", midpoint, "it is above 0 and below 1"));
                 }
             }
+            Self::Greatest(parts) | Self::Least(parts) if parts.is_empty() => {
+                return Err(Error::invalid("formula", "the greatest or least of nothing", "at least one part"));
+            }
             Self::Sum(_) | Self::Product(_) | Self::Power(..) | Self::Apply(..) => {}
+            Self::Greatest(_) | Self::Least(_) => {}
         }
         self.parts().into_iter().try_for_each(|part| part.check_below(sources, depth + 1, left))
     }
 
     fn parts(&self) -> Vec<&Self> {
         match self {
-            Self::Sum(parts) | Self::Product(parts) => parts.iter().collect(),
+            Self::Sum(parts) | Self::Product(parts) | Self::Greatest(parts) | Self::Least(parts) => {
+                parts.iter().collect()
+            }
             Self::Quotient { of, by, .. } => vec![of, by],
             Self::Power(base, exponent) => vec![base, exponent],
             Self::Apply(_, of) => vec![of],
@@ -213,6 +225,8 @@ impl Formula {
                 found(first(path, point.payload, place), *missing, path, point)?
             }
             Self::Sum(parts) => parts.iter().try_fold(0.0, |sum, part| Ok::<_, Error>(sum + part.number(point)?))?,
+            Self::Greatest(parts) => extreme(parts, point, f64::max)?,
+            Self::Least(parts) => extreme(parts, point, f64::min)?,
             Self::Product(parts) => {
                 let mut product = 1.0;
                 for part in parts {
@@ -247,6 +261,8 @@ impl Formula {
             Self::Holds(_) => "a condition",
             Self::Meters { .. } => "a distance",
             Self::Sum(_) => "a sum",
+            Self::Greatest(_) => "the greatest of several",
+            Self::Least(_) => "the least of several",
             Self::Product(_) => "a product",
             Self::Quotient { .. } => "a quotient",
             Self::Power(..) => "a power",
@@ -265,6 +281,7 @@ impl Function {
             Self::Exponential => x.exp(),
             Self::Ln => x.ln(),
             Self::Log10 => x.log10(),
+            Self::Acosh => x.acosh(),
         }
     }
 
@@ -276,6 +293,7 @@ impl Function {
             Self::Exponential => "an exponential",
             Self::Ln => "a natural logarithm",
             Self::Log10 => "a logarithm",
+            Self::Acosh => "an inverse hyperbolic cosine",
         }
     }
 }
@@ -288,6 +306,16 @@ impl Shape {
             Self::Gauss => (midpoint.ln() * (distance / scale).powi(2)).exp(),
         }
     }
+}
+
+/// What is left of several numbers; every one of them is finite.
+fn extreme(parts: &[Formula], point: Point<'_>, of: impl Fn(f64, f64) -> f64) -> Result<f64> {
+    let mut left: Option<f64> = None;
+    for part in parts {
+        let number = part.number(point)?;
+        left = Some(left.map_or(number, |left| of(left, number)));
+    }
+    Ok(left.unwrap_or(f64::NAN))
 }
 
 /// The first value at a path that says something.
@@ -377,6 +405,8 @@ mod tests {
     fn arithmetic_is_what_it_says() {
         check(Formula::Sum(vec![Formula::Constant(1.0), field("n", None)]), 5.0);
         check(Formula::Product(vec![field("n", None), Formula::Constant(0.5)]), 2.0);
+        check(Formula::Greatest(vec![Formula::Constant(-1.0), field("n", None), Formula::Constant(3.0)]), 4.0);
+        check(Formula::Least(vec![Formula::Constant(5.0), field("n", None), Formula::Constant(-6.0)]), -6.0);
         check(Formula::Product(vec![Formula::Constant(0.0), field("none", None)]), 0.0);
         let quotient = |of, by, by_zero| Formula::Quotient { of: constant(of), by: constant(by), by_zero };
         check(quotient(6.0, 4.0, None), 1.5);
@@ -390,6 +420,7 @@ mod tests {
             (Function::Exponential, 54.598_15),
             (Function::Ln, 1.386_294),
             (Function::Log10, 0.602_06),
+            (Function::Acosh, 2.063_437),
         ] {
             check(Formula::Apply(function, Box::new(field("n", None))), expected);
         }
@@ -425,6 +456,7 @@ mod tests {
         let deep = (0..DEPTH_MAX).fold(Formula::Constant(1.0), |inner, _| Formula::Sum(vec![inner]));
         refused(deep, "at most 16 levels");
         refused(Formula::Sum(vec![Formula::Constant(1.0); PARTS_MAX]), "at most 256 parts");
+        refused(Formula::Greatest(Vec::new()), "at least one part");
         let decay =
             |scale, midpoint| Formula::Decay { shape: Shape::Gauss, of: constant(1.0), target: None, scale, midpoint };
         refused(decay(0.0, 0.5), "decay scale is 0");

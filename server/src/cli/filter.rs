@@ -20,6 +20,7 @@ fn condition(from: typed::Condition) -> Condition {
         typed::Condition::Field { path, test: asked } => Condition::Field(path.as_str().to_owned(), test(asked)),
         typed::Condition::HasId(ids) => Condition::HasId(ids.into_iter().map(id).collect()),
         typed::Condition::HasVector(name) => Condition::HasVector(name),
+        typed::Condition::Slice(slice) => Condition::Slice { index: slice.index, total: slice.total },
         typed::Condition::AtLeast { count, of } => {
             Condition::AtLeast(u32::try_from(count).unwrap_or(u32::MAX), all(of))
         }
@@ -51,6 +52,7 @@ fn test(from: typed::Test) -> Test {
         typed::Test::Empty => Test::Empty,
         typed::Test::Null => Test::Null,
         typed::Test::Prefix(prefix) => Test::Prefix(prefix),
+        typed::Test::Substring(part) => Test::Substring(part),
         typed::Test::Words(words) => {
             let how = match words.how() {
                 words::How::All => How::All,

@@ -7,6 +7,7 @@ use nigh_index::filter::condition::{Bounds, Condition, Range, Scalar, Test};
 use nigh_index::filter::datetime;
 use nigh_index::filter::geo::{Place, Ring, Shape};
 use nigh_index::filter::parse;
+use nigh_index::filter::slice::Slice;
 use nigh_index::filter::words::{How, Words};
 use nigh_index::id::PointId;
 use nigh_index::value::Path;
@@ -79,6 +80,7 @@ fn condition(condition: condition::Condition) -> Result<Condition> {
         condition::Condition::Filter(inner) => tree(inner).map_err(|err| err.inside("filter")),
         condition::Condition::HasId(of) => Ok(Condition::HasId(ids("has_id", of.ids)?)),
         condition::Condition::HasVector(name) => Ok(Condition::HasVector(name)),
+        condition::Condition::Slice(v1::Slice { index, total }) => Ok(Condition::Slice(Slice { index, total })),
         condition::Condition::Text(text) => typed(&text),
         condition::Condition::AtLeast(some) => {
             let of = conditions("of", some.of).map_err(|err| err.inside("at_least"))?;
@@ -121,6 +123,7 @@ fn test(test: field_condition::Test) -> Result<Test> {
         Wire::IsEmpty(_) => Test::Empty,
         Wire::IsNull(_) => Test::Null,
         Wire::Prefix(text) => Test::Prefix(text),
+        Wire::Substring(text) => Test::Substring(text),
         Wire::Words(asked) => {
             let how = match v1::words_test::How::try_from(asked.how) {
                 Ok(v1::words_test::How::Unspecified | v1::words_test::How::All) => How::All,

@@ -8,6 +8,7 @@ use super::{ids, path};
 use nigh_index::filter::condition::{Bounds, Condition, Range, Scalar, Test};
 use nigh_index::filter::datetime;
 use nigh_index::filter::geo::{Place, Ring, Shape};
+use nigh_index::filter::slice::Slice;
 use nigh_index::filter::words::{How, Words};
 use nigh_index::value::Path;
 use serde_json::{Map, Value};
@@ -113,10 +114,21 @@ fn condition(value: &Value, depth: usize) -> Result<Condition> {
         let name = name.as_str().ok_or_else(|| wrong("has_vector is the name of a vector"))?;
         return Ok(Condition::HasVector(name.to_owned()));
     }
-    if fields.contains_key("slice") {
-        return Err(Fault::not_supported("the condition `slice`"));
+    if let Some(slice) = fields.get("slice") {
+        only("slice")?;
+        return self::slice(slice);
     }
     tree(value, depth)
+}
+
+fn slice(value: &Value) -> Result<Condition> {
+    let number = |name: &str| {
+        let number = value.get(name).and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok());
+        number.ok_or_else(|| wrong("slice has the unsigned integers total and index"))
+    };
+    let slice = Slice { index: number("index")?, total: number("total")? };
+    slice.check().map_err(|err| Fault::invalid("slice.index", err))?;
+    Ok(Condition::Slice(slice))
 }
 
 fn path_of(key: Option<&Value>) -> Result<Path> {
@@ -176,7 +188,7 @@ fn scalars(value: &Value) -> Result<Vec<Scalar>> {
 fn matched(value: &Value) -> Result<Test> {
     let fields = object(value, "match")?;
     let Some((name, value)) = fields.iter().next().filter(|_| fields.len() == 1) else {
-        return Err(wrong("match asks one thing: value, any, except, text, text_any, phrase or prefix"));
+        return Err(wrong("match asks one thing: value, any, except, text, text_any, phrase, prefix or substring"));
     };
     let words = |how: How| {
         let text = value.as_str().ok_or_else(|| wrong("text is a string"))?;
@@ -189,9 +201,10 @@ fn matched(value: &Value) -> Result<Test> {
         "text" => words(How::All),
         "text_any" => words(How::Any),
         "phrase" => words(How::Phrase),
-        "prefix" => match value.as_str() {
-            Some(text) => Ok(Test::Prefix(text.to_owned())),
-            None => Err(wrong("prefix is a string")),
+        "prefix" | "substring" => match value.as_str() {
+            Some(text) if name == "prefix" => Ok(Test::Prefix(text.to_owned())),
+            Some(text) => Ok(Test::Substring(text.to_owned())),
+            None => Err(wrong("prefix and substring are strings")),
         },
         _ => Err(wrong(&format!("match knows no `{name}`"))),
     }
@@ -310,6 +323,8 @@ mod tests {
             json!({"key": "a", "is_empty": false}),
             json!({"is_null": {"key": "a"}}),
             json!({"has_id": [1, "550e8400-e29b-41d4-a716-446655440000"]}),
+            json!({"slice": {"total": 2, "index": 1}}),
+            json!({"key": "a[0].b", "match": {"substring": "x"}}),
             json!({"nested": {"key": "a[]", "filter": {"must": [{"key": "b", "match": {"text": "x"}}]}}}),
         ] {
             assert!(asked(good.clone()).is_ok(), "{good}: {:?}", asked(good.clone()));
@@ -323,7 +338,9 @@ mod tests {
             json!({"key": "a", "range": {"from": 1}}),
             json!({"key": "a", "range": {"gt": "yesterday"}}),
             json!({"has_id": 7}),
-            json!({"slice": {"total": 2, "index": 0}}),
+            json!({"slice": {"total": 2, "index": 2}}),
+            json!({"slice": {"total": 2}}),
+            json!({"slice": {"total": 2, "index": 0}, "has_id": [1]}),
             json!({"must": [], "may": []}),
             json!(7),
         ] {

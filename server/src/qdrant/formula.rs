@@ -35,7 +35,7 @@ fn expression(value: &Value, defaults: &Map<String, Value>, depth: usize) -> Res
         _ => return Err(wrong("an expression is a number, a variable, a condition or an operation")),
     };
     let several = |value: &Value| -> Result<Vec<Formula>> {
-        let values = value.as_array().ok_or_else(|| wrong("sum and mult are lists"))?;
+        let values = value.as_array().ok_or_else(|| wrong("sum, mult, max and min are lists"))?;
         values.iter().map(inner).collect()
     };
     let (Some((name, of)), 1) = (object.iter().next(), object.len()) else {
@@ -45,12 +45,15 @@ fn expression(value: &Value, defaults: &Map<String, Value>, depth: usize) -> Res
     match &name[..] {
         "sum" => several(of).map(Formula::Sum),
         "mult" => several(of).map(Formula::Product),
+        "max" => several(of).map(Formula::Greatest),
+        "min" => several(of).map(Formula::Least),
         "neg" => apply(Function::Negative),
         "abs" => apply(Function::Absolute),
         "sqrt" => apply(Function::Root),
         "exp" => apply(Function::Exponential),
         "ln" => apply(Function::Ln),
         "log10" => apply(Function::Log10),
+        "acosh" => apply(Function::Acosh),
         "pow" => Ok(Formula::Power(
             boxed(some(of, "base"), "pow has a base")?,
             boxed(some(of, "exponent"), "pow has an exponent")?,
@@ -76,12 +79,17 @@ fn expression(value: &Value, defaults: &Map<String, Value>, depth: usize) -> Res
                 return Err(wrong("geo_distance has an origin with lat and lon"));
             };
             let to = some(of, "to").and_then(Value::as_str).ok_or_else(|| wrong("geo_distance goes to a path"))?;
-            if defaults.get(to).is_some_and(|place| !place.is_null()) {
-                return Err(Fault::not_supported("a default place of geo_distance"));
-            }
-            Ok(Formula::Meters { path: path::field(to)?, from: Place { lat, lon }, missing: None })
+            let from = Place { lat, lon };
+            let missing = match defaults.get(to) {
+                None | Some(Value::Null) => None,
+                Some(place) => {
+                    let place = place.as_object().and_then(Place::of);
+                    let place = place.ok_or_else(|| wrong("the default of a place has lat and lon in degrees"))?;
+                    Some(place.meters_to(from))
+                }
+            };
+            Ok(Formula::Meters { path: path::field(to)?, from, missing })
         }
-        "acosh" | "max" | "min" => Err(Fault::not_supported(format_args!("`{name}` in a formula"))),
         "lin_decay" => decay(Shape::Linear, of, &inner),
         "exp_decay" => decay(Shape::Exponential, of, &inner),
         "gauss_decay" => decay(Shape::Gauss, of, &inner),
@@ -136,6 +144,15 @@ mod tests {
             Ok(Formula::Sum(vec![score, Formula::Product(vec![Formula::Constant(2.0), likes])]))
         );
         assert!(matches!(read(json!({"key": "a", "match": {"value": 1}})), Ok(Formula::Holds(_))));
+        let far = json!({"geo_distance": {"origin": {"lat": 0, "lon": 0}, "to": "home"}});
+        let missing = |place: Value| match super::read(&far, Some(&json!({ "home": place }))) {
+            Ok(Formula::Meters { missing, .. }) => missing.map(f64::round),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(missing(json!({"lat": 1, "lon": 0})), Some(111_195.0));
+        assert_eq!(missing(Value::Null), None);
+        assert!(super::read(&far, Some(&json!({"home": 7}))).is_err());
+        assert!(matches!(read(json!({"max": ["likes", {"min": [1, {"acosh": 2}]}]})), Ok(Formula::Greatest(_))));
         assert!(matches!(read(json!({"gauss_decay": {"x": "$score", "scale": 2}})), Ok(Formula::Decay { .. })));
         for wrong in [json!(null), json!({"div": {"left": 1}}), json!("$scores"), json!({"pow": 1}), json!({"a": 1})] {
             assert!(read(wrong.clone()).is_err(), "{wrong}");

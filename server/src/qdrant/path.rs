@@ -2,7 +2,7 @@
 //!
 //! `a.b`, `a[].b` (every element), `a[0].b` (one element), `"a.b".c` (a key with a dot). A list is entered only where the
 //! path says so; to write and to show this is kept to the letter. Conditions go by nigh's own paths, which enter every
-//! list by themselves and know no single element.
+//! list by themselves, other than where the path says which element.
 
 use super::fault::{Fault, Result};
 use nigh_index::value;
@@ -63,15 +63,18 @@ pub(super) fn steps(text: &str) -> Result<Vec<Step>> {
 
 /// The path as conditions, orders and counts go by it.
 pub(super) fn field(text: &str) -> Result<value::Path> {
-    let mut keys = Vec::new();
+    let mut path = String::new();
     for step in steps(text)? {
         match step {
-            Step::Key(key) => keys.push(if key.contains(['.', '[', ']']) { format!("\"{key}\"") } else { key }),
-            Step::All => {}
-            Step::At(_) => return Err(Fault::not_supported("a path to one element of a list, such as a[0],")),
+            Step::Key(key) => {
+                path.push_str(if path.is_empty() { "" } else { "." });
+                path.push_str(&if key.contains(['.', '[', ']']) { format!("\"{key}\"") } else { key });
+            }
+            Step::All => path.push_str("[]"),
+            Step::At(place) => path.push_str(&format!("[{place}]")),
         }
     }
-    value::Path::parse(&keys.join(".")).map_err(|err| Fault::format(err.to_string()))
+    value::Path::parse(&path).map_err(|err| Fault::format(err.to_string()))
 }
 
 /// Makes what lies at the path an object, where it is none, and puts these keys into it; a null takes its key out.
@@ -211,7 +214,7 @@ mod tests {
     fn conditions_go_by_keys_alone() {
         assert_eq!(field("a[][].b").unwrap().keys(), ["a", "b"]);
         assert_eq!(field("\"a.b\"[].c").unwrap().keys(), ["a.b", "c"]);
-        assert!(field("a[0].b").is_err());
+        assert_eq!(field("a[0].b").unwrap().values(&json!({"a": [{"b": 1}, {"b": 2}]})), [&json!(1)]);
     }
 
     #[test]

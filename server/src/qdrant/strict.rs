@@ -137,7 +137,7 @@ impl Strict {
                 *conditions += 1;
                 self.at_most("condition_max_size", ids.len(), "condition size")
             }
-            Condition::HasVector(_) => {
+            Condition::HasVector(_) | Condition::Slice(_) => {
                 *conditions += 1;
                 Ok(())
             }

@@ -28,7 +28,7 @@ from nigh.errors import (
     UnavailableError,
 )
 from nigh.filter_text import parse_filter
-from nigh.filters import Condition, FilterLike, all_of, any_of, at_least, field, has_id, has_vector, none_of
+from nigh.filters import Condition, FilterLike, all_of, any_of, at_least, field, has_id, has_vector, in_slice, none_of
 from nigh.formulas import Formula
 from nigh.ingest import IngestSource, Refusal, UploadOptions, UploadRefusedError, UploadSummary
 from nigh.points import (
@@ -205,6 +205,7 @@ __all__ = [
     "formula",
     "has_id",
     "has_vector",
+    "in_slice",
     "none_of",
     "parse_filter",
 ]

@@ -7,7 +7,7 @@ import re
 from nigh.v1 import common_pb2
 
 _SIGNS = (("gt", ">"), ("gte", ">="), ("lt", "<"), ("lte", "<="))
-_BARE = re.compile(r'([^\W\d][\w$@-]*|"[^"]*")(\.([\w$@-]+|"[^"]*"))*\Z')
+_BARE = re.compile(r'([^\W\d][\w$@-]*|"[^"]*")(\[[0-9]*\])*(\.([\w$@-]+|"[^"]*")(\[[0-9]*\])*)*\Z')
 _RESERVED = {"AND", "OR", "NOT", "IN", "IS", "NULL", "EMPTY", "BETWEEN", "TRUE", "FALSE", "HAS_ID"}
 
 
@@ -22,6 +22,8 @@ def shown(condition: common_pb2.Condition) -> str:
         return f"HAS_ID({', '.join(_id(one) for one in condition.has_id.ids)})"
     if kind == "has_vector":
         return f"HAS_VECTOR({_quoted(condition.has_vector)})"
+    if kind == "slice":
+        return f"SLICE({condition.slice.index} OF {condition.slice.total})"
     if kind == "at_least":
         of = "".join(f", {shown(one)}" for one in condition.at_least.of)
         return f"AT_LEAST({condition.at_least.count}{of})"
@@ -69,6 +71,8 @@ def _question(asked: common_pb2.FieldCondition) -> str:
         return f"{path} IS NULL"
     if kind == "prefix":
         return f"{path} STARTS WITH {_quoted(asked.prefix)}"
+    if kind == "substring":
+        return f"{path} CONTAINS SUBSTRING {_quoted(asked.substring)}"
     if kind == "words":
         how = ("ALL", "ALL", "ANY", "PHRASE", "PREFIX")[asked.words.how]
         return f"{path} CONTAINS {how} {_quoted(asked.words.text)}"

@@ -5,8 +5,9 @@
     term      = { NOT } ( "(" filter ")" | TRUE | FALSE | HAS_ID "(" ids ")" | question )
     question  = path sign value | value sign path [ sign value ] | path [NOT] IN "(" values ")"
               | path [NOT] BETWEEN value AND value | path IS [NOT] ( NULL | EMPTY ) | path STARTS WITH text
-              | path CONTAINS ( ALL | ANY | PHRASE | PREFIX ) text | path WITHIN shape | path HAS "(" filter ")"
+              | path CONTAINS ( ALL | ANY | PHRASE | PREFIX | SUBSTRING ) text | path WITHIN shape | path HAS "(" filter ")"
               | COUNT "(" path ")" sign number | HAS_VECTOR "(" text ")" | AT_LEAST "(" number { "," filter } ")"
+              | SLICE "(" number OF number ")"
 
 What the command line reads with its own parser is read here again, as a filter is typed on the wire and never text.
 """
@@ -18,7 +19,7 @@ from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
 from nigh.errors import InvalidArgumentError
-from nigh.filters import Condition, End, Field, How, Place, Scalar, all_of, any_of, at_least, has_id, has_vector, none_of
+from nigh.filters import Condition, End, Field, How, Place, Scalar, all_of, any_of, at_least, has_id, has_vector, in_slice, none_of
 
 T = TypeVar("T")
 
@@ -30,7 +31,7 @@ _TOKEN = re.compile(
     | '(?P<text>(?:[^'\\]|''|\\'|\\\\|\\(?!['\\]))*)'
     | `(?P<tick>(?:[^`]|``)*)`
     | (?P<number>[0-9.+-](?:[eE][+-]|[\w.])*)
-    | (?P<path>(?:[^\W\d][\w$@-]*|[$@][\w$@-]*|"[^"]*")(?:\[\])?(?:\.(?:[\w$@-]+|"[^"]*")(?:\[\])?)*)
+    | (?P<path>(?:[^\W\d][\w$@-]*|[$@][\w$@-]*|"[^"]*")(?:\[[0-9]*\])*(?:\.(?:[\w$@-]+|"[^"]*")(?:\[[0-9]*\])*)*)
     | (?P<end>\Z)
     )""",
     re.VERBOSE,
@@ -150,6 +151,8 @@ class _Parser:
                 name = self.quoted()
                 self.sign(")", ")")
                 return has_vector(name)
+            if self.name("SLICE"):
+                return self.slice()
             if self.name("AT_LEAST"):
                 return self.at_least()
         return self.question()
@@ -177,6 +180,17 @@ class _Parser:
         self.sign(")", ", or )")
         self.depth -= 1
         return at_least(count, of)
+
+    def slice(self) -> Condition:
+        self.sign("(", "(")
+        index = self.natural()
+        if not self.name("OF"):
+            self.expected("OF and how many slices there are")
+        total = self.natural()
+        self.sign(")", ")")
+        if index >= total or total >= 1 << 32:
+            raise _wrong(f"SLICE({index} OF {total})", "slices are counted from 0, and there are 1 to 4294967295")
+        return in_slice(index, total)
 
     def question(self) -> Condition:
         asked = self.path()
@@ -266,7 +280,9 @@ class _Parser:
             for how in hows:
                 if self.name(how.upper()):
                     return asked.words(self.quoted(), how)
-            self.expected("ALL, ANY, PHRASE or PREFIX")
+            if self.name("SUBSTRING"):
+                return asked.substring(self.quoted())
+            self.expected("ALL, ANY, PHRASE, PREFIX or SUBSTRING")
         return self.shape(asked) if self.name("WITHIN") else None
 
     def shape(self, asked: Field) -> Condition:

@@ -128,6 +128,16 @@ def has_id(ids: Iterable[PointId]) -> Condition:
     return Condition(common_pb2.Condition(has_id=named))
 
 
+def in_slice(index: int, total: int) -> Condition:
+    """The point's id falls into this one, from 0, of so many slices: parts of a collection that stay the same, for readers
+    that share the work, or as a sample.
+
+    >>> in_slice(0, 4)
+    Condition(SLICE(0 OF 4))
+    """
+    return Condition(common_pb2.Condition(slice=common_pb2.Slice(index=index, total=total)))
+
+
 def has_vector(name: str) -> Condition:
     """The point has a vector of this field, of whichever kind."""
     return Condition(common_pb2.Condition(has_vector=name))
@@ -233,6 +243,10 @@ class Field:
     def starts_with(self, prefix: str) -> Condition:
         """A string begins so."""
         return self._test(prefix=prefix)
+
+    def substring(self, part: str) -> Condition:
+        """A string that has this in it."""
+        return self._test(substring=part)
 
     def words(self, text: str, how: How = "all") -> Condition:
         """A string has these words: all of them, any, as a phrase, or as a phrase whose last word goes on."""

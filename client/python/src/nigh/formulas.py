@@ -8,6 +8,7 @@ Formula(sum { ... })
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, Union
 
 from nigh.filters import Condition, Place
@@ -94,6 +95,10 @@ class Formula:
         """The logarithm to the base of 10."""
         return Formula(ranking_pb2.Formula(log10=self._wire))
 
+    def acosh(self) -> Formula:
+        """The inverse hyperbolic cosine."""
+        return Formula(ranking_pb2.Formula(acosh=self._wire))
+
     def decay(
         self,
         shape: Shape = "exponential",
@@ -150,6 +155,21 @@ def instant(text: str) -> Formula:
     return Formula(ranking_pb2.Formula(datetime=text))
 
 
+def greatest(*of: FormulaLike) -> Formula:
+    """The greatest of several."""
+    return _several("greatest", of)
+
+
+def least(*of: FormulaLike) -> Formula:
+    """The least of several."""
+    return _several("least", of)
+
+
+def _several(kind: Literal["sum", "product", "greatest", "least"], of: Iterable[FormulaLike]) -> Formula:
+    formulas = ranking_pb2.Formulas(formulas=[_formula(one).wire for one in of])
+    return Formula(ranking_pb2.Formula(**{kind: formulas}))  # type: ignore[arg-type]
+
+
 def _formula(given: FormulaLike) -> Formula:
     return given if isinstance(given, Formula) else constant(float(given))
 
@@ -160,4 +180,4 @@ def _many(kind: Literal["sum", "product"], *given: FormulaLike) -> Formula:
         # `a + b + c` is one sum of three.
         same = one.wire.WhichOneof("formula") == kind
         gathered.extend(getattr(one.wire, kind).formulas if same else [one.wire])
-    return Formula(ranking_pb2.Formula(**{kind: ranking_pb2.Formulas(formulas=gathered)}))  # type: ignore[arg-type]
+    return _several(kind, map(Formula, gathered))

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::filter::condition::{Bounds, Condition, Scalar, Test};
 use crate::filter::geo::{Place, Ring, Shape};
 use crate::filter::lexer::{Token, Word, token};
+use crate::filter::slice::Slice;
 use crate::filter::words::{How, Words};
 use crate::value::Path;
 
@@ -42,9 +43,12 @@ impl Parser<'_> {
             }
             Test::Prefix(self.quoted()?)
         } else if self.takes("CONTAINS")? {
+            if self.takes("SUBSTRING")? {
+                return Ok(Some(Condition::field(path.clone(), Test::Substring(self.quoted()?))));
+            }
             let all = [("ALL", How::All), ("ANY", How::Any), ("PHRASE", How::Phrase), ("PREFIX", How::Prefix)];
             let Some((_, how)) = all.into_iter().find(|(name, _)| self.is_next(name)) else {
-                return Err(self.expected("ALL, ANY, PHRASE or PREFIX"));
+                return Err(self.expected("ALL, ANY, PHRASE, PREFIX or SUBSTRING"));
             };
             self.step()?;
             Test::Words(Words::new(&self.quoted()?, how))
@@ -141,7 +145,7 @@ impl Parser<'_> {
         Ok(Condition::field(path, Test::Count(bounds)))
     }
 
-    /// `AT_LEAST(2, filter, filter, filter)`.
+    /// `HAS_VECTOR('e')`.
     pub(super) fn has_vector(&mut self) -> Result<Condition> {
         self.step()?;
         self.sign("(", "(")?;
@@ -150,7 +154,27 @@ impl Parser<'_> {
         Ok(Condition::HasVector(name))
     }
 
-    /// At least so many of the conditions behind the number.
+    /// `SLICE(0 OF 4)`: the first of four.
+    pub(super) fn slice(&mut self) -> Result<Condition> {
+        self.step()?;
+        self.sign("(", "(")?;
+        let index = self.small()?;
+        if !self.takes("OF")? {
+            return Err(self.expected("OF and how many slices there are"));
+        }
+        let total = self.small()?;
+        self.sign(")", ")")?;
+        Ok(Condition::Slice(Slice { index, total }))
+    }
+
+    fn small(&mut self) -> Result<u32> {
+        let Token::Number(digits) = self.next else { return Err(self.expected("a number from 0")) };
+        let Ok(small) = digits.parse() else { return Err(self.expected("a number from 0, of 32 bits")) };
+        self.step()?;
+        Ok(small)
+    }
+
+    /// `AT_LEAST(2, filter, filter, filter)`: so many of the conditions behind the number.
     pub(super) fn at_least(&mut self) -> Result<Condition> {
         self.step()?;
         if self.next != Token::Sign("(") {
@@ -204,6 +228,11 @@ mod tests {
             ("AT_LEAST(2, count = 3, count = 4, within = 1 OR count = 9)", true),
             ("AT_LEAST(3, count = 3, count = 4, within = 1)", false),
             ("AT_LEAST(0)", true),
+            ("title CONTAINS SUBSTRING 'ck bro' AND NOT title CONTAINS SUBSTRING 'CK'", true),
+            ("authors[1].name = 'bob' AND tags[2] = 'b'", true),
+            ("authors[0].name = 'bob' OR tags[1] = 'b' OR title[0] = 'A quick brown fox'", false),
+            ("SLICE(0 OF 1) AND (SLICE(0 OF 3) OR SLICE(1 OF 3) OR SLICE(2 OF 3))", true),
+            ("SLICE(0 OF 2) AND SLICE(1 OF 2)", false),
         ] {
             match parse(text) {
                 Ok(condition) => assert_eq!(holds(&condition, &PointId::Num(0), &payload), expected, "{text}"),
@@ -216,7 +245,11 @@ mod tests {
     fn a_mistake_is_pointed_at() {
         for (text, expected) in [
             ("a STARTS 'x'", "at column 10, expected WITH"),
-            ("a CONTAINS 'x'", "at column 12, expected ALL, ANY, PHRASE or PREFIX"),
+            ("a CONTAINS 'x'", "at column 12, expected ALL, ANY, PHRASE, PREFIX or SUBSTRING"),
+            ("SLICE(1, 2)", "at column 8, expected OF and how many slices there are"),
+            ("SLICE(2 OF 2)", "slice is 2 of 2; slices are counted from 0"),
+            ("SLICE(0 OF 4294967296)", "at column 12, expected a number from 0, of 32 bits"),
+            ("a HAS (SLICE(0 OF 2))", "slices are of points"),
             ("a CONTAINS ALL 1", "at column 16, expected a 'text'"),
             ("a WITHIN 5 (1, 2)", "at column 12, expected OF and the centre"),
             ("a WITHIN BOX (1, 2, 3)", "expected BOX (south, west, north, east) before this"),

@@ -35,6 +35,8 @@ pub(super) fn formula(wire: v1::Formula) -> Result<Formula> {
         }
         Wire::Sum(parts) => Ok(Formula::Sum(formulas("sum", parts)?)),
         Wire::Product(parts) => Ok(Formula::Product(formulas("product", parts)?)),
+        Wire::Greatest(parts) => Ok(Formula::Greatest(formulas("greatest", parts)?)),
+        Wire::Least(parts) => Ok(Formula::Least(formulas("least", parts)?)),
         Wire::Quotient(quotient) => Ok(Formula::Quotient {
             of: part("quotient.of", quotient.of.map(|of| *of))?,
             by: part("quotient.by", quotient.by.map(|by| *by))?,
@@ -50,6 +52,7 @@ pub(super) fn formula(wire: v1::Formula) -> Result<Formula> {
         Wire::Exponential(of) => apply(Function::Exponential, "exponential", *of),
         Wire::Ln(of) => apply(Function::Ln, "ln", *of),
         Wire::Log10(of) => apply(Function::Log10, "log10", *of),
+        Wire::Acosh(of) => apply(Function::Acosh, "acosh", *of),
         Wire::Decay(decay) => self::decay(*decay),
         Wire::Datetime(text) => match datetime::micros(&text) {
             Some(micros) => Ok(Formula::Constant(micros as f64 / 1e6)),

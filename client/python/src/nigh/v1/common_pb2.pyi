@@ -91,7 +91,7 @@ class Filter(_message.Message):
     def __init__(self, must: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., should: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., must_not: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ...) -> None: ...
 
 class Condition(_message.Message):
-    __slots__ = ("filter", "field", "has_id", "at_least", "nested", "has_vector", "text")
+    __slots__ = ("filter", "field", "has_id", "at_least", "nested", "has_vector", "text", "slice")
     FILTER_FIELD_NUMBER: _ClassVar[int]
     FIELD_FIELD_NUMBER: _ClassVar[int]
     HAS_ID_FIELD_NUMBER: _ClassVar[int]
@@ -99,6 +99,7 @@ class Condition(_message.Message):
     NESTED_FIELD_NUMBER: _ClassVar[int]
     HAS_VECTOR_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
+    SLICE_FIELD_NUMBER: _ClassVar[int]
     filter: Filter
     field: FieldCondition
     has_id: PointIds
@@ -106,7 +107,16 @@ class Condition(_message.Message):
     nested: Nested
     has_vector: str
     text: str
-    def __init__(self, filter: _Optional[_Union[Filter, _Mapping]] = ..., field: _Optional[_Union[FieldCondition, _Mapping]] = ..., has_id: _Optional[_Union[PointIds, _Mapping]] = ..., at_least: _Optional[_Union[AtLeast, _Mapping]] = ..., nested: _Optional[_Union[Nested, _Mapping]] = ..., has_vector: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+    slice: Slice
+    def __init__(self, filter: _Optional[_Union[Filter, _Mapping]] = ..., field: _Optional[_Union[FieldCondition, _Mapping]] = ..., has_id: _Optional[_Union[PointIds, _Mapping]] = ..., at_least: _Optional[_Union[AtLeast, _Mapping]] = ..., nested: _Optional[_Union[Nested, _Mapping]] = ..., has_vector: _Optional[str] = ..., text: _Optional[str] = ..., slice: _Optional[_Union[Slice, _Mapping]] = ...) -> None: ...
+
+class Slice(_message.Message):
+    __slots__ = ("index", "total")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    total: int
+    def __init__(self, index: _Optional[int] = ..., total: _Optional[int] = ...) -> None: ...
 
 class AtLeast(_message.Message):
     __slots__ = ("count", "of")
@@ -125,7 +135,7 @@ class Nested(_message.Message):
     def __init__(self, path: _Optional[str] = ..., filter: _Optional[_Union[Filter, _Mapping]] = ...) -> None: ...
 
 class FieldCondition(_message.Message):
-    __slots__ = ("path", "match", "any_of", "none_of", "range", "datetime_range", "is_empty", "is_null", "prefix", "words", "geo", "values_count")
+    __slots__ = ("path", "match", "any_of", "none_of", "range", "datetime_range", "is_empty", "is_null", "prefix", "words", "geo", "values_count", "substring")
     PATH_FIELD_NUMBER: _ClassVar[int]
     MATCH_FIELD_NUMBER: _ClassVar[int]
     ANY_OF_FIELD_NUMBER: _ClassVar[int]
@@ -138,6 +148,7 @@ class FieldCondition(_message.Message):
     WORDS_FIELD_NUMBER: _ClassVar[int]
     GEO_FIELD_NUMBER: _ClassVar[int]
     VALUES_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SUBSTRING_FIELD_NUMBER: _ClassVar[int]
     path: str
     match: Scalar
     any_of: Scalars
@@ -150,7 +161,8 @@ class FieldCondition(_message.Message):
     words: WordsTest
     geo: GeoShape
     values_count: CountRange
-    def __init__(self, path: _Optional[str] = ..., match: _Optional[_Union[Scalar, _Mapping]] = ..., any_of: _Optional[_Union[Scalars, _Mapping]] = ..., none_of: _Optional[_Union[Scalars, _Mapping]] = ..., range: _Optional[_Union[NumberRange, _Mapping]] = ..., datetime_range: _Optional[_Union[DatetimeRange, _Mapping]] = ..., is_empty: _Optional[_Union[Unit, _Mapping]] = ..., is_null: _Optional[_Union[Unit, _Mapping]] = ..., prefix: _Optional[str] = ..., words: _Optional[_Union[WordsTest, _Mapping]] = ..., geo: _Optional[_Union[GeoShape, _Mapping]] = ..., values_count: _Optional[_Union[CountRange, _Mapping]] = ...) -> None: ...
+    substring: str
+    def __init__(self, path: _Optional[str] = ..., match: _Optional[_Union[Scalar, _Mapping]] = ..., any_of: _Optional[_Union[Scalars, _Mapping]] = ..., none_of: _Optional[_Union[Scalars, _Mapping]] = ..., range: _Optional[_Union[NumberRange, _Mapping]] = ..., datetime_range: _Optional[_Union[DatetimeRange, _Mapping]] = ..., is_empty: _Optional[_Union[Unit, _Mapping]] = ..., is_null: _Optional[_Union[Unit, _Mapping]] = ..., prefix: _Optional[str] = ..., words: _Optional[_Union[WordsTest, _Mapping]] = ..., geo: _Optional[_Union[GeoShape, _Mapping]] = ..., values_count: _Optional[_Union[CountRange, _Mapping]] = ..., substring: _Optional[str] = ...) -> None: ...
 
 class WordsTest(_message.Message):
     __slots__ = ("text", "how")

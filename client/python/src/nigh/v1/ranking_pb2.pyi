@@ -173,7 +173,7 @@ class Sample(_message.Message):
     def __init__(self, seed: _Optional[int] = ...) -> None: ...
 
 class Formula(_message.Message):
-    __slots__ = ("constant", "score", "field", "holds", "distance", "sum", "product", "quotient", "power", "negative", "absolute", "square_root", "exponential", "ln", "log10", "decay", "datetime")
+    __slots__ = ("constant", "score", "field", "holds", "distance", "sum", "product", "quotient", "power", "negative", "absolute", "square_root", "exponential", "ln", "log10", "decay", "datetime", "greatest", "least", "acosh")
     CONSTANT_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     FIELD_FIELD_NUMBER: _ClassVar[int]
@@ -191,6 +191,9 @@ class Formula(_message.Message):
     LOG10_FIELD_NUMBER: _ClassVar[int]
     DECAY_FIELD_NUMBER: _ClassVar[int]
     DATETIME_FIELD_NUMBER: _ClassVar[int]
+    GREATEST_FIELD_NUMBER: _ClassVar[int]
+    LEAST_FIELD_NUMBER: _ClassVar[int]
+    ACOSH_FIELD_NUMBER: _ClassVar[int]
     constant: float
     score: SourceScore
     field: FieldValue
@@ -208,7 +211,10 @@ class Formula(_message.Message):
     log10: Formula
     decay: Decay
     datetime: str
-    def __init__(self, constant: _Optional[float] = ..., score: _Optional[_Union[SourceScore, _Mapping]] = ..., field: _Optional[_Union[FieldValue, _Mapping]] = ..., holds: _Optional[_Union[_common_pb2.Condition, _Mapping]] = ..., distance: _Optional[_Union[GeoDistance, _Mapping]] = ..., sum: _Optional[_Union[Formulas, _Mapping]] = ..., product: _Optional[_Union[Formulas, _Mapping]] = ..., quotient: _Optional[_Union[Quotient, _Mapping]] = ..., power: _Optional[_Union[Power, _Mapping]] = ..., negative: _Optional[_Union[Formula, _Mapping]] = ..., absolute: _Optional[_Union[Formula, _Mapping]] = ..., square_root: _Optional[_Union[Formula, _Mapping]] = ..., exponential: _Optional[_Union[Formula, _Mapping]] = ..., ln: _Optional[_Union[Formula, _Mapping]] = ..., log10: _Optional[_Union[Formula, _Mapping]] = ..., decay: _Optional[_Union[Decay, _Mapping]] = ..., datetime: _Optional[str] = ...) -> None: ...
+    greatest: Formulas
+    least: Formulas
+    acosh: Formula
+    def __init__(self, constant: _Optional[float] = ..., score: _Optional[_Union[SourceScore, _Mapping]] = ..., field: _Optional[_Union[FieldValue, _Mapping]] = ..., holds: _Optional[_Union[_common_pb2.Condition, _Mapping]] = ..., distance: _Optional[_Union[GeoDistance, _Mapping]] = ..., sum: _Optional[_Union[Formulas, _Mapping]] = ..., product: _Optional[_Union[Formulas, _Mapping]] = ..., quotient: _Optional[_Union[Quotient, _Mapping]] = ..., power: _Optional[_Union[Power, _Mapping]] = ..., negative: _Optional[_Union[Formula, _Mapping]] = ..., absolute: _Optional[_Union[Formula, _Mapping]] = ..., square_root: _Optional[_Union[Formula, _Mapping]] = ..., exponential: _Optional[_Union[Formula, _Mapping]] = ..., ln: _Optional[_Union[Formula, _Mapping]] = ..., log10: _Optional[_Union[Formula, _Mapping]] = ..., decay: _Optional[_Union[Decay, _Mapping]] = ..., datetime: _Optional[str] = ..., greatest: _Optional[_Union[Formulas, _Mapping]] = ..., least: _Optional[_Union[Formulas, _Mapping]] = ..., acosh: _Optional[_Union[Formula, _Mapping]] = ...) -> None: ...
 
 class Formulas(_message.Message):
     __slots__ = ("formulas",)
