@@ -118,12 +118,27 @@ def maybe_filter(r):
     return filter_of(r) if r.random() < 0.6 else None
 
 
+def feedback(r, make):
+    """Scores that were given to examples: vectors, or, for a server, points."""
+    def example():
+        return make(r) if WIDE or r.random() < 0.7 else r.choice(ids())
+
+    naive = m.NaiveFeedbackStrategyParams(
+        a=round(r.uniform(-0.5, 2), 2), b=r.choice([0, 0.5, 1, 1.7]), c=round(r.uniform(-0.5, 2), 2)
+    )
+    given = [m.FeedbackItem(example=example(), score=r.choice([0, 0.5, round(r.uniform(-1, 1), 2)])) for _ in range(r.randint(0, 4))]
+    strategy = m.NaiveFeedbackStrategy(naive=naive)
+    return m.RelevanceFeedbackQuery(
+        relevance_feedback=m.RelevanceFeedbackInput(target=example(), feedback=given, strategy=strategy)
+    )
+
+
 def query(r):
     """Arguments of query_points."""
     if WIDE and r.random() < 0.6:
-        return wide.query(r, vector, sparse, condition, filter_of, RARE)
+        return wide.query(r, vector, sparse, condition, filter_of, RARE, feedback)
     using = r.choice(["one", "far"])
-    kind = r.randint(0, 8)
+    kind = r.randint(0, 9)
     prefetch = [
         m.Prefetch(query=vector(r), using="one", limit=r.randint(3, 12)),
         m.Prefetch(query=sparse(r), using="words", limit=r.randint(3, 12)),
@@ -146,6 +161,8 @@ def query(r):
         pair = m.ContextPair(positive=vector(r), negative=vector(r))
         discover = m.DiscoverInput(target=vector(r), context=[pair])
         made |= {"query": m.DiscoverQuery(discover=discover), "using": using}
+    elif kind == 8:
+        made |= {"query": feedback(r, vector), "using": using}
     else:
         made |= {"prefetch": m.Prefetch(query=vector(r), using="one", limit=20), "query": vector(r), "using": "far"}
     return made
@@ -165,6 +182,8 @@ def change(r, ids):
     chosen, given = filter_of(r), {"extra": r.randint(0, 9), "deep": {"er": r.randint(0, 3)}}
     few = m.Filter(must=[m.HasIdCondition(has_id=ids)])
     points = [point(r, id) for id in ids]
+    # A sparse vector that is deleted and then written again is found in the engine by its old terms, too.
+    deleted = "one" if WIDE else "words"
     operations = [
         m.UpsertOperation(upsert=m.PointsList(points=points)),
         m.DeletePayloadOperation(delete_payload=m.DeletePayload(keys=["extra", "deep.on"], filter=few)),
@@ -174,7 +193,7 @@ def change(r, ids):
         ("overwrite_payload", lambda c: c.overwrite_payload(C, given, points=few, wait=True) and None),
         ("clear_payload", lambda c: c.clear_payload(C, few, wait=True) and None),
         ("set_payload below", lambda c: c.set_payload(C, given, points=few, key="deep", wait=True) and None),
-        ("delete_vectors", lambda c: c.delete_vectors(C, vectors=["words"], points=few, wait=True) and None),
+        ("delete_vectors", lambda c: c.delete_vectors(C, vectors=[deleted], points=few, wait=True) and None),
         ("batch", lambda c: c.batch_update_points(C, operations, wait=True) and None),
         ("upsert where", lambda c: c.upsert(C, points, update_filter=chosen, wait=True) and None),
     ]

@@ -166,6 +166,12 @@ def query_of(given, using, limit):
         return e.Query.Discover(e.DiscoverQuery(vector(of.target), pairs(of.context)), using)
     if isinstance(given, m.ContextQuery):
         return e.Query.Context(e.ContextQuery(pairs(given.context)), using)
+    if isinstance(given, m.RelevanceFeedbackQuery):
+        of = given.relevance_feedback
+        items = [e.FeedbackItem(vector(one.example), one.score) for one in of.feedback]
+        naive = of.strategy.naive
+        strategy = e.NaiveFeedbackStrategy(naive.a, naive.b, naive.c)
+        return e.Query.FeedbackNaive(e.FeedbackNaiveQuery(vector(of.target), items, strategy), using)
     return e.Query.Nearest(vector(given), using)
 
 
@@ -301,7 +307,9 @@ class Edge:
         return [point(one) for one in self.shard.retrieve(ids, selected(with_payload), with_vectors)]
 
     def facet(self, _name, key, facet_filter=None, limit=10):
-        return SimpleNamespace(hits=list(self.shard.facet(e.FacetRequest(key, limit, True, filter_of(facet_filter)))))
+        hits = self.shard.facet(e.FacetRequest(key, limit, True, filter_of(facet_filter)))
+        # Values that no point has any more are counted there, none times.
+        return SimpleNamespace(hits=[hit for hit in hits if hit.count > 0])
 
     def query_points(self, _name, query=None, using=None, prefetch=None, query_filter=None, limit=10, offset=None,
                      score_threshold=None, search_params=None, with_payload=True, with_vectors=False):

@@ -141,7 +141,7 @@ def formula(r, condition):
     return m.FormulaQuery(formula=one(0), defaults={"n": 3, "x": 0.5, "since": "2024-01-01T00:00:00Z"})
 
 
-def query(r, vector, sparse, condition, filter_of, rare):
+def query(r, vector, sparse, condition, filter_of, rare, feedback):
     """Arguments of query_points; `rare` is the field of sparse vectors."""
     using = r.choice(["one", "far", "dot", "taxi"])
     made = {"query_filter": filter_of(r) if r.random() < 0.5 else None, "limit": r.randint(1, 12), "with_payload": selector(r)}
@@ -152,7 +152,7 @@ def query(r, vector, sparse, condition, filter_of, rare):
         m.Prefetch(query=vector(r), using="far", limit=6, prefetch=[m.Prefetch(query=sparse(r), using="words", limit=15)]),
     ][: r.randint(1, 3)]
     pair = m.ContextPair(positive=vector(r), negative=vector(r))
-    kind = r.randint(0, 12)
+    kind = r.randint(0, 13)
     if kind <= 1:
         made |= {"query": vector(r), "using": using, "offset": r.choice([None, 0, 3]), "with_vectors": r.choice([True, ["one", "many"]])}
     elif kind == 2:
@@ -179,6 +179,8 @@ def query(r, vector, sparse, condition, filter_of, rare):
     elif kind == 11:
         mmr = m.Mmr(diversity=round(r.random(), 2), candidates_limit=r.choice([None, 5, 30]))
         made |= {"query": m.NearestQuery(nearest=vector(r), mmr=mmr), "using": using}
+    elif kind == 12:
+        made |= {"query": feedback(r, vector), "using": using}
     else:
         made |= {"query": m.DiscoverQuery(discover=m.DiscoverInput(target=vector(r), context=[pair, pair])), "using": using}
     return made

@@ -321,8 +321,18 @@ async fn what_is_wrong_is_told_by_code_and_text() {
     let mut door = Door::filled().await;
     let asked = |of: q::QueryPoints| of;
     let nothing = q::Query { variant: None };
-    let feedback =
-        q::Query { variant: Some(q::query::Variant::RelevanceFeedback(q::RelevanceFeedbackInput::default())) };
+    let feedback = |b, score| {
+        let vector = |data| q::vector_input::Variant::Dense(q::DenseVector { data });
+        let input = |data| Some(q::VectorInput { variant: Some(vector(data)) });
+        let naive = q::NaiveFeedbackStrategy { a: 1.0, b, c: 1.0 };
+        let of = q::RelevanceFeedbackInput {
+            target: input(vec![1.0, 1.0]),
+            feedback: vec![q::FeedbackItem { example: input(vec![1.0, 0.0]), score }],
+            strategy: Some(q::FeedbackStrategy { variant: Some(q::feedback_strategy::Variant::Naive(naive)) }),
+        };
+        let query = Some(q::Query { variant: Some(q::query::Variant::RelevanceFeedback(of)) });
+        q::QueryPoints { query, ..Default::default() }
+    };
     let id = q::VectorInput { variant: Some(q::vector_input::Variant::Id(num(404))) };
     let missing = q::Query { variant: Some(q::query::Variant::Nearest(id)) };
     let nan = nearest(vec![f32::NAN, 1.0]);
@@ -353,7 +363,10 @@ async fn what_is_wrong_is_told_by_code_and_text() {
         (q::QueryPoints { query: nan, ..Default::default() }, Code::InvalidArgument, "NaN"),
         (q::QueryPoints { query: Some(nothing), ..Default::default() }, Code::InvalidArgument, "asks nothing"),
         (q::QueryPoints { query: Some(missing), ..Default::default() }, Code::NotFound, "No point with id 404"),
-        (q::QueryPoints { query: Some(feedback), ..Default::default() }, Code::Unimplemented, "not supported"),
+        (feedback(-1.0, 1.0), Code::InvalidArgument, "relevance_feedback.strategy.naive.b is -1; it is at least 0"),
+        (feedback(f32::NAN, 1.0), Code::InvalidArgument, "relevance_feedback.strategy.naive.b is no number"),
+        (feedback(1.0, f32::NAN), Code::InvalidArgument, "relevance_feedback.feedback[0].score is no number"),
+        (feedback(1.0, f32::INFINITY), Code::InvalidArgument, "relevance_feedback.feedback[0].score is inf"),
     ] {
         let status = door.refused(of).await;
         assert!(status.code() == code && status.message().contains(says), "{status}");

@@ -128,6 +128,11 @@ fn good() -> Vec<(&'static str, &'static str, Value)> {
         (
             "POST",
             "/collections/c/points/query",
+            json!({"query": {"relevance_feedback": {"target": 1, "feedback": [{"example": 2, "score": 0.5}, {"example": [0, 1], "score": -1}], "strategy": {"naive": {"a": 1, "b": 0.5, "c": 2}}}}, "using": "v"}),
+        ),
+        (
+            "POST",
+            "/collections/c/points/query",
             json!({"query": {"nearest": [1, 0], "mmr": {"diversity": 0.5, "candidates_limit": 8}}, "using": "v"}),
         ),
         ("POST", "/collections/c/points/query", json!({"query": [[1, 0], [0, 1]], "using": "m"})),

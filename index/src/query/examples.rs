@@ -1,7 +1,7 @@
 //! Scores of points by examples: what is liked and disliked, and pairs that say which way is better.
 //!
 //! Similarities are those of inside: bigger is nearer, Euclid is the negated square of the distance. The formulas are
-//! those of Qdrant's recommendation and discovery queries.
+//! those of Qdrant's recommendation, discovery and relevance feedback queries.
 
 use crate::error::{Error, Result};
 
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 pub const EXAMPLES_MAX: usize = 256;
 
 /// How similarities to the examples become one score.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum Likeness {
     /// The similarity to the likest positive example, where it is above that to the likest negative one; else that
     /// to the negative one, turned round. Squeezed to -1..1.
@@ -21,6 +21,8 @@ pub enum Likeness {
     Discover,
     /// How far the point is on the worse side of its pairs, summed: 0 is the best there is.
     Context,
+    /// The sum of similarities, each times the weight of its example: see [`Feedback::weights`].
+    Weighted(Vec<f64>),
 }
 
 /// x to 0..1, keeping the order.
@@ -34,7 +36,7 @@ fn softsign(x: f64) -> f64 {
 
 impl Likeness {
     /// The score of a point of these similarities: to `positives` positive examples, then to the others. Never NaN.
-    pub fn score(self, similarities: &[f32], positives: usize) -> f32 {
+    pub fn score(&self, similarities: &[f32], positives: usize) -> f32 {
         let (liked, disliked) = similarities.split_at(positives.min(similarities.len()));
         let best = |some: &[f32]| some.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let sum = |some: &[f32]| some.iter().map(|one| f64::from(*one)).sum::<f64>();
@@ -60,8 +62,61 @@ impl Likeness {
                 let loss = |(better, worse): (f64, f64)| softsign((better - worse - f64::from(f32::EPSILON)).min(0.0));
                 pairs(similarities).into_iter().map(loss).sum()
             }
+            Self::Weighted(weights) => {
+                similarities.iter().zip(weights).map(|(similar, weight)| f64::from(*similar) * weight).sum()
+            }
         };
-        if score.is_nan() { f32::NEG_INFINITY } else { score as f32 }
+        // What is beyond all numbers of 32 bits is the greatest of them.
+        if score.is_nan() { f32::NEG_INFINITY } else { score.clamp(f32::MIN.into(), f32::MAX.into()) as f32 }
+    }
+}
+
+/// What scores that somebody else gave to examples say of all points (Qdrant's naive strategy): of two examples the one
+/// that was scored higher is what is looked for, the more so the farther they are apart.
+#[derive(Copy, Clone, PartialEq, Debug)]
+pub struct Feedback {
+    /// What the similarity to the target counts.
+    pub a: f32,
+    /// The power to which the difference of two scores is raised; at least 0.
+    pub b: f32,
+    /// What a pair of examples counts whose scores are 1 apart.
+    pub c: f32,
+}
+
+impl Feedback {
+    /// The weights of the target and then of the examples, which have these scores. The score of a point is
+    ///
+    /// ```text
+    /// a * similar(target) + sum of (score(p) - score(n))^b * c * (similar(p) - similar(n))   where score(p) > score(n)
+    /// ```
+    pub fn weights(self, scores: &[f32]) -> Result<Vec<f64>> {
+        for (name, value) in [("a", self.a), ("b", self.b), ("c", self.c)] {
+            if !value.is_finite() {
+                return Err(Error::invalid(format!("strategy.naive.{name}"), value, "it is finite"));
+            }
+        }
+        if self.b < 0.0 {
+            return Err(Error::invalid("strategy.naive.b", self.b, "it is at least 0"));
+        }
+        if let Some(at) = scores.iter().position(|score| !score.is_finite()) {
+            return Err(Error::invalid(format!("feedback[{at}].score"), scores[at], "it is finite"));
+        }
+        let mut weights = vec![0.0; scores.len() + 1];
+        weights[0] = f64::from(self.a);
+        for (better, high) in scores.iter().enumerate() {
+            for (worse, low) in scores.iter().enumerate().filter(|(_, low)| high > low) {
+                let weight = (f64::from(*high) - f64::from(*low)).powf(self.b.into()) * f64::from(self.c);
+                weights[better + 1] += weight;
+                weights[worse + 1] -= weight;
+            }
+        }
+        match weights.iter().position(|weight| weight.abs() > f64::from(f32::MAX) || weight.is_nan()) {
+            None => Ok(weights),
+            Some(at) => {
+                let limit = "differences of scores to the power of b, times c, can be told in 32 bits";
+                Err(Error::invalid(format!("weight of feedback[{}]", at.saturating_sub(1)), weights[at], limit))
+            }
+        }
     }
 }
 
@@ -94,6 +149,7 @@ pub fn average(positive: &[Vec<f32>], negative: &[Vec<f32>], directions: bool) -
 mod tests {
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "a test says it as it stands")]
     fn check(likeness: Likeness, similarities: &[f32], positives: usize, expected: f32) {
         let got = likeness.score(similarities, positives);
         assert!((got - expected).abs() < 1e-6, "{likeness:?} {similarities:?}: {got}");
@@ -120,6 +176,34 @@ mod tests {
         // Won pairs lose nothing but epsilon's share of nothing; the lost one loses 1 / 2.
         check(Likeness::Context, &[0.9, 0.1, 1.0, 2.0], 0, -0.5);
         check(Likeness::Context, &[0.9, 0.1], 0, 0.0);
+    }
+
+    fn weights(a: f32, b: f32, c: f32, scores: &[f32]) -> Result<Vec<f64>> {
+        Feedback { a, b, c }.weights(scores)
+    }
+
+    #[test]
+    fn feedback_pulls_towards_what_was_scored_higher() {
+        assert_eq!(weights(0.5, 2.0, 3.0, &[]).unwrap(), [0.5]);
+        assert_eq!(weights(0.5, 2.0, 3.0, &[7.0]).unwrap(), [0.5, 0.0]);
+        assert_eq!(weights(0.5, 2.0, 3.0, &[1.0, 1.0]).unwrap(), [0.5, 0.0, 0.0]);
+        assert_eq!(weights(0.5, 2.0, 3.0, &[1.0, 3.0]).unwrap(), [0.5, -12.0, 12.0]);
+        // Pairs (2, 0), (2, 1) and (0, 1), whose differences are 1, 3 and 2.
+        assert_eq!(weights(1.0, 1.0, 1.0, &[2.0, 0.0, 3.0]).unwrap(), [1.0, 1.0, -5.0, 4.0]);
+        assert_eq!(weights(1.0, 0.0, -1.0, &[2.0, 0.0, 3.0]).unwrap(), [1.0, 0.0, 2.0, -2.0]);
+        check(Likeness::Weighted(weights(0.5, 1.0, 2.0, &[0.75, 0.25]).unwrap()), &[0.8, 0.5, 0.1], 3, 0.8);
+        assert_eq!(Likeness::Weighted(vec![f64::from(f32::MAX)]).score(&[2.0], 1), f32::MAX);
+    }
+
+    #[test]
+    fn feedback_that_is_no_number_is_refused() {
+        let told = |a, b, c, scores: &[f32]| weights(a, b, c, scores).unwrap_err().to_string();
+        assert_eq!(told(f32::NAN, 1.0, 1.0, &[]), "strategy.naive.a is NaN; it is finite");
+        assert_eq!(told(1.0, -0.5, 1.0, &[]), "strategy.naive.b is -0.5; it is at least 0");
+        assert_eq!(told(1.0, 1.0, f32::INFINITY, &[]), "strategy.naive.c is inf; it is finite");
+        assert_eq!(told(1.0, 1.0, 1.0, &[1.0, f32::NEG_INFINITY]), "feedback[1].score is -inf; it is finite");
+        assert!(told(1.0, 9.0, 1.0, &[1e30, 0.0]).starts_with("weight of feedback[0] is "));
+        assert!(told(1.0, 1e30, 0.0, &[9.0, 0.0]).starts_with("weight of feedback[0] is NaN"));
     }
 
     #[test]

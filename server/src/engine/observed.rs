@@ -9,7 +9,7 @@ use std::time::Duration;
 /// The stages that are counted, by the first word of their names; what is none of them is `other`.
 const STAGES: [&str; 9] = ["queue", "filter", "retrieve", "rescore", "fuse", "compute", "group", "read", "other"];
 /// The kinds of retrievers.
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 13] = [
     "dense",
     "sparse",
     "multi",
@@ -20,6 +20,7 @@ const KINDS: [&str; 12] = [
     "recommend",
     "discover",
     "context",
+    "relevance_feedback",
     "order_by",
     "sample",
 ];

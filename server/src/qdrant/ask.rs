@@ -7,6 +7,8 @@
 //! Where clients expect other numbers than nigh's own (ranks from 0, thresholds that are not hits themselves), it is
 //! turned here.
 
+mod examples;
+
 use super::fault::{Fault, Result};
 use super::vectors::Given;
 use super::{filter, formula, ids, path, vectors};
@@ -17,7 +19,6 @@ use nigh_index::filter::datetime;
 use nigh_index::filter::number::Real;
 use nigh_index::id::PointId;
 use nigh_index::params::SearchParams;
-use nigh_index::query::examples::{EXAMPLES_MAX, Likeness};
 use nigh_index::query::fuse::{Fusion, Rrf, Scale, ScoreFusion, Weighing};
 use nigh_index::query::order::{Direction, OrderBy};
 use nigh_storage::collection::Collection;
@@ -28,6 +29,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Points of a node where nobody says.
 const LIMIT: usize = 10;
+/// What an object asks, each by its name.
+const FORMS: [&str; 10] = [
+    "nearest",
+    "recommend",
+    "discover",
+    "context",
+    "relevance_feedback",
+    "order_by",
+    "fusion",
+    "rrf",
+    "formula",
+    "sample",
+];
 /// The constant of reciprocal ranks of clients of this API, whose first rank is 0.
 const RRF_K: f64 = 2.0;
 
@@ -123,13 +137,9 @@ impl<'a> Asking<'a> {
         if object.contains_key("indices") || object.contains_key("text") {
             return self.nearest(query, None, request, limit);
         }
-        let forms = ["nearest", "recommend", "discover", "context", "order_by", "fusion", "rrf", "formula", "sample"];
-        let mut given = forms.iter().filter(|form| some(query, form).is_some());
+        let mut given = FORMS.iter().filter(|form| some(query, form).is_some());
         let (Some(form), None) = (given.next(), given.next()) else {
-            if object.contains_key("relevance_feedback") {
-                return Err(Fault::not_supported("relevance_feedback"));
-            }
-            return Err(Fault::format(format_args!("a query has one of {}", forms.join(", "))));
+            return Err(Fault::format(format_args!("a query has one of {}", FORMS.join(", "))));
         };
         let value = &query[*form];
         match *form {
@@ -137,6 +147,7 @@ impl<'a> Asking<'a> {
             "recommend" => self.recommend(value, request),
             "discover" => self.discover(some(value, "target"), some(value, "context"), request),
             "context" => self.discover(None, Some(value), request),
+            "relevance_feedback" => self.feedback(value, request),
             "order_by" => order_by(value).map(Kind::Order),
             "fusion" => match value.as_str() {
                 Some("rrf") => rrf(&json!({})),
@@ -228,68 +239,6 @@ impl<'a> Asking<'a> {
         let vector = some(from, "vector").and_then(Value::as_str).unwrap_or_default();
         stored(&other, vectors::place(&other.spec(), vector)?, id)
     }
-
-    fn targets(&mut self, field: usize, values: Option<&Value>, request: &Value) -> Result<Vec<Target>> {
-        match values {
-            None => Ok(Vec::new()),
-            Some(Value::Array(values)) => values.iter().map(|value| self.target(field, value, request)).collect(),
-            Some(_) => Err(Fault::format("examples are a list of ids and vectors")),
-        }
-    }
-
-    fn recommend(&mut self, value: &Value, request: &Value) -> Result<Kind> {
-        let (field, params) = (self.field(request)?, params(request)?);
-        let listed = |side: &str| some(value, side).and_then(Value::as_array).map_or(0, Vec::len);
-        few_enough(listed("positive") + listed("negative"))?;
-        let positive = self.targets(field, some(value, "positive"), request)?;
-        let negative = self.targets(field, some(value, "negative"), request)?;
-        if positive.is_empty() && negative.is_empty() {
-            return Err(Fault::invalid("recommend", "at least one example is needed"));
-        }
-        let likeness = match some(value, "strategy").map_or(Some("average_vector"), Value::as_str) {
-            Some("average_vector") if positive.is_empty() => {
-                return Err(Fault::bad_request("at least one positive example is needed"));
-            }
-            Some("average_vector") => return Ok(Kind::Average { field, positive, negative, params }),
-            Some("best_score") => Likeness::Best,
-            Some("sum_scores") => Likeness::Sum,
-            _ => return Err(Fault::format("strategy is average_vector, best_score or sum_scores")),
-        };
-        Ok(Kind::Examples { field, likeness, positive, negative })
-    }
-
-    fn discover(&mut self, target: Option<&Value>, context: Option<&Value>, request: &Value) -> Result<Kind> {
-        let field = self.field(request)?;
-        let pairs = match context {
-            None => &[][..],
-            Some(Value::Array(pairs)) => pairs,
-            Some(pair) => std::slice::from_ref(pair),
-        };
-        few_enough(usize::from(target.is_some()) + pairs.len().saturating_mul(2))?;
-        let mut positive = Vec::new();
-        if let Some(target) = target {
-            positive.push(self.target(field, target, request)?);
-        } else if pairs.is_empty() {
-            return Err(Fault::bad_request("a discovery has a target or a context"));
-        }
-        for pair in pairs {
-            for side in ["positive", "negative"] {
-                let example = some(pair, side).ok_or_else(|| Fault::format("a pair has a positive and a negative"))?;
-                positive.push(self.target(field, example, request)?);
-            }
-        }
-        let likeness = if target.is_some() { Likeness::Discover } else { Likeness::Context };
-        Ok(Kind::Examples { field, likeness, positive, negative: Vec::new() })
-    }
-}
-
-/// Examples are counted before any of them is looked up: each would become a vector.
-fn few_enough(examples: usize) -> Result<()> {
-    if examples <= EXAMPLES_MAX {
-        return Ok(());
-    }
-    let limit = format!("there are 1 to {EXAMPLES_MAX}");
-    Err(Error::invalid("number of examples", examples, limit).into())
 }
 
 /// The vector that a point has.

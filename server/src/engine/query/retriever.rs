@@ -105,7 +105,7 @@ pub enum Kind {
         field: usize,
         /// What similarities come to.
         likeness: Likeness,
-        /// What is liked; for a discovery the target, and then pairs of better and worse.
+        /// What is liked; for a discovery the target, and then pairs of better and worse; all of what has weights.
         positive: Vec<Target>,
         /// What is not.
         negative: Vec<Target>,
@@ -133,6 +133,7 @@ impl Kind {
             Self::Average { .. } | Self::Examples { likeness: Likeness::Best | Likeness::Sum, .. } => "recommend",
             Self::Examples { likeness: Likeness::Discover, .. } => "discover",
             Self::Examples { likeness: Likeness::Context, .. } => "context",
+            Self::Examples { likeness: Likeness::Weighted(_), .. } => "relevance_feedback",
             Self::Order(_) => "order_by",
             Self::Sample { .. } => "sample",
         }

@@ -6,7 +6,7 @@ use crate::engine::query::Query;
 use crate::engine::query::retriever::{Count, Kind, Retriever, Target};
 use nigh_index::filter::eval;
 use nigh_index::params::SearchParams;
-use nigh_index::query::examples::EXAMPLES_MAX;
+use nigh_index::query::examples::{EXAMPLES_MAX, Likeness};
 use nigh_storage::schema::CollectionSpec;
 
 /// Every point that is chosen for being unlike others is compared with all candidates: there are at most so many.
@@ -96,8 +96,15 @@ fn retriever(one: &Retriever, spec: &CollectionSpec, limits: &Limits, depth: usi
                 return Err(kind(Error::invalid("number of positive", 0, "an average takes at least one")));
             }
         }
-        Kind::Examples { field, positive, negative, .. } => {
+        Kind::Examples { field, likeness, positive, negative } => {
             examples(*field, positive, negative, spec).map_err(kind)?;
+            let count = positive.len() + negative.len();
+            if let Likeness::Weighted(weights) = likeness
+                && weights.len() != count
+            {
+                let limit = format!("there are {count} examples, each has one");
+                return Err(kind(Error::invalid("number of weights", weights.len(), limit)));
+            }
         }
         Kind::Text(words) => {
             at_most("bytes of text.query", words.query.len(), limits.query_text_bytes_max as u32)?;

@@ -82,7 +82,7 @@ impl Walk<'_> {
                 let mut vectors = self.vectors(*field, positive)?;
                 vectors.extend(self.vectors(*field, negative)?);
                 let names = named(positive.iter().chain(negative));
-                self.alike(allowed, *field, *likeness, (&vectors, positive.len()), k, &names)
+                self.alike(allowed, *field, likeness, (&vectors, positive.len()), k, &names)
             }
             Kind::Diverse { field, target, params, diversity, candidates } => {
                 let vector = self.vector(*field, target)?;
@@ -147,7 +147,7 @@ impl Walk<'_> {
         &self,
         allowed: &Filtered,
         field: usize,
-        likeness: Likeness,
+        likeness: &Likeness,
         (vectors, positives): (&[Vec<f32>], usize),
         k: usize,
         left_out: &[PointId],

@@ -122,7 +122,7 @@ fn query(of: q::Query) -> Result<Value> {
             let formula = expression(of.expression.ok_or_else(|| Fault::format("a formula has an expression"))?)?;
             json!({"formula": formula, "defaults": value::object(of.defaults)})
         }
-        Variant::RelevanceFeedback(_) => return Err(Fault::not_supported("relevance_feedback")),
+        Variant::RelevanceFeedback(of) => json!({"relevance_feedback": feedback(of)?}),
         Variant::Text(_) => return Err(Fault::not_supported("a query by text")),
     })
 }
@@ -138,6 +138,25 @@ fn strategy(number: i32) -> Result<Value> {
 fn pairs(of: q::ContextInput) -> Result<Value> {
     let pair = |of: q::ContextInputPair| Ok(json!({"positive": input(of.positive)?, "negative": input(of.negative)?}));
     of.pairs.into_iter().map(pair).collect()
+}
+
+fn feedback(of: q::RelevanceFeedbackInput) -> Result<Value> {
+    use q::feedback_strategy::Variant::Naive;
+    let told = |value: f32, what: &str| {
+        number(value.into()).map_err(|_| Fault::format(format_args!("relevance_feedback.{what} is no number (NaN)")))
+    };
+    let item = |(at, one): (usize, q::FeedbackItem)| -> Result<Value> {
+        Ok(json!({"example": input(one.example)?, "score": told(one.score, &format!("feedback[{at}].score"))?}))
+    };
+    let items = of.feedback.into_iter().enumerate().map(item).collect::<Result<Value>>()?;
+    let strategy = match of.strategy.and_then(|strategy| strategy.variant) {
+        None => Value::Null,
+        Some(Naive(naive)) => {
+            let number = |name: &str, value| told(value, &format!("strategy.naive.{name}"));
+            json!({"naive": {"a": number("a", naive.a)?, "b": number("b", naive.b)?, "c": number("c", naive.c)?}})
+        }
+    };
+    Ok(json!({"target": input(of.target)?, "feedback": items, "strategy": strategy}))
 }
 
 /// An order by a field.
