@@ -13,6 +13,10 @@ WIDE = False
 RARE = "rare"
 
 C = "same_answers"
+# Fields of one vector a point, and of several.
+FIELDS = ["one", "far"]
+FIELDS_WIDE = [*FIELDS, "dot", "taxi"]
+SEVERAL = ["many", "lots"]
 SIZE = 8
 KINDS = ["a", "b", "c"]
 
@@ -47,10 +51,11 @@ def payload(r):
 
 
 def point(r, id):
+    vectors = {"one": vector(r), "far": vector(r), "words": sparse(r)}
+    vectors |= {"rare": sparse(r), "many": many(r), "lots": many(r)}
     if not WIDE:
-        return m.PointStruct(id=id, vector={"one": vector(r), "far": vector(r), "words": sparse(r)}, payload=payload(r))
-    vectors = {"one": vector(r), "far": vector(r), "dot": vector(r), "taxi": vector(r)}
-    vectors |= {"words": sparse(r), "rare": sparse(r), "many": wide.many(r, vector)}
+        return m.PointStruct(id=id, vector=vectors, payload=payload(r))
+    vectors |= {"dot": vector(r), "taxi": vector(r)}
     kept = {name: vectors[name] for name in vectors if r.random() < 0.9}
     return m.PointStruct(id=id, vector=kept, payload=payload(r) | wide.payload(r))
 
@@ -118,27 +123,62 @@ def maybe_filter(r):
     return filter_of(r) if r.random() < 0.6 else None
 
 
-def feedback(r, make):
-    """Scores that were given to examples: vectors, or, for a server, points."""
+def many(r, made=vector):
+    return [made(r) for _ in range(r.randint(1, 3))]
+
+
+def by_examples(r):
+    """A query by examples, and the field that it asks; for a server, some examples are points."""
+    single = FIELDS_WIDE if WIDE else FIELDS
+    make, using = r.choice([(unit, single), (lambda r: many(r, unit), SEVERAL), (sparse, ["words", RARE])])
+    using = r.choice(using)
+
     def example():
         return make(r) if WIDE or r.random() < 0.7 else r.choice(ids())
 
+    def examples(least):
+        return [example() for _ in range(r.randint(least, 3))]
+
+    def pairs(least):
+        return [m.ContextPair(positive=example(), negative=example()) for _ in range(r.randint(least, 3))]
+
+    def scored():
+        return m.FeedbackItem(example=example(), score=r.choice([0, 0.5, round(r.uniform(-1, 1), 2)]))
+
+    # The local mode gives feedback on single vectors alone.
+    kind = r.randint(0, 4 if WIDE or using in FIELDS else 3)
+    if kind <= 1:
+        strategies = [one for one in m.RecommendStrategy if not WIDE or one != m.RecommendStrategy.AVERAGE_VECTOR]
+        of = m.RecommendInput(positive=examples(1), negative=examples(0), strategy=r.choice(strategies))
+        return m.RecommendQuery(recommend=of), using
+    if kind == 2:
+        return m.DiscoverQuery(discover=m.DiscoverInput(target=example(), context=pairs(0))), using
+    if kind == 3:
+        return m.ContextQuery(context=pairs(1)), using
     naive = m.NaiveFeedbackStrategyParams(
         a=round(r.uniform(-0.5, 2), 2), b=r.choice([0, 0.5, 1, 1.7]), c=round(r.uniform(-0.5, 2), 2)
     )
-    given = [m.FeedbackItem(example=example(), score=r.choice([0, 0.5, round(r.uniform(-1, 1), 2)])) for _ in range(r.randint(0, 4))]
-    strategy = m.NaiveFeedbackStrategy(naive=naive)
-    return m.RelevanceFeedbackQuery(
-        relevance_feedback=m.RelevanceFeedbackInput(target=example(), feedback=given, strategy=strategy)
+    of = m.RelevanceFeedbackInput(
+        target=example(), feedback=[scored() for _ in range(r.randint(0, 4))],
+        strategy=m.NaiveFeedbackStrategy(naive=naive),
     )
+    return m.RelevanceFeedbackQuery(relevance_feedback=of), using
+
+
+def unlike(r):
+    """A query of what is near and unlike what came before, and the field that it asks; the engine has no sparse one."""
+    choices = [(vector, FIELDS_WIDE if WIDE else FIELDS), (many, SEVERAL)] + ([] if WIDE else [(sparse, ["words", RARE])])
+    make, using = r.choice(choices)
+    mmr = m.Mmr(diversity=round(r.random(), 2), candidates_limit=r.choice([None, 5, 30]))
+    return m.NearestQuery(nearest=make(r), mmr=mmr), r.choice(using)
 
 
 def query(r):
     """Arguments of query_points."""
     if WIDE and r.random() < 0.6:
-        return wide.query(r, vector, sparse, condition, filter_of, RARE, feedback)
+        return wide.query(r, vector, sparse, many, condition, filter_of, RARE, by_examples, unlike)
     using = r.choice(["one", "far"])
-    kind = r.randint(0, 9)
+    kind = r.randint(0, 10)
     prefetch = [
         m.Prefetch(query=vector(r), using="one", limit=r.randint(3, 12)),
         m.Prefetch(query=sparse(r), using="words", limit=r.randint(3, 12)),
@@ -152,17 +192,10 @@ def query(r):
         made |= {"prefetch": prefetch, "query": m.RrfQuery(rrf=m.Rrf(k=r.choice([2, 60])))}
     elif kind == 5:
         made |= {"prefetch": prefetch, "query": m.FusionQuery(fusion=m.Fusion.DBSF)}
-    elif kind == 6:
-        strategies = [one for one in m.RecommendStrategy if not WIDE or one != m.RecommendStrategy.AVERAGE_VECTOR]
-        strategy = r.choice(strategies)
-        examples = m.RecommendInput(positive=[unit(r)], negative=[unit(r)], strategy=strategy)
-        made |= {"query": m.RecommendQuery(recommend=examples), "using": using}
-    elif kind == 7:
-        pair = m.ContextPair(positive=vector(r), negative=vector(r))
-        discover = m.DiscoverInput(target=vector(r), context=[pair])
-        made |= {"query": m.DiscoverQuery(discover=discover), "using": using}
-    elif kind == 8:
-        made |= {"query": feedback(r, vector), "using": using}
+    elif kind <= 8:
+        made["query"], made["using"] = by_examples(r)
+    elif kind == 9:
+        made["query"], made["using"] = unlike(r)
     else:
         made |= {"prefetch": m.Prefetch(query=vector(r), using="one", limit=20), "query": vector(r), "using": "far"}
     return made
@@ -198,7 +231,7 @@ def change(r, ids):
         ("upsert where", lambda c: c.upsert(C, points, update_filter=chosen, wait=True) and None),
     ]
     if WIDE:
-        some = some[:-1] + wide.changes(r, ids, points, vector, sparse, filter_of, C)
+        some = some[:-1] + wide.changes(r, ids, points, vector, sparse, many, filter_of, C)
     return r.choice(some)
 
 
@@ -224,17 +257,16 @@ def look(r):
         formula=m.SumExpression(sum=["$score", m.MultExpression(mult=[0.1, "n"])]), defaults={"n": 0}
     )
     source = m.Prefetch(query=asked, using=using, limit=15, filter=chosen)
-    mmr = m.NearestQuery(nearest=asked, mmr=m.Mmr(diversity=0.4, candidates_limit=20))
-    pair = m.ContextPair(positive=vector(r), negative=vector(r))
+    liked, liked_using = by_examples(r)
+    mmr, mmr_using = unlike(r)
     some = [
         ("batch of queries", lambda c: [hits(one) for one in c.query_batch_points(C, requests)]),
         ("groups", groups),
         ("facet", lambda c: sorted((str(h.value), h.count) for h in c.facet(C, "kind", facet_filter=chosen).hits)),
         ("ordered", ordered),
         ("query", lambda c: hits(c.query_points(C, prefetch=source, query=formula, limit=limit))),
-        ("query", lambda c: hits(c.query_points(C, query=mmr, using="one", query_filter=chosen, limit=limit))),
-        ("query", lambda c: hits(c.query_points(C, query=m.DiscoverQuery(
-            discover=m.DiscoverInput(target=asked, context=[pair])), using=using, limit=limit))),
+        ("query", lambda c: hits(c.query_points(C, query=mmr, using=mmr_using, query_filter=chosen, limit=limit))),
+        ("query", lambda c: hits(c.query_points(C, query=liked, using=liked_using, limit=limit))),
     ]
     if WIDE:
         # The engine has no groups.

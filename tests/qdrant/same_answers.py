@@ -15,21 +15,24 @@ import sys
 import calls
 from qdrant_client import QdrantClient, models as m
 
+MAX_SIM = m.MultiVectorConfig(comparator=m.MultiVectorComparator.MAX_SIM)
 COLLECTION = {
     "vectors_config": {
         "one": m.VectorParams(size=calls.SIZE, distance=m.Distance.COSINE),
         "far": m.VectorParams(size=calls.SIZE, distance=m.Distance.EUCLID),
+        "many": m.VectorParams(size=calls.SIZE, distance=m.Distance.COSINE, multivector_config=MAX_SIM),
+        "lots": m.VectorParams(size=calls.SIZE, distance=m.Distance.EUCLID, multivector_config=MAX_SIM),
     },
-    "sparse_vectors_config": {"words": m.SparseVectorParams()},
+    "sparse_vectors_config": {
+        "words": m.SparseVectorParams(), "rare": m.SparseVectorParams(modifier=m.Modifier.IDF),
+    },
 }
-MAX_SIM = m.MultiVectorConfig(comparator=m.MultiVectorComparator.MAX_SIM)
 WIDE = {
     "vectors_config": COLLECTION["vectors_config"] | {
         "dot": m.VectorParams(size=calls.SIZE, distance=m.Distance.DOT),
         "taxi": m.VectorParams(size=calls.SIZE, distance=m.Distance.MANHATTAN),
-        "many": m.VectorParams(size=calls.SIZE, distance=m.Distance.COSINE, multivector_config=MAX_SIM),
     },
-    "sparse_vectors_config": COLLECTION["sparse_vectors_config"] | {"rare": m.SparseVectorParams(modifier=m.Modifier.IDF)},
+    "sparse_vectors_config": COLLECTION["sparse_vectors_config"],
 }
 # What an order or a facet goes by, and words, have to be declared there.
 INDEXES = {
@@ -138,7 +141,7 @@ def main():
     different = 0
     for at in range(args.calls):
         begun = not args.edge or at >= args.calls // 4
-        calls.RARE = "words" if begun else "rare"
+        calls.RARE = "words" if begun and args.edge else "rare"
         name, call = calls.step(r, writes=begun)
         answers = []
         for client in (first, second):

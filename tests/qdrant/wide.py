@@ -109,10 +109,6 @@ def conditions(r):
     ]
 
 
-def many(r, vector):
-    return [vector(r) for _ in range(r.randint(1, 3))]
-
-
 def selector(r):
     paths = r.sample(["kind", "deep", "deep.er", "parts[].k", "parts.v", "tree[].leaves", "at.lat", "nowhere", "tags", "mixed.a", "parts[0].k"], 2)
     return r.choice([
@@ -141,7 +137,7 @@ def formula(r, condition):
     return m.FormulaQuery(formula=one(0), defaults={"n": 3, "x": 0.5, "since": "2024-01-01T00:00:00Z"})
 
 
-def query(r, vector, sparse, condition, filter_of, rare, feedback):
+def query(r, vector, sparse, many, condition, filter_of, rare, by_examples, unlike):
     """Arguments of query_points; `rare` is the field of sparse vectors."""
     using = r.choice(["one", "far", "dot", "taxi"])
     made = {"query_filter": filter_of(r) if r.random() < 0.5 else None, "limit": r.randint(1, 12), "with_payload": selector(r)}
@@ -151,7 +147,6 @@ def query(r, vector, sparse, condition, filter_of, rare, feedback):
         m.Prefetch(query=sparse(r), using=rare, **leaf),
         m.Prefetch(query=vector(r), using="far", limit=6, prefetch=[m.Prefetch(query=sparse(r), using="words", limit=15)]),
     ][: r.randint(1, 3)]
-    pair = m.ContextPair(positive=vector(r), negative=vector(r))
     kind = r.randint(0, 13)
     if kind <= 1:
         made |= {"query": vector(r), "using": using, "offset": r.choice([None, 0, 3]), "with_vectors": r.choice([True, ["one", "many"]])}
@@ -161,9 +156,10 @@ def query(r, vector, sparse, condition, filter_of, rare, feedback):
     elif kind == 3:
         made |= {"query": sparse(r), "using": rare, "score_threshold": r.choice([None, 0.5])}
     elif kind == 4:
-        made |= {"query": many(r, vector), "using": "many"}
+        made |= {"query": many(r), "using": r.choice(["many", "lots"]), "score_threshold": r.choice([None, 1.0])}
     elif kind == 5:
-        made |= {"query": m.ContextQuery(context=[pair]), "using": using, "limit": 100}
+        made["query"], made["using"] = by_examples(r)
+        made["limit"] = 100
     elif kind == 6:
         weights = [round(r.uniform(0.1, 3), 2) for _ in prefetch]
         made |= {"prefetch": prefetch, "query": m.RrfQuery(rrf=m.Rrf(k=r.choice([None, 1, 60]), weights=weights))}
@@ -177,21 +173,18 @@ def query(r, vector, sparse, condition, filter_of, rare, feedback):
     elif kind == 10:
         made |= {}
     elif kind == 11:
-        mmr = m.Mmr(diversity=round(r.random(), 2), candidates_limit=r.choice([None, 5, 30]))
-        made |= {"query": m.NearestQuery(nearest=vector(r), mmr=mmr), "using": using}
-    elif kind == 12:
-        made |= {"query": feedback(r, vector), "using": using}
+        made["query"], made["using"] = unlike(r)
     else:
-        made |= {"query": m.DiscoverQuery(discover=m.DiscoverInput(target=vector(r), context=[pair, pair])), "using": using}
+        made["query"], made["using"] = by_examples(r)
     return made
 
 
-def changes(r, ids, points, vector, sparse, filter_of, name):
+def changes(r, ids, points, vector, sparse, many, filter_of, name):
     """Writes: (name, what it does)."""
     given = {"void": r.choice([one for one in VOIDS if one is not None]), "mixed": r.choice(MIXED[:-1])}
     nulls = given | {"kind": r.choice(["a", "d"]), "extra": None}
     vectors = [
-        m.PointVectors(id=id, vector=r.choice([{"one": vector(r)}, {"words": sparse(r), "far": vector(r)}, {"many": many(r, vector)}]))
+        m.PointVectors(id=id, vector=r.choice([{"one": vector(r)}, {"words": sparse(r), "far": vector(r)}, {"many": many(r)}]))
         for id in ids
     ]
     chosen, mode = filter_of(r), r.choice(list(m.UpdateMode))

@@ -138,6 +138,21 @@ fn good() -> Vec<(&'static str, &'static str, Value)> {
         ("POST", "/collections/c/points/query", json!({"query": [[1, 0], [0, 1]], "using": "m"})),
         (
             "POST",
+            "/collections/c/points/query",
+            json!({"query": {"recommend": {"positive": [1, {"indices": [1, 5], "values": [1, 2]}], "negative": [{"indices": [], "values": []}]}}, "using": "s", "lookup_from": {"collection": "c", "vector": "s"}}),
+        ),
+        (
+            "POST",
+            "/collections/c/points/query",
+            json!({"query": {"discover": {"target": [[1, 0], [0, 1]], "context": [{"positive": 1, "negative": [[1, 1]]}]}}, "using": "m"}),
+        ),
+        (
+            "POST",
+            "/collections/c/points/query",
+            json!({"query": {"nearest": [[1, 0], [0, 1]], "mmr": {"candidates_limit": 5}}, "using": "m"}),
+        ),
+        (
+            "POST",
             "/collections/c/points/query/batch",
             json!({"searches": [{"query": 1, "using": "v"}, {"query": {"order_by": "n"}}, {"query": {"sample": "random"}}]}),
         ),

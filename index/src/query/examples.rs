@@ -4,9 +4,31 @@
 //! those of Qdrant's recommendation, discovery and relevance feedback queries.
 
 use crate::error::{Error, Result};
+use crate::sparse::vector::{self as sparse, SparseVector};
+use crate::vector::multi::{self, MultiVector};
+use std::collections::BTreeMap;
 
 /// A query names at most this many examples.
 pub const EXAMPLES_MAX: usize = 256;
+
+/// The examples of fields that are sparse, or have several vectors a point, hold at most so many numbers together: as many
+/// as one point may have.
+pub const NUMBERS_MAX: usize = multi::NUMBERS_MAX;
+
+/// Counts the numbers of examples while they are looked up.
+#[derive(Debug, Default)]
+pub struct Numbers(usize);
+
+impl Numbers {
+    /// So many more; an error where they are too many.
+    pub fn add(&mut self, more: usize) -> Result<()> {
+        self.0 = self.0.saturating_add(more);
+        if self.0 <= NUMBERS_MAX {
+            return Ok(());
+        }
+        Err(Error::invalid("numbers of all examples", format!("over {NUMBERS_MAX}"), "so many at the most"))
+    }
+}
 
 /// How similarities to the examples become one score.
 #[derive(Clone, PartialEq, Debug)]
@@ -145,6 +167,40 @@ pub fn average(positive: &[Vec<f32>], negative: &[Vec<f32>], directions: bool) -
     }
 }
 
+/// The same of sparse vectors: a number that one has not is 0. Every index of any of them is one of the average's.
+pub fn average_of_sparse(positive: &[SparseVector], negative: &[SparseVector]) -> Result<SparseVector> {
+    let mut sums: BTreeMap<u32, f64> = BTreeMap::new();
+    let weights = if negative.is_empty() { [1.0, 0.0] } else { [2.0, -1.0] };
+    for (some, weight) in [positive, negative].into_iter().zip(weights) {
+        for one in some {
+            for (index, value) in one.iter() {
+                *sums.entry(index).or_default() += f64::from(value) * weight / some.len() as f64;
+            }
+            if sums.len() > sparse::NUMBERS_MAX {
+                let limit = format!("a sparse vector holds at most {}", sparse::NUMBERS_MAX);
+                return Err(Error::invalid("average", format!("over {} numbers long", sparse::NUMBERS_MAX), limit));
+            }
+        }
+    }
+    let (indices, values) = sums.into_iter().map(|(index, value)| (index, value as f32)).unzip();
+    SparseVector::new(indices, values)
+        .map_err(|_| Error::invalid("average", "not finite", "examples whose mean can be told in 32 bits"))
+}
+
+/// The same where a point has several vectors: all of the positive ones, and all of the negative ones turned round.
+pub fn average_of_several(positive: &[MultiVector], negative: &[MultiVector]) -> MultiVector {
+    let mut all = MultiVector::default();
+    for one in positive {
+        all.values.extend_from_slice(&one.values);
+        all.count = all.count.saturating_add(one.count);
+    }
+    for one in negative {
+        all.values.extend(one.values.iter().map(|value| -value));
+        all.count = all.count.saturating_add(one.count);
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,5 +273,37 @@ mod tests {
         assert_eq!(average(&[[2.0, 0.0]], &[[0.0, 1.0]], false).unwrap(), [4.0, -1.0]);
         assert!(average(&[], &[[0.0, 1.0]], false).is_err());
         assert!(average(&[[f32::MAX, 0.0]], &[[-f32::MAX, 1.0]], false).is_err());
+    }
+    #[test]
+    fn averages_of_sparse_vectors_have_every_index() {
+        let sparse = |pairs: &[(u32, f32)]| {
+            let (indices, values) = pairs.iter().copied().unzip();
+            SparseVector::new(indices, values).unwrap()
+        };
+        let liked = [sparse(&[(1, 1.0), (5, 4.0)]), sparse(&[(5, 2.0)])];
+        assert_eq!(average_of_sparse(&liked, &[]).unwrap(), sparse(&[(1, 0.5), (5, 3.0)]));
+        let not = [sparse(&[(1, 1.0), (9, 3.0)])];
+        assert_eq!(average_of_sparse(&liked, &not).unwrap(), sparse(&[(1, 0.0), (5, 6.0), (9, -3.0)]));
+        let most = sparse::NUMBERS_MAX as u32;
+        let long = |from: u32| sparse(&(from..from + most).map(|index| (index, 1.0)).collect::<Vec<_>>());
+        assert!(average_of_sparse(&[long(0)], &[long(0)]).is_ok());
+        let told = average_of_sparse(&[long(0)], &[long(1)]).unwrap_err().to_string();
+        assert_eq!(told, "average is over 65536 numbers long; a sparse vector holds at most 65536");
+        assert!(average_of_sparse(&[sparse(&[(1, f32::MAX)])], &[sparse(&[(1, f32::MIN)])]).is_err());
+    }
+
+    #[test]
+    fn averages_of_several_vectors_are_all_of_them() {
+        let (liked, not) = (MultiVector::of([[1.0, 2.0], [3.0, 4.0]]), MultiVector::of([[5.0, -6.0]]));
+        let all = average_of_several(&[liked.clone(), liked], std::slice::from_ref(&not));
+        assert_eq!(all, MultiVector::of([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0], [3.0, 4.0], [-5.0, 6.0]]));
+    }
+
+    #[test]
+    fn numbers_are_counted_up_to_a_limit() {
+        let mut numbers = Numbers::default();
+        assert!(numbers.add(NUMBERS_MAX).is_ok() && numbers.add(0).is_ok());
+        let told = numbers.add(1).unwrap_err().to_string();
+        assert_eq!(told, "numbers of all examples is over 4194304; so many at the most");
     }
 }

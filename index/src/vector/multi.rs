@@ -245,6 +245,12 @@ impl MultiVectors {
         Found { hits: top.into_sorted(), route: Route::Exact, effort: 0, work }
     }
 
+    /// How near one row is to these vectors, which have the field's size; `None` where it has none.
+    pub fn similarity(&self, query: &MultiVector, row: Row) -> Option<f32> {
+        let queries: Vec<Query<'_>> = query.vectors(self.full.size() as u32).map(Query::new).collect();
+        if row.0 < self.rows { self.score(&queries, self.places(row)) } else { None }
+    }
+
     fn score(&self, queries: &[Query<'_>], places: std::ops::Range<u32>) -> Option<f32> {
         if places.is_empty() {
             return None;
@@ -356,6 +362,8 @@ mod tests {
         let found = whole.search(&MultiVector::of([[1.0], [-1.0]]), 5, None, &|| true);
         assert_eq!(found.hits, [Hit { row: Row(3), score: 1.0 }, Hit { row: Row(2), score: 0.0 }]);
         assert_eq!(found.work.distances_full, 6);
+        let similar = |row| whole.similarity(&MultiVector::of([[1.0], [-1.0]]), Row(row));
+        assert_eq!([similar(0), similar(2), similar(3), similar(4)], [None, Some(0.0), Some(1.0), None]);
     }
 
     #[test]

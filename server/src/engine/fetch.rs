@@ -272,9 +272,9 @@ impl Retrieved {
         });
     }
 
-    /// The `k` best without this point.
-    pub(crate) fn without(mut self, point: PointId, k: usize) -> Self {
-        self.placed.retain(|placed| placed.id != point);
+    /// The `k` best without these points.
+    pub(crate) fn without(mut self, points: &[PointId], k: usize) -> Self {
+        self.placed.retain(|placed| !points.contains(&placed.id));
         self.placed.truncate(k);
         self
     }

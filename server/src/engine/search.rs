@@ -9,6 +9,7 @@
 //! what was done here: there is no second way through.
 
 mod check;
+mod examples;
 mod group;
 mod kinds;
 mod shadow;

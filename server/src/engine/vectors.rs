@@ -11,8 +11,27 @@ use nigh_index::vector::multi::MultiVector;
 use nigh_storage::snapshot::Snapshot;
 use std::time::Instant;
 
-/// The `k` greatest dot products of what is allowed. Where the field weighs by rarity, one set of statistics holds for all
-/// parts.
+/// The numbers of a query as the field weighs them: where that is by rarity, one set of statistics holds for all parts.
+pub(crate) fn weighed(
+    snapshot: &Snapshot,
+    field: usize,
+    query: &SparseVector,
+    deadline: &Deadline,
+) -> Result<Vec<(u32, f32)>> {
+    if !snapshot.spec.sparse[field].spec.idf {
+        return Ok(weights::plain(query));
+    }
+    let mut all = Statistics { rows: 0, frequencies: vec![0; query.indices().len()] };
+    for view in &snapshot.parts {
+        deadline.check()?;
+        if let Some(part) = view.part.others().sparse(field) {
+            all += &part.statistics(query, &view.dead);
+        }
+    }
+    Ok(weights::by_rarity(query, &all))
+}
+
+/// The `k` greatest dot products of what is allowed.
 pub(crate) fn sparse(
     snapshot: &Snapshot,
     allowed: &Filtered,
@@ -21,19 +40,7 @@ pub(crate) fn sparse(
     k: usize,
     deadline: &Deadline,
 ) -> Result<Retrieved> {
-    let numbers = match snapshot.spec.sparse[field].spec.idf {
-        false => weights::plain(query),
-        true => {
-            let mut all = Statistics { rows: 0, frequencies: vec![0; query.indices().len()] };
-            for view in &snapshot.parts {
-                deadline.check()?;
-                if let Some(part) = view.part.others().sparse(field) {
-                    all += &part.statistics(query, &view.dead);
-                }
-            }
-            weights::by_rarity(query, &all)
-        }
-    };
+    let numbers = weighed(snapshot, field, query, deadline)?;
     let mut ranking = Retrieved::over(snapshot);
     for (at, (view, allowed)) in snapshot.parts.iter().zip(&allowed.parts).enumerate() {
         deadline.check()?;

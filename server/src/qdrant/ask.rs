@@ -19,8 +19,10 @@ use nigh_index::filter::datetime;
 use nigh_index::filter::number::Real;
 use nigh_index::id::PointId;
 use nigh_index::params::SearchParams;
+use nigh_index::query::examples::Numbers;
 use nigh_index::query::fuse::{Fusion, Rrf, Scale, ScoreFusion, Weighing};
 use nigh_index::query::order::{Direction, OrderBy};
+use nigh_index::vector::metric::Metric;
 use nigh_storage::collection::Collection;
 use nigh_storage::schema::{CollectionSpec, VectorPlace};
 use serde_json::{Value, json};
@@ -60,12 +62,14 @@ pub(super) struct Asking<'a> {
     nodes: usize,
     /// Counted while they are read: what is too many is not looked up.
     count: Count,
+    /// Of examples that were looked up in another collection.
+    numbers: Numbers,
 }
 
 impl<'a> Asking<'a> {
     pub(super) fn new(engine: &'a Arc<Engine>, spec: &'a CollectionSpec, collection: &'a Collection) -> Self {
         let count = Count::new(engine.limits().retrievers_max);
-        Self { engine, spec, collection, named: Vec::new(), nodes: 0, count }
+        Self { engine, spec, collection, named: Vec::new(), nodes: 0, count, numbers: Numbers::default() }
     }
 
     /// A node and all below it. `limit` is that of the root; others say their own.
@@ -121,14 +125,20 @@ impl<'a> Asking<'a> {
 
     /// What lies on the threshold of a search by vectors is no hit; of a fusion or a formula it is.
     fn threshold(&self, kind: &Kind, value: f32) -> Result<Option<f32>> {
-        let field = match kind {
+        let metric = match kind {
             Kind::Fuse(_) | Kind::Formula(_) => return Ok(Some(value)),
             Kind::Order(_) => return Err(Fault::bad_request("a score_threshold makes no sense with order_by")),
             Kind::Sample { .. } => return Ok(None),
-            Kind::Dense { field, .. } | Kind::Diverse { field, .. } | Kind::Average { field, .. } => Some(*field),
+            Kind::Dense { field, .. } => Some(self.spec.vectors[*field].spec.metric),
+            Kind::Multi { field, .. } => Some(self.spec.multi[*field].spec.metric),
+            Kind::Diverse { field, .. } | Kind::Average { field, .. } => match field {
+                VectorPlace::Dense(at) => Some(self.spec.vectors[usize::from(*at)].spec.metric),
+                VectorPlace::Multi(at) => Some(self.spec.multi[usize::from(*at)].spec.metric),
+                VectorPlace::Sparse(_) => None,
+            },
             _ => None,
         };
-        let distance = field.is_some_and(|field| self.spec.vectors[field].spec.metric.is_distance());
+        let distance = metric.is_some_and(Metric::is_distance);
         Ok(Some(if distance { value.next_down() } else { value.next_up() }))
     }
 
@@ -165,35 +175,29 @@ impl<'a> Asking<'a> {
         }
     }
 
-    fn field(&self, request: &Value) -> Result<usize> {
-        vectors::dense_place(self.spec, some(request, "using").and_then(Value::as_str).unwrap_or_default())
+    /// The field that is asked.
+    fn field(&self, request: &Value) -> Result<VectorPlace> {
+        vectors::place(self.spec, some(request, "using").and_then(Value::as_str).unwrap_or_default())
     }
 
     fn nearest(&mut self, value: &Value, mmr: Option<&Value>, request: &Value, limit: usize) -> Result<Kind> {
-        let using = some(request, "using").and_then(Value::as_str).unwrap_or_default();
-        let place = vectors::place(self.spec, using)?;
-        match place {
-            VectorPlace::Dense(_) => {}
-            _ if mmr.is_some() => {
-                return Err(Fault::not_supported(format_args!(
-                    "mmr of the vector `{using}`, which is not a single one"
-                )));
-            }
-            VectorPlace::Sparse(at) => {
-                let given = self.given(place, value, request)?;
-                return Ok(Kind::Sparse { field: at.into(), vector: vectors::sparse(self.spec, at.into(), given)? });
-            }
-            VectorPlace::Multi(at) => {
-                let given = match self.given(place, value, request)? {
-                    Given::Dense(one) => Given::Multi(vec![one]),
-                    other => other,
-                };
-                return Ok(Kind::Multi { field: at.into(), vectors: vectors::multi(self.spec, at.into(), given)? });
-            }
-        }
         let (field, params) = (self.field(request)?, params(request)?);
-        let target = self.target(field, value, request)?;
-        let Some(mmr) = mmr else { return Ok(Kind::Dense { field, target, params }) };
+        let Some(mmr) = mmr else {
+            return match field {
+                VectorPlace::Dense(at) => {
+                    Ok(Kind::Dense { field: at.into(), target: self.target(at.into(), value, request)?, params })
+                }
+                VectorPlace::Sparse(at) => {
+                    let given = self.given(field, value, request)?;
+                    Ok(Kind::Sparse { field: at.into(), vector: vectors::sparse(self.spec, at.into(), given)? })
+                }
+                VectorPlace::Multi(at) => {
+                    let given = self.given(field, value, request)?.several();
+                    Ok(Kind::Multi { field: at.into(), vectors: vectors::multi(self.spec, at.into(), given)? })
+                }
+            };
+        };
+        let target = self.example(field, value, request)?;
         let diversity = some(mmr, "diversity").map_or(Some(0.5), Value::as_f64);
         let diversity = diversity.filter(|share| (0.0..=1.0).contains(share));
         let diversity = diversity.ok_or_else(|| Fault::invalid("mmr.diversity", "it is from 0 to 1"))? as f32;

@@ -76,6 +76,14 @@ impl Given {
         }
     }
 
+    /// As it is meant where points have several vectors: one stands for a list of one.
+    pub(super) fn several(self) -> Self {
+        match self {
+            Self::Dense(one) => Self::Multi(vec![one]),
+            other => other,
+        }
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Self::Dense(_) => "dense",

@@ -11,6 +11,7 @@ use nigh_index::query::fuse::Fusion;
 use nigh_index::query::order::OrderBy;
 use nigh_index::sparse::vector::SparseVector;
 use nigh_index::vector::multi::MultiVector;
+use nigh_storage::schema::VectorPlace;
 
 /// One way of finding points, or of ranking what others found.
 #[derive(Clone, Debug)]
@@ -77,11 +78,11 @@ pub enum Kind {
     Formula(Formula),
     /// By nearness, but so that what comes later is unlike what came before. Scores are those of nearness.
     Diverse {
-        /// The place of the vector field in the spec.
-        field: usize,
+        /// The vector field.
+        field: VectorPlace,
         /// Near to what.
-        target: Target,
-        /// How hard it tries.
+        target: Example,
+        /// How hard it tries, where the field has one vector a point.
         params: SearchParams,
         /// From 0, nothing but nearness, to 1.
         diversity: f32,
@@ -90,25 +91,25 @@ pub enum Kind {
     },
     /// By the nearness to one vector that is made of examples.
     Average {
-        /// The place of the vector field in the spec.
-        field: usize,
+        /// The vector field.
+        field: VectorPlace,
         /// What is liked; at least one.
-        positive: Vec<Target>,
+        positive: Vec<Example>,
         /// What is not.
-        negative: Vec<Target>,
-        /// How hard it tries.
+        negative: Vec<Example>,
+        /// How hard it tries, where the field has one vector a point.
         params: SearchParams,
     },
     /// By the nearness to every single example. Everything that matches is compared.
     Examples {
-        /// The place of the vector field in the spec.
-        field: usize,
+        /// The vector field.
+        field: VectorPlace,
         /// What similarities come to.
         likeness: Likeness,
         /// What is liked; for a discovery the target, and then pairs of better and worse; all of what has weights.
-        positive: Vec<Target>,
+        positive: Vec<Example>,
         /// What is not.
-        negative: Vec<Target>,
+        negative: Vec<Example>,
     },
     /// By a field of the payload.
     Order(OrderBy),
@@ -152,6 +153,55 @@ pub enum Target {
     Vector(Vec<f32>),
     /// That of this point, which is itself left out of what is found.
     Point(PointId),
+}
+
+/// What a point has of a vector field of any kind, or a query of it.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Vector {
+    /// One vector.
+    Dense(Vec<f32>),
+    /// One sparse vector.
+    Sparse(SparseVector),
+    /// Several.
+    Multi(MultiVector),
+}
+
+impl Vector {
+    /// What it is called.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Dense(_) => "a dense vector",
+            Self::Sparse(_) => "a sparse vector",
+            Self::Multi(_) => "several vectors",
+        }
+    }
+
+    /// How many numbers it holds.
+    pub fn numbers(&self) -> usize {
+        match self {
+            Self::Dense(vector) => vector.len(),
+            Self::Sparse(vector) => vector.values().len(),
+            Self::Multi(several) => several.values.len(),
+        }
+    }
+}
+
+/// An example: a vector of the field's kind, given or by the name of a point.
+#[derive(Clone, Debug)]
+pub enum Example {
+    /// This one.
+    Vector(Vector),
+    /// That of this point, which is itself left out of what is found.
+    Point(PointId),
+}
+
+impl From<Target> for Example {
+    fn from(target: Target) -> Self {
+        match target {
+            Target::Vector(vector) => Self::Vector(Vector::Dense(vector)),
+            Target::Point(id) => Self::Point(id),
+        }
+    }
 }
 
 /// Counts retrievers of a query, so that no door reads more of them than are walked.

@@ -3,11 +3,11 @@
 use crate::config::Limits;
 use crate::engine::error::{Error, Result};
 use crate::engine::query::Query;
-use crate::engine::query::retriever::{Count, Kind, Retriever, Target};
+use crate::engine::query::retriever::{Count, Example, Kind, Retriever, Target, Vector};
 use nigh_index::filter::eval;
 use nigh_index::params::SearchParams;
 use nigh_index::query::examples::{EXAMPLES_MAX, Likeness};
-use nigh_storage::schema::CollectionSpec;
+use nigh_storage::schema::{CollectionSpec, VectorPlace};
 
 /// Every point that is chosen for being unlike others is compared with all candidates: there are at most so many.
 pub(super) const DIVERSE_MAX: u32 = 1_000;
@@ -80,7 +80,7 @@ fn retriever(one: &Retriever, spec: &CollectionSpec, limits: &Limits, depth: usi
     let kind = |err: Error| err.inside(one.kind.name());
     match &one.kind {
         Kind::Dense { field, target, params } => {
-            effort(params, limits).and_then(|()| fits(*field, "vector", target, spec)).map_err(kind)?;
+            effort(params, limits).and_then(|()| fits(*field, target, spec)).map_err(kind)?;
         }
         Kind::Diverse { field, target, params, diversity, candidates } => {
             at_most("candidates", *candidates, DIVERSE_MAX).map_err(kind)?;
@@ -88,7 +88,7 @@ fn retriever(one: &Retriever, spec: &CollectionSpec, limits: &Limits, depth: usi
             if !(*diversity >= 0.0 && *diversity <= 1.0) {
                 return Err(kind(Error::invalid("diversity", diversity, "it is from 0 to 1")));
             }
-            effort(params, limits).and_then(|()| fits(*field, "vector", target, spec)).map_err(kind)?;
+            effort(params, limits).and_then(|()| example(*field, target, spec)).map_err(kind)?;
         }
         Kind::Average { field, positive, negative, params } => {
             effort(params, limits).and_then(|()| examples(*field, positive, negative, spec)).map_err(kind)?;
@@ -134,21 +134,36 @@ fn effort(params: &SearchParams, limits: &Limits) -> Result<()> {
     }
 }
 
-fn examples(field: usize, positive: &[Target], negative: &[Target], spec: &CollectionSpec) -> Result<()> {
+fn examples(field: VectorPlace, positive: &[Example], negative: &[Example], spec: &CollectionSpec) -> Result<()> {
     let count = positive.len() + negative.len();
     if count == 0 || count > EXAMPLES_MAX {
         return Err(Error::invalid("number of examples", count, format!("there are 1 to {EXAMPLES_MAX}")));
     }
     let all = positive.iter().map(|one| ("positive", one)).chain(negative.iter().map(|one| ("negative", one)));
-    all.into_iter().try_for_each(|(side, one)| fits(field, side, one, spec))
+    all.into_iter().try_for_each(|(side, one)| example(field, one, spec).map_err(|err| err.inside(side)))
 }
 
-fn fits(field: usize, what: &str, target: &Target, spec: &CollectionSpec) -> Result<()> {
+fn fits(field: usize, target: &Target, spec: &CollectionSpec) -> Result<()> {
     let known = &spec.vectors[field];
     match target {
-        Target::Vector(vector) if what == "vector" => Ok(known.spec.check(&known.name, vector)?),
-        Target::Vector(vector) => known.spec.check(&known.name, vector).map_err(|err| Error::from(err).inside(what)),
+        Target::Vector(vector) => Ok(known.spec.check(&known.name, vector)?),
         Target::Point(_) => Ok(()),
+    }
+}
+
+fn example(field: VectorPlace, example: &Example, spec: &CollectionSpec) -> Result<()> {
+    let Example::Vector(vector) = example else { return Ok(()) };
+    match (field, vector) {
+        (VectorPlace::Dense(at), Vector::Dense(vector)) => {
+            let known = &spec.vectors[usize::from(at)];
+            Ok(known.spec.check(&known.name, vector)?)
+        }
+        (VectorPlace::Multi(at), Vector::Multi(several)) => {
+            let known = &spec.multi[usize::from(at)];
+            Ok(known.spec.check(&known.name, several)?)
+        }
+        (VectorPlace::Sparse(_), Vector::Sparse(_)) => Ok(()),
+        (_, other) => Err(Error::invalid("vector", other.name(), "it is one of the field's kind")),
     }
 }
 

@@ -1,31 +1,29 @@
 //! What each kind of retriever does with the rows that it may rank.
 
+use super::examples::named;
 use super::walk::{Trail, Walk, Worked};
 use crate::engine::error::{Error, Result};
-use crate::engine::fetch::{self, Allowed, Dense, Filtered, side_by_side};
+use crate::engine::fetch::{self, Allowed, Dense, Filtered};
 use crate::engine::query::answer::PartRun;
 use crate::engine::query::retriever::{Kind, Retriever, Target};
 use crate::engine::ranking::{Placed, Ranking, Sight, Spot, by_score};
 use crate::engine::{vectors, words};
-use nigh_index::bitmap::Bitmap;
 use nigh_index::filter::field::{Fields, Rows};
 use nigh_index::id::PointId;
-use nigh_index::params::{Plan, Route, SearchParams, Work};
-use nigh_index::query::diverse::diverse;
-use nigh_index::query::examples::{Likeness, average};
+use nigh_index::params::{Route, SearchParams, Work};
 use nigh_index::query::formula::{Formula, Point};
 use nigh_index::query::order::{OrderBy, Real};
 use nigh_index::row::Row;
-use nigh_index::selection::Selection;
 use nigh_index::vector::metric::Metric;
 use nigh_storage::snapshot::PartView;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::time::Instant;
 
 /// Rows that are compared between two looks at the deadline.
-const ROWS_A_CHECK: usize = 4_096;
+pub(super) const ROWS_A_CHECK: usize = 4_096;
 /// So many rows are ordered by an index at a time, which is read once for each: 96 MiB of values.
 const ROWS_A_WINDOW: u32 = 4 << 20;
 /// Points whose score is computed between two looks at the deadline.
@@ -47,8 +45,11 @@ impl Walk<'_> {
         };
         match &retriever.kind {
             Kind::Dense { field, target, params } => {
-                let vector = self.vector(*field, target)?;
-                self.nearest(allowed, *field, &vector, k, effort(params), &named([target]))
+                let (vector, left_out) = match target {
+                    Target::Vector(vector) => (Cow::Borrowed(vector), None),
+                    Target::Point(id) => (Cow::Owned(self.dense(*field, id)?), Some(*id)),
+                };
+                self.nearest(allowed, *field, &vector, k, effort(params), left_out.as_slice())
             }
             Kind::Sparse { field, vector } => {
                 let found = vectors::sparse(self.snapshot, allowed, *field, vector, k, self.deadline)?;
@@ -57,7 +58,7 @@ impl Walk<'_> {
             Kind::SparseOf { field, point } => {
                 let vector = self.own(point, |view, row| view.part.others().sparse(*field)?.vector(row))?;
                 let found = vectors::sparse(self.snapshot, allowed, *field, &vector, k + 1, self.deadline)?;
-                Ok(Worked::found(found.without(*point, k), Sight::Plain))
+                Ok(Worked::found(found.without(&[*point], k), Sight::Plain))
             }
             Kind::Multi { field, vectors: several } => {
                 let found = vectors::multi(self.snapshot, allowed, *field, several, k, self.deadline)?;
@@ -67,28 +68,27 @@ impl Walk<'_> {
                 let several = self.own(point, |view, row| view.part.others().multi(*field)?.vectors(row))?;
                 let found = vectors::multi(self.snapshot, allowed, *field, &several, k + 1, self.deadline)?;
                 let metric = self.snapshot.spec.multi[*field].spec.metric;
-                Ok(Worked::found(found.without(*point, k), Sight::Metric(metric)))
+                Ok(Worked::found(found.without(&[*point], k), Sight::Metric(metric)))
             }
             Kind::Text(words) => {
                 let found = words::search(self.snapshot, allowed, words, k, self.deadline)?;
                 Ok(Worked::found(found, Sight::Plain))
             }
             Kind::Average { field, positive, negative, params } => {
-                let directions = self.metric(*field) == Metric::Cosine;
-                let vector = average(&self.vectors(*field, positive)?, &self.vectors(*field, negative)?, directions)?;
-                self.nearest(allowed, *field, &vector, k, effort(params), &named(positive.iter().chain(negative)))
+                let vector = self.averaged(*field, positive, negative)?;
+                let left_out = named(positive.iter().chain(negative));
+                self.near(allowed, *field, &vector, k, effort(params), &left_out)
             }
             Kind::Examples { field, likeness, positive, negative } => {
-                let mut vectors = self.vectors(*field, positive)?;
-                vectors.extend(self.vectors(*field, negative)?);
+                let vectors = self.vectors(*field, positive.iter().chain(negative))?;
                 let names = named(positive.iter().chain(negative));
                 self.alike(allowed, *field, likeness, (&vectors, positive.len()), k, &names)
             }
             Kind::Diverse { field, target, params, diversity, candidates } => {
                 let vector = self.vector(*field, target)?;
                 let from = (*candidates).max(k);
-                let worked = self.nearest(allowed, *field, &vector, from, effort(params), &named([target]))?;
-                self.diversified(*field, worked, k, *diversity)
+                let worked = self.near(allowed, *field, &vector, from, effort(params), &named([target]))?;
+                self.diversified(*field, &vector, worked, k, *diversity)
             }
             Kind::Order(order) => self.ordered(order, allowed, k, trail),
             Kind::Sample { seed } => self.sampled(*seed, allowed, k),
@@ -96,30 +96,22 @@ impl Walk<'_> {
         }
     }
 
-    fn metric(&self, field: usize) -> Metric {
+    pub(super) fn metric(&self, field: usize) -> Metric {
         self.snapshot.spec.vectors[field].spec.metric
     }
 
-    fn vectors(&self, field: usize, targets: &[Target]) -> Result<Vec<Vec<f32>>> {
-        targets.iter().map(|target| self.vector(field, target)).collect()
-    }
-
-    fn vector(&self, field: usize, target: &Target) -> Result<Vec<f32>> {
-        let id = match target {
-            Target::Vector(vector) => return Ok(vector.clone()),
-            Target::Point(id) => id,
-        };
+    pub(super) fn dense(&self, field: usize, id: &PointId) -> Result<Vec<f32>> {
         self.own(id, |view, row| Some(view.part.nearest(field).vector(row)?.into_owned()))
     }
 
     /// What a point has of a field.
-    fn own<T>(&self, id: &PointId, of: impl FnOnce(&PartView, Row) -> Option<T>) -> Result<T> {
+    pub(super) fn own<T>(&self, id: &PointId, of: impl FnOnce(&PartView, Row) -> Option<T>) -> Result<T> {
         let missing = |what| Error::Missing { what, name: id.to_string() };
         let (part, row) = self.snapshot.find(id).ok_or_else(|| missing("point"))?;
         of(&self.snapshot.parts[part], row).ok_or_else(|| missing("vector of this field at point"))
     }
 
-    fn nearest(
+    pub(super) fn nearest(
         &self,
         allowed: &Filtered,
         field: usize,
@@ -137,84 +129,7 @@ impl Walk<'_> {
             let measured = self.recalls.of(&kind);
             found.parts.iter_mut().for_each(|part| part.measured = measured);
         }
-        found.placed.retain(|placed| !left_out.contains(&placed.id));
-        found.placed.truncate(k);
-        Ok(Worked::found(found, Sight::Metric(self.metric(field))))
-    }
-
-    /// By the similarity to every example: `positives` of the vectors are positive ones, the first.
-    fn alike(
-        &self,
-        allowed: &Filtered,
-        field: usize,
-        likeness: &Likeness,
-        (vectors, positives): (&[Vec<f32>], usize),
-        k: usize,
-        left_out: &[PointId],
-    ) -> Result<Worked> {
-        let parts: Vec<(&PartView, &Allowed)> = self.snapshot.parts.iter().zip(&allowed.parts).collect();
-        let work = |at: usize| {
-            let begin = Instant::now();
-            let (view, allowed) = parts[at];
-            let mut placed: Vec<Placed> = Vec::new();
-            let rows: Vec<Row> = rows_of(view, allowed);
-            let mut work = Work::default();
-            for rows in rows.chunks(ROWS_A_CHECK) {
-                self.deadline.check()?;
-                let similar = similarities(view, field, rows, vectors, &mut work);
-                for (row, similar) in rows.iter().zip(similar.chunks(vectors.len())) {
-                    let id = view.part.id(*row);
-                    // A row without the vector is like nothing.
-                    if similar.iter().all(|one| *one > f32::NEG_INFINITY) && !left_out.contains(&id) {
-                        placed.push(Placed { id, score: likeness.score(similar, positives), part: at, row: *row });
-                    }
-                }
-                prune(&mut placed, k, by_score);
-            }
-            Ok((placed, compared(view, allowed, work, begin)))
-        };
-        let costly = vectors.len() as u64 * allowed.matching() > ROWS_A_CHECK as u64;
-        let helpers: Vec<_> = std::iter::from_fn(|| if costly { self.reads.spare() } else { None })
-            .take(parts.len().max(1) - 1)
-            .collect();
-        let done = side_by_side(parts.len(), helpers.len(), &work);
-        drop(helpers);
-        let (mut all, mut runs) = (Vec::new(), Vec::new());
-        for one in done {
-            let (placed, run) = one?;
-            all.extend(placed);
-            runs.push(run);
-        }
-        all.sort_unstable_by(by_score);
-        all.truncate(k);
-        Ok(Worked { ranking: Ranking::new(all, Sight::Plain), parts: runs })
-    }
-
-    fn diversified(&self, field: usize, worked: Worked, k: usize, diversity: f32) -> Result<Worked> {
-        let Worked { mut ranking, parts } = worked;
-        let candidates = self.rows_of(ranking.placed.iter());
-        let places: HashMap<(usize, Row), usize> =
-            ranking.placed.iter().enumerate().map(|(at, one)| ((one.part, one.row), at)).collect();
-        let likeness = |chosen: usize| {
-            self.deadline.check()?;
-            let chosen = &ranking.placed[chosen];
-            let vector = self.snapshot.parts[chosen.part].part.nearest(field).vector(chosen.row);
-            let mut similar = vec![f32::NEG_INFINITY; ranking.placed.len()];
-            let Some(vector) = vector else { return Ok(similar) };
-            for (part, (view, allowed)) in self.snapshot.parts.iter().zip(&candidates.parts).enumerate() {
-                if allowed.matching > 0 {
-                    let count = allowed.matching as usize;
-                    let plan = Plan::by(Route::Exact, 0);
-                    let found = view.part.nearest(field).search(&vector, count, allowed.rows.as_deref(), &plan);
-                    found.hits.iter().for_each(|hit| similar[places[&(part, hit.row)]] = hit.score);
-                }
-            }
-            Ok::<_, Error>(similar)
-        };
-        let relevance: Vec<f32> = ranking.placed.iter().map(|one| one.score).collect();
-        let chosen = diverse(&relevance, k, diversity, likeness)?;
-        ranking.placed = chosen.into_iter().map(|at| ranking.placed[at]).collect();
-        Ok(Worked { ranking, parts })
+        Ok(Worked::found(found.without(left_out, k), Sight::Metric(self.metric(field))))
     }
 
     fn ordered(&self, order: &OrderBy, allowed: &Filtered, k: usize, trail: &mut Trail) -> Result<Worked> {
@@ -308,19 +223,7 @@ impl Walk<'_> {
     }
 }
 
-/// The points that targets name: they are not found themselves.
-fn named<'t>(targets: impl IntoIterator<Item = &'t Target>) -> Vec<PointId> {
-    let id = |target: &Target| match target {
-        Target::Point(id) => Some(*id),
-        Target::Vector(_) => None,
-    };
-    let mut ids: Vec<PointId> = targets.into_iter().filter_map(id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids
-}
-
-fn rows_of(view: &PartView, allowed: &Allowed) -> Vec<Row> {
+pub(super) fn rows_of(view: &PartView, allowed: &Allowed) -> Vec<Row> {
     match &allowed.rows {
         Some(rows) => rows.rows().iter().collect(),
         None => (0..view.part.rows()).map(Row).collect(),
@@ -341,23 +244,7 @@ fn firsts(order: &OrderBy, fields: &dyn Fields, rows: Range<u32>) -> Result<Opti
     Ok(known.then_some(firsts))
 }
 
-/// How similar each of these rows is to every vector, row by row; negative infinity for a row without one.
-fn similarities(view: &PartView, field: usize, rows: &[Row], vectors: &[Vec<f32>], work: &mut Work) -> Vec<f32> {
-    let mut similar = vec![f32::NEG_INFINITY; rows.len() * vectors.len()];
-    let chosen = Selection::new(Bitmap::from_rows(rows.iter().map(|row| row.0)), view.part.rows());
-    for (at, vector) in vectors.iter().enumerate() {
-        let found = view.part.nearest(field).search(vector, rows.len(), Some(&chosen), &Plan::by(Route::Exact, 0));
-        *work += found.work;
-        for hit in &found.hits {
-            if let Ok(place) = rows.binary_search(&hit.row) {
-                similar[place * vectors.len() + at] = hit.score;
-            }
-        }
-    }
-    similar
-}
-
-fn compared(view: &PartView, allowed: &Allowed, work: Work, begin: Instant) -> PartRun {
+pub(super) fn compared(view: &PartView, allowed: &Allowed, work: Work, begin: Instant) -> PartRun {
     PartRun {
         segment: view.part.segment(),
         rows: u64::from(view.part.rows()),
@@ -374,7 +261,7 @@ fn compared(view: &PartView, allowed: &Allowed, work: Work, begin: Instant) -> P
 }
 
 /// Keeps what may be among the first `k`, once there is much more.
-fn prune<T>(all: &mut Vec<T>, k: usize, before: impl FnMut(&T, &T) -> std::cmp::Ordering) {
+pub(super) fn prune<T>(all: &mut Vec<T>, k: usize, before: impl FnMut(&T, &T) -> std::cmp::Ordering) {
     if k > 0 && all.len() > 2 * k + ROWS_A_CHECK {
         all.select_nth_unstable_by(k - 1, before);
         all.truncate(k);

@@ -2,7 +2,7 @@
 
 use super::{formula, order_value};
 use crate::engine::error::{Error, Result};
-use crate::engine::query::retriever::{Kind, Target};
+use crate::engine::query::retriever::{Example, Kind, Target, Vector};
 use crate::grpc::filter::{self, at_place, left_out};
 use crate::grpc::{vectors, words};
 use nigh_index::params::SearchParams;
@@ -11,7 +11,7 @@ use nigh_index::query::fuse::{Fusion, K_DEFAULT, Rrf, Scale, ScoreFusion, Weighi
 use nigh_index::query::order::{Direction, OrderBy};
 use nigh_index::value::Path;
 use nigh_proto::v1::{self, dense, fusion, recommend, retriever, target};
-use nigh_storage::schema::CollectionSpec;
+use nigh_storage::schema::{CollectionSpec, VectorPlace};
 
 /// How much unlikeness counts where nothing is said.
 const DIVERSITY_DEFAULT: f32 = 0.5;
@@ -27,7 +27,7 @@ pub(super) fn kind(wire: retriever::Kind, spec: &CollectionSpec, sources: usize,
         Wire::Fusion(wire) => Ok(Kind::Fuse(fusion(Some(wire), sources).map_err(|err| err.inside("fusion"))?)),
         Wire::Formula(wire) => Ok(Kind::Formula(formula::formula(wire).map_err(|err| err.inside("formula"))?)),
         Wire::Mmr(mmr) => Ok(Kind::Diverse {
-            field: vector_field("mmr", &mmr.field, spec)?,
+            field: vector_place("mmr", &mmr.field, spec)?,
             target: target("mmr.target", mmr.target)?,
             params: params(mmr.params),
             diversity: mmr.diversity.unwrap_or(DIVERSITY_DEFAULT),
@@ -37,11 +37,11 @@ pub(super) fn kind(wire: retriever::Kind, spec: &CollectionSpec, sources: usize,
         Wire::Discover(discover) => {
             let mut positive = vec![target("discover.target", discover.target)?];
             positive.extend(pairs("discover.context", discover.context)?);
-            let field = vector_field("discover", &discover.field, spec)?;
+            let field = vector_place("discover", &discover.field, spec)?;
             Ok(Kind::Examples { field, likeness: Likeness::Discover, positive, negative: Vec::new() })
         }
         Wire::Context(context) => {
-            let field = vector_field("context", &context.field, spec)?;
+            let field = vector_place("context", &context.field, spec)?;
             let positive = pairs("context.pairs", context.pairs)?;
             Ok(Kind::Examples { field, likeness: Likeness::Context, positive, negative: Vec::new() })
         }
@@ -79,8 +79,8 @@ fn params(params: Option<v1::SearchParams>) -> SearchParams {
 }
 
 fn recommend(recommend: v1::Recommend, spec: &CollectionSpec) -> Result<Kind> {
-    let field = vector_field("recommend", &recommend.field, spec)?;
-    let targets = |side: &str, some: Vec<v1::Target>| -> Result<Vec<Target>> {
+    let field = vector_place("recommend", &recommend.field, spec)?;
+    let targets = |side: &str, some: Vec<v1::Target>| -> Result<Vec<Example>> {
         let side = format!("recommend.{side}");
         some.into_iter().enumerate().map(|(at, one)| target(&format!("{side}[{at}]"), Some(one))).collect()
     };
@@ -99,22 +99,27 @@ fn recommend(recommend: v1::Recommend, spec: &CollectionSpec) -> Result<Kind> {
     }
 }
 
-fn target(field: &str, wire: Option<v1::Target>) -> Result<Target> {
+fn target(field: &str, wire: Option<v1::Target>) -> Result<Example> {
     match wire.and_then(|wire| wire.target) {
-        Some(target::Target::Vector(vector)) => Ok(Target::Vector(vector.values)),
-        Some(target::Target::Point(id)) => Ok(Target::Point(filter::id(&format!("{field}.point"), Some(id))?)),
+        Some(target::Target::Vector(vector)) => Ok(Example::Vector(Vector::Dense(vector.values))),
+        Some(target::Target::Point(id)) => Ok(Example::Point(filter::id(&format!("{field}.point"), Some(id))?)),
         None => Err(left_out(field, "it is a vector or a point")),
     }
 }
 
 /// Pairs one behind the other: positive, negative, positive, negative.
-fn pairs(field: &str, pairs: Vec<v1::ContextPair>) -> Result<Vec<Target>> {
+fn pairs(field: &str, pairs: Vec<v1::ContextPair>) -> Result<Vec<Example>> {
     let mut targets = Vec::with_capacity(2 * pairs.len());
     for (at, pair) in pairs.into_iter().enumerate() {
         targets.push(target("positive", pair.positive).map_err(|err| at_place(err, field, at))?);
         targets.push(target("negative", pair.negative).map_err(|err| at_place(err, field, at))?);
     }
     Ok(targets)
+}
+
+fn vector_place(kind: &str, name: &str, spec: &CollectionSpec) -> Result<VectorPlace> {
+    let at = vector_field(kind, name, spec)?;
+    u16::try_from(at).map(VectorPlace::Dense).map_err(|_| Error::Internal("a vector field has no place"))
 }
 
 fn vector_field(kind: &str, name: &str, spec: &CollectionSpec) -> Result<usize> {

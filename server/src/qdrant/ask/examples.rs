@@ -6,20 +6,52 @@
 //! {relevance_feedback: {target: example, feedback: [{example, score}], strategy: {naive: {a, b, c}}}}
 //! ```
 //!
-//! An example is a vector or the id of a point that has one.
+//! An example is a vector of the field, whichever kind that is, or the id of a point that has one.
 
 use super::{Asking, params, some};
 use crate::engine::error::Error;
-use crate::engine::query::retriever::{Kind, Target};
+use crate::engine::query::retriever::{Example, Kind, Vector};
 use crate::qdrant::fault::{Fault, Result};
+use crate::qdrant::vectors::Given;
+use crate::qdrant::{ids, vectors};
 use nigh_index::query::examples::{EXAMPLES_MAX, Feedback, Likeness};
+use nigh_storage::schema::VectorPlace;
 use serde_json::Value;
 
 impl Asking<'_> {
-    fn targets(&mut self, field: usize, values: Option<&Value>, request: &Value) -> Result<Vec<Target>> {
+    /// A vector of this field, or the id of a point, perhaps one of another collection.
+    pub(super) fn example(&mut self, field: VectorPlace, value: &Value, request: &Value) -> Result<Example> {
+        if let VectorPlace::Dense(at) = field {
+            return Ok(self.target(at.into(), value, request)?.into());
+        }
+        if !value.is_number() && !value.is_string() {
+            return self.vector(field, Given::read(value)?).map(Example::Vector);
+        }
+        let id = ids::id(value)?;
+        if some(request, "lookup_from").is_some() {
+            let vector = self.vector(field, self.looked_up(id, request)?)?;
+            self.numbers.add(vector.numbers()).map_err(Error::from)?;
+            return Ok(Example::Vector(vector));
+        }
+        self.named.push(id);
+        match self.collection.snapshot().find(&id) {
+            Some(_) => Ok(Example::Point(id)),
+            None => Err(Fault::not_found(format_args!("No point with id {id} found"))),
+        }
+    }
+
+    fn vector(&self, field: VectorPlace, given: Given) -> Result<Vector> {
+        match field {
+            VectorPlace::Dense(at) => vectors::dense(self.spec, at.into(), given).map(Vector::Dense),
+            VectorPlace::Sparse(at) => vectors::sparse(self.spec, at.into(), given).map(Vector::Sparse),
+            VectorPlace::Multi(at) => vectors::multi(self.spec, at.into(), given.several()).map(Vector::Multi),
+        }
+    }
+
+    fn examples(&mut self, field: VectorPlace, values: Option<&Value>, request: &Value) -> Result<Vec<Example>> {
         match values {
             None => Ok(Vec::new()),
-            Some(Value::Array(values)) => values.iter().map(|value| self.target(field, value, request)).collect(),
+            Some(Value::Array(values)) => values.iter().map(|value| self.example(field, value, request)).collect(),
             Some(_) => Err(Fault::format("examples are a list of ids and vectors")),
         }
     }
@@ -28,8 +60,8 @@ impl Asking<'_> {
         let (field, params) = (self.field(request)?, params(request)?);
         let listed = |side: &str| some(value, side).and_then(Value::as_array).map_or(0, Vec::len);
         few_enough(listed("positive") + listed("negative"))?;
-        let positive = self.targets(field, some(value, "positive"), request)?;
-        let negative = self.targets(field, some(value, "negative"), request)?;
+        let positive = self.examples(field, some(value, "positive"), request)?;
+        let negative = self.examples(field, some(value, "negative"), request)?;
         if positive.is_empty() && negative.is_empty() {
             return Err(Fault::invalid("recommend", "at least one example is needed"));
         }
@@ -60,14 +92,14 @@ impl Asking<'_> {
         few_enough(usize::from(target.is_some()) + pairs.len().saturating_mul(2))?;
         let mut positive = Vec::new();
         if let Some(target) = target {
-            positive.push(self.target(field, target, request)?);
+            positive.push(self.example(field, target, request)?);
         } else if pairs.is_empty() {
             return Err(Fault::bad_request("a discovery has a target or a context"));
         }
         for pair in pairs {
             for side in ["positive", "negative"] {
                 let example = some(pair, side).ok_or_else(|| Fault::format("a pair has a positive and a negative"))?;
-                positive.push(self.target(field, example, request)?);
+                positive.push(self.example(field, example, request)?);
             }
         }
         let likeness = if target.is_some() { Likeness::Discover } else { Likeness::Context };
@@ -82,10 +114,10 @@ impl Asking<'_> {
         few_enough(given.len().saturating_add(1))?;
         let weights = strategy(value)?.weights(&scores(given)?).map_err(Error::from);
         let likeness = Likeness::Weighted(weights.map_err(|err| err.inside("relevance_feedback"))?);
-        let mut positive = vec![self.target(field, target, request)?];
+        let mut positive = vec![self.example(field, target, request)?];
         for one in given {
             let example = some(one, "example").ok_or_else(|| Fault::format("feedback has an example and a score"))?;
-            positive.push(self.target(field, example, request)?);
+            positive.push(self.example(field, example, request)?);
         }
         Ok(Kind::Examples { field, likeness, positive, negative: Vec::new() })
     }
