@@ -88,6 +88,8 @@ def main():
             for seed in range(1, 4):
                 calls = ["--edge", "--calls", "700", "--seed", str(seed)]
                 subprocess.run([python, HERE / "same_answers.py", url, *calls], check=True)
+            for transport in [[], ["grpc"]]:
+                subprocess.run([python, HERE / "documents.py", url, grpc, *transport], check=True)
             for name, requirements in FRAMEWORKS.items():
                 python = python_with(home, name, requirements)
                 subprocess.run([python, HERE / "frameworks.py", name, url, grpc], check=True)

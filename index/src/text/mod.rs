@@ -3,6 +3,7 @@
 pub mod analyzer;
 pub mod bm25;
 mod bundle;
+pub mod hashed;
 pub mod highlight;
 pub mod live;
 pub mod sealed;

@@ -11,7 +11,7 @@ mod examples;
 
 use super::fault::{Fault, Result};
 use super::vectors::Given;
-use super::{filter, formula, ids, path, vectors};
+use super::{document, filter, formula, ids, path, vectors};
 use crate::engine::Engine;
 use crate::engine::error::Error;
 use crate::engine::query::retriever::{Count, Kind, Retriever, Target};
@@ -144,11 +144,14 @@ impl<'a> Asking<'a> {
 
     fn kind(&mut self, query: &Value, request: &Value, limit: usize) -> Result<Kind> {
         let Some(object) = query.as_object() else { return self.nearest(query, None, request, limit) };
-        if object.contains_key("indices") || object.contains_key("text") {
+        if object.contains_key("indices") || document::is(query) {
             return self.nearest(query, None, request, limit);
         }
         let mut given = FORMS.iter().filter(|form| some(query, form).is_some());
         let (Some(form), None) = (given.next(), given.next()) else {
+            if object.contains_key("text") {
+                return Err(Fault::not_supported("a query by text"));
+            }
             return Err(Fault::format(format_args!("a query has one of {}", FORMS.join(", "))));
         };
         let value = &query[*form];
@@ -209,7 +212,7 @@ impl<'a> Asking<'a> {
     /// A vector of a field that is not dense, or the id of a point that has one.
     fn given(&mut self, place: VectorPlace, value: &Value, request: &Value) -> Result<Given> {
         if !value.is_number() && !value.is_string() {
-            return Given::read(value);
+            return Given::asked(value);
         }
         let id = ids::id(value)?;
         if some(request, "lookup_from").is_some() {
@@ -222,7 +225,7 @@ impl<'a> Asking<'a> {
     /// A vector, or the id of a point, perhaps one of another collection.
     fn target(&mut self, field: usize, value: &Value, request: &Value) -> Result<Target> {
         if !value.is_number() && !value.is_string() {
-            return Ok(Target::Vector(vectors::dense(self.spec, field, Given::read(value)?)?));
+            return Ok(Target::Vector(vectors::dense(self.spec, field, Given::asked(value)?)?));
         }
         let id = ids::id(value)?;
         if some(request, "lookup_from").is_some() {

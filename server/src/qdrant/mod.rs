@@ -16,11 +16,13 @@
 //! strict     limits of a collection              snapshots  files of a collection, made and taken back
 //! read       points by id, pages, counts         query ask older  searches of every form; formula matrix
 //! filter     conditions                          ids vectors selector path  parts of points
+//! document   texts in the place of vectors
 //! ```
 
 mod ask;
 mod call;
 mod collections;
+mod document;
 mod fault;
 mod filter;
 mod formula;

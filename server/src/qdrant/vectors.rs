@@ -4,6 +4,7 @@
 //! clients of the API expect to read it back; zeros stay zeros.
 
 use super::ask::some;
+use super::document::{self, Weighing};
 use super::fault::{Fault, Result};
 use crate::engine::query::answer::Record;
 use nigh_index::sparse::vector::SparseVector;
@@ -47,15 +48,24 @@ fn numbers(value: &Value) -> Result<Vec<f32>> {
 }
 
 impl Given {
-    /// A list of numbers, or of such lists, or indices with values.
+    /// A list of numbers, or of such lists, or indices with values, or a text that becomes these.
     pub(super) fn read(value: &Value) -> Result<Self> {
+        Self::weighed(value, Weighing::Kept)
+    }
+
+    /// The same of a query.
+    pub(super) fn asked(value: &Value) -> Result<Self> {
+        Self::weighed(value, Weighing::Asked)
+    }
+
+    fn weighed(value: &Value, weighing: Weighing) -> Result<Self> {
         match value {
             Value::Array(items) if items.first().is_some_and(Value::is_array) => {
                 Ok(Self::Multi(items.iter().map(numbers).collect::<Result<_>>()?))
             }
             Value::Array(_) => Ok(Self::Dense(numbers(value)?)),
             Value::Object(object) if object.contains_key("text") || object.contains_key("model") => {
-                Err(Fault::not_supported("a vector that a model has to be asked for (document, image)"))
+                document::read(value, weighing)
             }
             Value::Object(_) => {
                 let list = |name: &str| {
@@ -97,7 +107,9 @@ impl Given {
 pub(super) fn named(value: &Value) -> Result<Vec<(String, Given)>> {
     match value {
         Value::Null => Ok(Vec::new()),
-        Value::Object(named) => named.iter().map(|(name, value)| Ok((name.clone(), Given::read(value)?))).collect(),
+        Value::Object(named) if !document::is(value) => {
+            named.iter().map(|(name, value)| Ok((name.clone(), Given::read(value)?))).collect()
+        }
         value => Ok(vec![(String::new(), Given::read(value)?)]),
     }
 }

@@ -25,7 +25,7 @@ impl Asking<'_> {
             return Ok(self.target(at.into(), value, request)?.into());
         }
         if !value.is_number() && !value.is_string() {
-            return self.vector(field, Given::read(value)?).map(Example::Vector);
+            return self.vector(field, Given::asked(value)?).map(Example::Vector);
         }
         let id = ids::id(value)?;
         if some(request, "lookup_from").is_some() {

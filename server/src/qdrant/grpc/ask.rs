@@ -2,7 +2,7 @@
 
 use super::filter::{self, condition, optional, place};
 use super::value::{self, given, id_json, ids_json, number, spelled};
-use super::vectors::{as_json, input, lookup, payload_selector, vector, vectors_selector};
+use super::vectors::{self, as_json, input, lookup, payload_selector, vectors_selector};
 use crate::qdrant::fault::{Fault, Result};
 use nigh_proto::qdrant as q;
 use nigh_proto::qdrant::expression::Variant as Term;
@@ -271,7 +271,7 @@ pub(super) fn search_groups(of: q::SearchPointGroups) -> Result<Value> {
 
 fn examples(ids: Vec<q::PointId>, vectors: Vec<q::Vector>) -> Result<Value> {
     let ids = ids.into_iter().map(|id| Ok(id_json(id)));
-    ids.chain(vectors.into_iter().map(|one| as_json(vector(one)?))).collect()
+    ids.chain(vectors.into_iter().map(vectors::example)).collect()
 }
 
 /// An older recommendation.
@@ -317,7 +317,7 @@ fn example(of: Option<q::VectorExample>) -> Result<Value> {
     match of.and_then(|of| of.example) {
         None => Ok(Value::Null),
         Some(Id(id)) => Ok(id_json(id)),
-        Some(Vector(one)) => as_json(vector(one)?),
+        Some(Vector(one)) => vectors::example(one),
     }
 }
 

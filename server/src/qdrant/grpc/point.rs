@@ -5,7 +5,7 @@
 //! messages, which also say what is wrong with it.
 
 use super::value;
-use super::vectors::named;
+use super::vectors::{document, named};
 use crate::qdrant::fault::{Fault, Result};
 use crate::qdrant::operation::Incoming;
 use crate::qdrant::vectors::Given;
@@ -150,7 +150,8 @@ fn vectors(wire: &[u8]) -> Option<Vec<(String, Given)>> {
     }
 }
 
-/// A dense vector, in the field of now or in that of older clients, some of which send it number by number.
+/// A dense vector, in the field of now or in that of older clients, some of which send it number by number; or a text in
+/// the place of a vector.
 fn vector(wire: &[u8]) -> Option<Given> {
     const NUMBER: u8 = 1 << 3 | WireType::ThirtyTwoBit as u8;
     if wire.first() == Some(&NUMBER) {
@@ -164,6 +165,7 @@ fn vector(wire: &[u8]) -> Option<Given> {
             (1, Held::Bytes(packed)) => packed,
             _ => return None,
         },
+        (104, Held::Bytes(of)) => return Given::read(&document(q::Document::decode(of).ok()?)).ok(),
         _ => return None,
     };
     let (numbers, []) = packed.as_chunks() else { return None };
@@ -223,6 +225,12 @@ mod tests {
             (numbers(), prop::collection::vec(any::<u32>(), 0..4)).prop_map(move |(values, indices)| {
                 dense(q::vector::Vector::Sparse(q::SparseVector { values, indices }))
             }),
+            ("[a-z ]{0,20}", prop::sample::select(vec!["qdrant/bm25", "Qdrant/BM25", "another"]), -1..4_i64).prop_map(
+                move |(text, model, k)| {
+                    let options = value::fields(serde_json::Map::from_iter([("k".to_owned(), k.into())]));
+                    dense(q::vector::Vector::Document(q::Document { text, model: model.into(), options }))
+                }
+            ),
             (numbers(), 0..4_u32).prop_map(|(data, count)| q::Vector {
                 data,
                 vectors_count: Some(count),

@@ -1,6 +1,6 @@
 //! Vectors in and out, and which parts of points come back.
 
-use super::value::{given, id_json, number};
+use super::value::{self, given, id_json, number, object};
 use crate::qdrant::fault::{Fault, Result};
 use crate::qdrant::vectors::{Given, Out, Vector};
 use nigh_proto::qdrant as q;
@@ -8,8 +8,17 @@ use nigh_proto::qdrant::vectors::VectorsOptions;
 use nigh_proto::qdrant::{vector, vector_input, vector_output, vectors_output};
 use serde_json::{Value, json};
 
-fn from_a_model() -> Fault {
-    Fault::not_supported("a vector that a model has to be asked for (document, image)")
+/// What a model makes a vector of, as JSON.
+pub(super) fn document(of: q::Document) -> Value {
+    json!({"text": of.text, "model": of.model, "options": object(of.options)})
+}
+
+fn image(of: q::Image) -> Value {
+    json!({"image": of.image.map(value::json), "model": of.model, "options": object(of.options)})
+}
+
+fn other(of: q::InferenceObject) -> Value {
+    json!({"object": of.object.map(value::json), "model": of.model, "options": object(of.options)})
 }
 
 /// A vector. Older clients send it in the fields of older forms.
@@ -19,7 +28,9 @@ pub(super) fn vector(of: q::Vector) -> Result<Given> {
         Some(vector::Vector::Dense(dense)) => Ok(Given::Dense(dense.data)),
         Some(vector::Vector::Sparse(sparse)) => Ok(Given::Sparse { indices: sparse.indices, values: sparse.values }),
         Some(vector::Vector::MultiDense(multi)) => Ok(rows(multi)),
-        Some(_) => Err(from_a_model()),
+        Some(vector::Vector::Document(of)) => Given::read(&document(of)),
+        Some(vector::Vector::Image(of)) => Given::read(&image(of)),
+        Some(vector::Vector::Object(of)) => Given::read(&other(of)),
         None => match (of.indices, of.vectors_count) {
             (Some(indices), _) => Ok(Given::Sparse { indices: indices.data, values: of.data }),
             (None, Some(count)) if count > 0 => {
@@ -89,7 +100,17 @@ pub(super) fn input(of: Option<q::VectorInput>) -> Result<Value> {
         Some(Variant::Dense(dense)) => as_json(Given::Dense(dense.data)),
         Some(Variant::Sparse(sparse)) => as_json(Given::Sparse { indices: sparse.indices, values: sparse.values }),
         Some(Variant::MultiDense(multi)) => as_json(rows(multi)),
-        Some(_) => Err(from_a_model()),
+        Some(Variant::Document(of)) => Ok(document(of)),
+        Some(Variant::Image(of)) => Ok(image(of)),
+        Some(Variant::Object(of)) => Ok(other(of)),
+    }
+}
+
+/// A vector that is asked about, as JSON.
+pub(super) fn example(of: q::Vector) -> Result<Value> {
+    match of.vector {
+        Some(vector::Vector::Document(of)) => Ok(document(of)),
+        _ => as_json(vector(of)?),
     }
 }
 

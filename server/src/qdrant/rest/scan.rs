@@ -133,6 +133,16 @@ impl<'t> Scan<'t> {
         ahead.take(b'[').is_ok() && ahead.peek() == Some(byte)
     }
 
+    /// Up to where it is read.
+    pub(super) fn place(&self) -> usize {
+        self.at
+    }
+
+    /// Goes back there, to read on from it.
+    pub(super) fn back(&mut self, place: usize) {
+        self.at = place;
+    }
+
     /// Nothing but spaces may follow.
     pub(super) fn end(&mut self) -> Result<()> {
         match self.peek() {
