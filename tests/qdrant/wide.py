@@ -63,6 +63,7 @@ def conditions(r):
     when, corner = instant(r), place(r, 0.5)
     count = m.ValuesCount(**{r.choice(["lt", "gt", "lte", "gte"]): r.randint(0, 2)})
     end = r.choice(["lt", "gt", "lte", "gte"])
+    total = r.randint(1, 9)
     voids = r.choice(["void", "mixed", "void.deeper", "nowhere", "tags", "deep.er"])
     some = r.choice([1, 2, -3, "a", "1", "b"])
     box = m.GeoBoundingBox(
@@ -97,6 +98,11 @@ def conditions(r):
         f(key="places", geo_bounding_box=box),
         f(key="places", geo_polygon=m.GeoPolygon(exterior=ring(r))),
         f(key="places[]", geo_radius=m.GeoRadius(center=m.GeoPoint(**corner), radius=r.uniform(1e5, 5e5))),
+        f(key=r.choice(["kind", "text", "tags"]), match=m.MatchSubstring(substring=r.choice(["a", "b", "ri", "", words[:4]]))),
+        m.SliceCondition(slice=m.Slice(total=total, index=r.randrange(total))),
+        f(key=f"parts[{r.randint(0, 2)}].k", match=m.MatchValue(value=r.randint(0, 3))),
+        f(key=f"tags[{r.randint(0, 2)}]", match=m.MatchAny(any=["a", "b"])),
+        f(key="tree[0].leaves[].n", range=m.Range(gte=r.randint(0, 3))),
         m.HasVectorCondition(has_vector=r.choice(["one", "words", "many"])),
         m.HasIdCondition(has_id=r.sample(UUIDS, 6) + r.sample(range(60), 10)),
         m.NestedCondition(nested=m.Nested(key=r.choice(["parts", "parts[]"]), filter=inner)),
@@ -132,6 +138,8 @@ def formula(r, condition):
             m.PowExpression(pow=m.PowParams(base=m.AbsExpression(abs=a), exponent=0.5)),
             m.Log10Expression(log10=m.SumExpression(sum=[1.0, m.AbsExpression(abs=a)])),
             m.LinDecayExpression(lin_decay=decay), m.ExpDecayExpression(exp_decay=decay), m.GaussDecayExpression(gauss_decay=decay),
+            m.MaxExpression(max=[a, b]), m.MinExpression(min=[a, b]),
+            m.AcoshExpression(acosh=m.SumExpression(sum=[1.0, m.AbsExpression(abs=a)])),
             m.DatetimeKeyExpression(datetime_key="since"),
         ])
     return m.FormulaQuery(formula=one(0), defaults={"n": 3, "x": 0.5, "since": "2024-01-01T00:00:00Z"})
