@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail where it stands"))]
 
 pub mod access;
+mod bucket;
 pub mod config;
 mod console;
 pub mod engine;

@@ -120,3 +120,52 @@ async fn a_full_collection_takes_no_points_and_limits_that_are_off_hold_nobody()
     strict.check(200, "PATCH", "/collections/c", json!({"strict_mode_config": {"enabled": false}})).await;
     strict.check(200, "PUT", UPSERT, point).await;
 }
+
+#[tokio::test]
+async fn rates_hold_reads_and_writes_and_say_when_to_come_back() {
+    let strict = Strict::with(json!({"enabled": true, "read_rate_limit": 6, "write_rate_limit": 3})).await;
+    let get = "/collections/c/points";
+    let points = |ids: &[u64]| json!({"points": ids.iter().map(|id| json!({"id": id, "vector": {"v": [1, 2]}})).collect::<Vec<_>>()});
+    strict.check(200, "PUT", UPSERT, points(&[1, 2])).await;
+    let never = strict.check(429, "PUT", UPSERT, points(&[1, 2, 3, 4])).await;
+    assert!(never.starts_with("Write rate limit exceeded: this counts as 4 of 3 a minute"), "{never}");
+    strict.check(200, "POST", DELETE, json!({"filter": matching("kind")})).await;
+    strict.check(429, "POST", DELETE, json!({"points": [1]})).await;
+
+    // Reads are counted apart, and a batch as all of its searches.
+    let search = json!({"query": [1, 1], "using": "v", "limit": 1});
+    strict.check(200, "POST", "/collections/c/points/query/batch", json!({"searches": [search, search]})).await;
+    strict.check(429, "POST", "/collections/c/points/query/batch", json!({"searches": vec![search.clone(); 7]})).await;
+    strict.check(200, "POST", get, json!({"ids": [1, 2]})).await;
+    strict.check(200, "POST", SCROLL, json!({})).await;
+    strict.check(200, "POST", "/collections/c/points/count", json!({})).await;
+    strict.check(429, "POST", QUERY, search).await;
+    strict.check(200, "GET", "/collections/c", Value::Null).await;
+
+    // It says when to come back where that helps, over both ways.
+    let addr = strict.server.http.clone();
+    let asked = move || http::request_with(&addr, "POST", SCROLL, &["Content-Type: application/json"], b"{}");
+    let (status, head, _) = tokio::task::spawn_blocking(asked).await.unwrap();
+    assert_eq!(status, 429, "{head}");
+    let told = head.lines().find_map(|line| line.strip_prefix("retry-after: ")).unwrap();
+    let seconds = told.parse::<u64>().unwrap();
+    assert!((1..=10).contains(&seconds), "{seconds}");
+    let mut client = PointsClient::connect(strict.server.url.clone()).await.unwrap();
+    let scroll = q::ScrollPoints { collection_name: "c".into(), ..Default::default() };
+    let refused = client.scroll(scroll).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
+    assert!(refused.metadata().get("retry-after").is_some());
+    let many = q::GetPoints {
+        collection_name: "c".into(),
+        ids: (0..7).map(|id| q::PointId { point_id_options: Some(q::point_id::PointIdOptions::Num(id)) }).collect(),
+        ..Default::default()
+    };
+    let refused = client.get(many).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
+    assert!(refused.metadata().get("retry-after").is_none(), "waiting does not help");
+
+    // Another limit begins anew.
+    let more = json!({"strict_mode_config": {"enabled": true, "read_rate_limit": 60}});
+    strict.check(200, "PATCH", "/collections/c", more).await;
+    strict.check(200, "POST", SCROLL, json!({})).await;
+}

@@ -22,6 +22,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("simsimd", &["index/src/vector/kernel/"]),
     ("roaring", &["index/src/bitmap.rs"]),
     ("tantivy", &["index/src/text/"]),
+    ("siphasher", &["index/src/filter/slice.rs", "index/Cargo.toml"]),
     ("rust_stemmers", &["index/src/text/hashed/"]),
     ("rskafka", &["server/src/cli/import/kafka.rs", "server/Cargo.toml"]),
     ("async_nats", &["server/src/cli/import/nats.rs", "server/Cargo.toml"]),

@@ -1,6 +1,6 @@
 //! How often and how much at once one caller may ask: a bucket that fills by the second, and a number of places.
 
-use parking_lot::Mutex;
+use crate::bucket::Bucket;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -8,12 +8,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Whoever was refused a place may find one after this time.
 const PLACE_RETRY: Duration = Duration::from_secs(1);
 
+const SECOND: Duration = Duration::from_secs(1);
+
 /// One caller's.
 #[derive(Debug)]
 pub(crate) struct Rate {
-    per_second: u32,
-    /// Calls that may come at once, and when they were counted.
-    bucket: Mutex<(f64, Instant)>,
+    bucket: Option<Bucket>,
     places: Option<Arc<Semaphore>>,
 }
 
@@ -32,7 +32,8 @@ impl Rate {
     /// So many calls a second, so many at once; 0: as many as come.
     pub(crate) fn new(per_second: u32, running: u32) -> Self {
         let places = (running > 0).then(|| Arc::new(Semaphore::new(running as usize)));
-        Self { per_second, bucket: Mutex::new((f64::from(per_second), Instant::now())), places }
+        let bucket = (per_second > 0).then(|| Bucket::new(per_second, SECOND));
+        Self { bucket, places }
     }
 
     /// Lets a call in.
@@ -46,19 +47,9 @@ impl Rate {
                     .map_err(|_| TooMuch { why: "too many calls run with this key".to_owned(), retry: PLACE_RETRY })?,
             ),
         };
-        if self.per_second > 0 {
-            let most = f64::from(self.per_second);
-            let mut bucket = self.bucket.lock();
-            let since = now.saturating_duration_since(bucket.1).as_secs_f64();
-            *bucket = ((bucket.0 + since * most).min(most), bucket.1.max(now));
-            if bucket.0 < 1.0 {
-                let retry = Duration::from_secs_f64((1.0 - bucket.0) / most);
-                return Err(TooMuch {
-                    why: format!("more than {} calls a second with this key", self.per_second),
-                    retry,
-                });
-            }
-            bucket.0 -= 1.0;
+        if let Some(bucket) = &self.bucket {
+            let why = || format!("more than {} calls a second with this key", bucket.most());
+            bucket.take(1, now).map_err(|retry| TooMuch { why: why(), retry })?;
         }
         Ok(Place(place))
     }
@@ -69,20 +60,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bucket_gives_what_a_second_brings() {
-        let rate = Rate::new(10, 0);
-        let begin = rate.bucket.lock().1;
-        let at = |ms| begin + Duration::from_millis(ms);
-        for _ in 0..10 {
-            assert!(rate.enter(at(0)).is_ok());
-        }
-        let refused = rate.enter(at(0)).unwrap_err();
-        assert_eq!(refused.retry.as_millis(), 100);
-        assert!(rate.enter(at(101)).is_ok());
-        assert!(rate.enter(at(101)).is_err());
-        let later = (0..100).filter(|_| rate.enter(at(60_000)).is_ok()).count();
-        assert_eq!(later, 10, "what was not asked for is not saved up beyond a second");
-        assert!(rate.enter(at(0)).is_err(), "a clock that was read earlier gives nothing");
+    fn calls_beyond_the_rate_wait() {
+        let (rate, now) = (Rate::new(2, 0), Instant::now());
+        assert!(rate.enter(now).is_ok() && rate.enter(now).is_ok());
+        let refused = rate.enter(now).unwrap_err();
+        assert_eq!(refused.why, "more than 2 calls a second with this key");
+        assert!(rate.enter(now + refused.retry * 2).is_ok());
     }
 
     #[test]

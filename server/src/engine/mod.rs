@@ -27,6 +27,7 @@ pub mod observed;
 pub mod pool;
 pub mod query;
 pub mod ranking;
+pub(crate) mod rates;
 pub mod read;
 pub mod recall;
 pub(crate) mod reply;
@@ -81,6 +82,8 @@ pub struct Engine {
     opened: AtomicBool,
     /// What queries took.
     observed: observed::Observed,
+    /// What collections with a limit were asked lately.
+    rates: rates::Rates,
     /// Whether there are keys: a call that comes without its caller's rights is refused.
     guarded: AtomicBool,
 }
@@ -102,6 +105,7 @@ impl Engine {
             opened: AtomicBool::new(false),
             guarded: AtomicBool::new(false),
             observed: observed::Observed::default(),
+            rates: rates::Rates::default(),
             store,
             root,
             limits,
@@ -126,6 +130,11 @@ impl Engine {
     /// What queries took.
     pub(crate) fn observed(&self) -> &observed::Observed {
         &self.observed
+    }
+
+    /// What collections with a limit were asked lately.
+    pub(crate) fn rates(&self) -> &rates::Rates {
+        &self.rates
     }
 
     /// What live queries came to.

@@ -26,6 +26,8 @@ pub(super) struct Call {
     pub(super) room: Arc<Room>,
     /// The seconds that the caller gave, where it did.
     pub(super) timeout_s: Option<u64>,
+    /// Whether what it asks was counted already, together with others of a batch.
+    pub(super) counted: bool,
 }
 
 impl Call {

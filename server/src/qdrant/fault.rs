@@ -1,6 +1,7 @@
 //! What is told of an error, whichever way the request came.
 
 use crate::engine::error::Error;
+use std::time::Duration;
 
 /// A result of these doors.
 pub(super) type Result<T, E = Fault> = std::result::Result<T, E>;
@@ -80,6 +81,13 @@ impl Fault {
     /// A collection that is there already.
     pub(super) fn exists(name: &str) -> Self {
         Self::new(Kind::Exists, format!("Wrong input: Collection `{name}` already exists!"))
+    }
+
+    /// Too much at once; after which time it may go through, where it ever may.
+    pub(super) fn busy(why: impl std::fmt::Display, retry: Option<Duration>) -> Self {
+        let retry_s =
+            retry.map(|retry| retry.as_millis().div_ceil(1000).max(1)).map(|s| u64::try_from(s).unwrap_or(u64::MAX));
+        Self { retry_s, ..Self::new(Kind::Busy, why.to_string()) }
     }
 
     /// A mistake of the server.

@@ -4,7 +4,7 @@ use super::ask::some;
 use super::call::Call;
 use super::fault::{Fault, Result};
 use super::query::count;
-use super::read::held;
+use super::read::{counted, held};
 use super::{filter, ids, vectors};
 use crate::engine::query::Query;
 use crate::engine::query::retriever::{Kind, Retriever, Target};
@@ -96,6 +96,7 @@ async fn near(call: &Call, request: &Value) -> Result<(Vec<PointId>, Vec<Pair>)>
     }
     let filter = filter::optional(some(request, "filter"))?;
     held(call, filter.as_ref(), sample.max(nearest))?;
+    counted(call, 1)?;
     let mut chosen = vec![Condition::HasVector(using.to_owned())];
     chosen.extend(filter);
     let drawn = alone(Kind::Sample { seed: super::ask::seed() }, Some(Condition::all(chosen)), sample);

@@ -44,9 +44,9 @@ pub(super) async fn hits(call: Call, kind: &'static str, request: Value) -> Resu
 }
 
 /// Several.
-pub(super) async fn batch(call: Call, kind: &'static str, request: Value) -> Result<Vec<Vec<Scored>>> {
+pub(super) async fn batch(mut call: Call, kind: &'static str, request: Value) -> Result<Vec<Vec<Scored>>> {
     let mut all = Vec::new();
-    for request in query::searches(&call, request)? {
+    for request in query::searches(&mut call, request)? {
         all.push(hits(call.clone(), kind, request).await?);
     }
     Ok(all)

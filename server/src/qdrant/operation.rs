@@ -68,6 +68,22 @@ pub(super) enum Operation {
 }
 
 impl Operation {
+    /// Points that are given or named; one, where a filter chooses them.
+    pub(super) fn points(&self) -> usize {
+        match self {
+            Self::Upsert { points, .. } | Self::UpdateVectors { points, .. } => points.len(),
+            Self::Delete(points)
+            | Self::ClearPayload(points)
+            | Self::SetPayload { points, .. }
+            | Self::OverwritePayload { points, .. }
+            | Self::DeletePayload { points, .. }
+            | Self::DeleteVectors { points, .. } => match points {
+                Selector::Ids(ids) => ids.len(),
+                Selector::Filter(_) => 1,
+            },
+        }
+    }
+
     /// Reads the body of a request, by the name that it has in a batch.
     pub(super) fn read(kind: &str, request: &Value) -> Result<Self> {
         Ok(match kind {

@@ -129,7 +129,7 @@ impl<'c> Writing<'c> {
     fn permitted(call: &'c Call, operation: &Operation) -> Result<Self> {
         let writing = Self::of(call, call.open()?);
         if let Some(strict) = Strict::of(call) {
-            strict.write(operation, writing.collection.snapshot().points())?;
+            strict.write(call, operation, writing.collection.snapshot().points())?;
         }
         Ok(writing)
     }
@@ -398,7 +398,15 @@ mod tests {
         collection.write((1..3).map(upsert).collect(), Durability::Durable).unwrap();
         let engine = Arc::new(Engine::new(store, folder.path().to_owned(), Limits::default()));
         let (deadline, room) = (Deadline::default(), Arc::new(Room::new(usize::MAX)));
-        let call = Call { engine: engine.clone(), collection: "c".into(), wait: true, deadline, room, timeout_s: None };
+        let call = Call {
+            engine: engine.clone(),
+            collection: "c".into(),
+            wait: true,
+            deadline,
+            room,
+            timeout_s: None,
+            counted: false,
+        };
         let written = write(call, kind, request.clone()).await;
         assert!(written.is_ok(), "{request}");
         let snapshot = collection.snapshot();

@@ -3,7 +3,7 @@
 use super::ask::{Asking, some};
 use super::call::{Call, aside};
 use super::fault::{Fault, Result};
-use super::read::{Point, Wanted, held, order_value};
+use super::read::{Point, Wanted, counted, held, order_value};
 use super::strict::Strict;
 use super::vectors::Out;
 use super::{filter, ids, path};
@@ -89,6 +89,7 @@ impl Searching {
             return Err(Fault::format("a query is an object"));
         }
         let collection = call.open()?;
+        counted(&call, 1)?;
         let spec = collection.spec().clone();
         let vector = some(&request, "with_vector").or_else(|| some(&request, "with_vectors"));
         let wanted = Wanted::read(&spec, some(&request, "with_payload"), vector, false)?;
@@ -258,11 +259,13 @@ fn scalar(value: Scalar) -> Value {
     }
 }
 
-/// The searches of a batch.
-pub(super) fn searches(call: &Call, mut request: Value) -> Result<Vec<Value>> {
+/// The searches of a batch, which are counted together.
+pub(super) fn searches(call: &mut Call, mut request: Value) -> Result<Vec<Value>> {
     match request.get_mut("searches").map(Value::take) {
         Some(Value::Array(searches)) => {
             Strict::of(call).map_or(Ok(()), |strict| strict.batch(searches.len()))?;
+            counted(call, searches.len())?;
+            call.counted = true;
             Ok(searches)
         }
         _ => Err(Fault::format("searches is a list")),
@@ -277,9 +280,9 @@ pub(super) async fn query(call: Call, request: Value) -> Result<Points> {
     Ok(Points { points: hits(call, request).await? })
 }
 
-pub(super) async fn batch(call: Call, request: Value) -> Result<Vec<Points>> {
+pub(super) async fn batch(mut call: Call, request: Value) -> Result<Vec<Points>> {
     let mut all = Vec::new();
-    for request in searches(&call, request)? {
+    for request in searches(&mut call, request)? {
         all.push(query(call.clone(), request).await?);
     }
     Ok(all)
@@ -307,6 +310,7 @@ pub(super) async fn facet(call: Call, request: Value) -> Result<Facets> {
     let path = path::field(key)?;
     let (limit, filter) = (count(&request, "limit", HITS)?, filter::optional(some(&request, "filter"))?);
     held(&call, filter.as_ref(), limit)?;
+    counted(&call, 1)?;
     let facet = Facet { path, filter, limit, version: String::new() };
     let found = call.engine.facet(call.open()?, facet, &call.deadline).await?;
     let hits = found.values.into_iter().map(|(value, count)| Counted { value: scalar(value), count });

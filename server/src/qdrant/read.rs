@@ -3,7 +3,7 @@
 use super::call::{Call, aside};
 use super::fault::{Fault, Result};
 use super::selector::Payload;
-use super::strict::Strict;
+use super::strict::{For, Strict};
 use super::vectors::{self, Out};
 use super::{ask, filter, ids};
 use crate::engine::query::answer::{Hit, Record};
@@ -95,6 +95,14 @@ pub(super) fn held(call: &Call, filter: Option<&Condition>, limit: usize) -> Res
     Strict::of(call).map_or(Ok(()), |strict| strict.read(filter, limit))
 }
 
+/// Counts so many reads against the rate of the collection.
+pub(super) fn counted(call: &Call, count: usize) -> Result<()> {
+    match Strict::of(call) {
+        Some(strict) if !call.counted => strict.counted(call, For::Reading, count),
+        _ => Ok(()),
+    }
+}
+
 #[derive(Deserialize)]
 struct Retrieve {
     ids: Vec<Value>,
@@ -106,6 +114,7 @@ struct Retrieve {
 pub(super) async fn retrieve(call: Call, request: Value) -> Result<Vec<Point>> {
     let request: Retrieve = fields(request)?;
     let collection = call.open()?;
+    counted(&call, request.ids.len())?;
     let spec = collection.spec().clone();
     let wanted = Wanted::read(&spec, request.with_payload.as_ref(), request.with_vector.as_ref(), false)?;
     let (payload, vectors) = wanted.asked();
@@ -120,6 +129,7 @@ pub(super) async fn retrieve(call: Call, request: Value) -> Result<Vec<Point>> {
 
 pub(super) async fn one(call: Call, id: PointId) -> Result<Point> {
     let collection = call.open()?;
+    counted(&call, 1)?;
     let spec = collection.spec().clone();
     let all = Value::Bool(true);
     let wanted = Wanted::read(&spec, Some(&all), Some(&all), true)?;
@@ -153,6 +163,7 @@ pub(super) struct Page {
 pub(super) async fn scroll(call: Call, request: Value) -> Result<Page> {
     let request: ScrollRequest = fields(request)?;
     let collection = call.open()?;
+    counted(&call, 1)?;
     let spec = collection.spec().clone();
     let limit = request.limit.unwrap_or(PAGE_POINTS);
     if limit == 0 {
@@ -214,6 +225,7 @@ pub(super) async fn count(call: Call, request: Value) -> Result<Count> {
     let request: CountRequest = fields(request)?;
     let filter = filter::optional(request.filter.as_ref())?;
     held(&call, filter.as_ref(), 0)?;
+    counted(&call, 1)?;
     let (count, _) = call.engine.count(call.open()?, filter, String::new(), &call.deadline).await?;
     Ok(Count { count })
 }

@@ -8,6 +8,8 @@
 //! | `search_max_batchsize`, `upsert_max_batchsize` | searches of a batch, points of an upsert |
 //! | `unindexed_filtering_retrieve`, `unindexed_filtering_update` | whether conditions may ask fields without a declared index |
 //! | `filter_max_conditions`, `condition_max_size` | conditions of a filter, values of one condition |
+//! | `read_rate_limit` | queries a minute, each of a batch, and points that are got by id; a page, a count, a facet and a matrix are one |
+//! | `write_rate_limit` | points a minute that are given or named by id; a write by a filter is one |
 //! | `max_points_count`, `max_payload_index_count` | of the collection |
 //! | `multivector_config`, `sparse_config` | vectors, and terms, of a point |
 
@@ -17,9 +19,11 @@ use super::note::Note;
 use super::operation::{Incoming, Operation};
 use super::vectors::Given;
 use crate::engine::query::retriever::{Kind, Retriever};
+use crate::engine::rates::Counted;
 use nigh_index::filter::condition::{Condition, Test};
 use nigh_storage::write::Selector;
 use serde_json::{Map, Value};
+use std::time::Instant;
 
 /// The limits of a collection in strict mode.
 pub(super) struct Strict {
@@ -73,6 +77,29 @@ impl Strict {
     fn asked(&self) -> Result<()> {
         let given = self.timeout_s.map_or(0, |seconds| usize::try_from(seconds).unwrap_or(usize::MAX));
         self.at_most("max_timeout", given, "timeout")
+    }
+
+    /// Counts so many reads or writes of this minute.
+    pub(super) fn counted(&self, call: &Call, use_: For, count: usize) -> Result<()> {
+        let (name, told, what) = match use_ {
+            For::Reading => ("read_rate_limit", "Read", Counted::Reads),
+            For::Writing => ("write_rate_limit", "Write", Counted::Writes),
+        };
+        let Some(most) = self.most(name).map(|most| u32::try_from(most).unwrap_or(u32::MAX)) else { return Ok(()) };
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        if count > most {
+            let why = format!(
+                "{told} rate limit exceeded: this counts as {count} of {most} a minute, and never goes through"
+            );
+            return Err(Fault::busy(why, None));
+        }
+        let taken = call.engine.rates().take(call.open()?.id(), what, most, count, Instant::now());
+        taken.map_err(|retry| {
+            let seconds = retry.as_secs_f64();
+            let why =
+                format!("Rate limiting exceeded: {told} rate limit exceeded, {most} a minute; wait {seconds:.1} s");
+            Fault::busy(why, Some(retry))
+        })
     }
 
     /// A read of so many points.
@@ -161,8 +188,13 @@ impl Strict {
     }
 
     /// A write to a collection of so many points.
-    pub(super) fn write(&self, operation: &Operation, points: u64) -> Result<()> {
+    pub(super) fn write(&self, call: &Call, operation: &Operation, points: u64) -> Result<()> {
         self.asked()?;
+        self.allowed(operation, points)?;
+        self.counted(call, For::Writing, operation.points())
+    }
+
+    fn allowed(&self, operation: &Operation, points: u64) -> Result<()> {
         match operation {
             Operation::Upsert { points: given, filter, .. } => {
                 self.points(given)?;

@@ -72,7 +72,7 @@ impl Door {
     fn call(&self, collection: String, timeout_s: Option<u64>) -> Call {
         let deadline = Deadline::after(timeout_s.map(Duration::from_secs));
         let room = Arc::new(Room::new(self.engine.limits().message_bytes_max));
-        Call { engine: self.engine.clone(), collection, wait: false, deadline, room, timeout_s }
+        Call { engine: self.engine.clone(), collection, wait: false, deadline, room, timeout_s, counted: false }
     }
 
     fn write(&self, collection: String, wait: Option<bool>, timeout_s: Option<u64>) -> Call {

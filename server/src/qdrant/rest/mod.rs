@@ -236,7 +236,8 @@ async fn made<T: Send + 'static>(bytes: Bytes, read: impl FnOnce(&[u8]) -> Resul
 /// What may stand behind the question mark.
 fn call(engine: Arc<Engine>, collection: String, uri: &Uri) -> Result<Call> {
     let room = Arc::new(Room::new(engine.limits().message_bytes_max));
-    let mut call = Call { engine, collection, wait: false, deadline: Deadline::default(), room, timeout_s: None };
+    let deadline = Deadline::default();
+    let mut call = Call { engine, collection, wait: false, deadline, room, timeout_s: None, counted: false };
     for pair in uri.query().unwrap_or_default().split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         match name {
