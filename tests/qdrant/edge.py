@@ -91,7 +91,7 @@ def condition(given):
 
 
 CONDITIONS = (
-    m.FieldCondition, m.IsEmptyCondition, m.IsNullCondition, m.HasIdCondition, m.HasVectorCondition, m.NestedCondition, m.Filter,
+    m.FieldCondition, m.IsEmptyCondition, m.IsNullCondition, m.HasIdCondition, m.HasVectorCondition, m.SliceCondition, m.NestedCondition, m.Filter,
 )
 
 

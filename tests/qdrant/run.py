@@ -3,7 +3,8 @@
     python tests/qdrant/run.py target/debug/nigh
 
 Installs the Python ones into virtual environments beside the program and the JavaScript one into a folder there, once.
-Without node the JavaScript client is left out, and that is said.
+Without node the JavaScript client is left out, and that is said. Where QDRANT_BINARY names the program of a Qdrant server, the
+same random calls are made to one of these too, and all answers compared.
 """
 
 import json
@@ -15,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 import venv
+
+import real
 
 HERE = pathlib.Path(__file__).parent
 # The last one with `search`, and a newest.
@@ -86,8 +89,16 @@ def main():
                     calls = ["--calls", "300", "--seed", str(seed), *transport]
                     subprocess.run([python, HERE / "same_answers.py", url, *calls], check=True)
             for seed in range(1, 4):
-                calls = ["--edge", "--calls", "700", "--seed", str(seed)]
-                subprocess.run([python, HERE / "same_answers.py", url, *calls], check=True)
+                for transport in [[], ["--grpc", grpc]]:
+                    calls = ["--edge", "--calls", "700", "--seed", str(seed), *transport]
+                    subprocess.run([python, HERE / "same_answers.py", url, *calls], check=True)
+            with real.server() as other:
+                if other is None:
+                    print("a Qdrant server: NOT CHECKED, QDRANT_BINARY names none")
+                for seed in range(1, 4) if other else ():
+                    for transport in [[], ["--grpc", grpc]]:
+                        calls = ["--other", other, "--calls", "700", "--seed", str(seed), *transport]
+                        subprocess.run([python, HERE / "same_answers.py", url, *calls], check=True)
             for transport in [[], ["grpc"]]:
                 subprocess.run([python, HERE / "documents.py", url, grpc, *transport], check=True)
             for name, requirements in FRAMEWORKS.items():

@@ -4,7 +4,7 @@
     venv/bin/python tests/qdrant/same_answers.py http://127.0.0.1:6333 [--calls 500] [--seed 1] [--other URL | --edge]
 
 The seed decides every call. With --other the second is a server too; with --edge it is Qdrant's own engine in this process
-(`pip install qdrant-edge-py`), and more kinds of calls are made. After every write the points of both are compared; where
+(`pip install qdrant-edge-py`); with either more kinds of calls are made than the local mode of the client knows. After every write the points of both are compared; where
 they differ the first gets those of the second, so that a difference is told once. Ends with 1 where there was one.
 """
 
@@ -125,7 +125,8 @@ def main():
     parser.add_argument("--edge", action="store_true")
     parser.add_argument("--most", type=int, default=5, help="differences that are told")
     args = parser.parse_args()
-    calls.WIDE = args.edge
+    # The local mode of the client knows less than a server does.
+    wide = calls.WIDE = bool(args.edge or args.other)
     transport = {"prefer_grpc": True, "grpc_port": args.grpc} if args.grpc else {}
     first = QdrantClient(url=args.url, check_compatibility=False, **transport)
     second = second_of(args)
@@ -134,14 +135,14 @@ def main():
     for client in (first, second):
         if client.collection_exists(calls.C):
             client.delete_collection(calls.C)
-        client.create_collection(calls.C, **(WIDE if args.edge else COLLECTION))
-        for field, kind in INDEXES.items() if args.edge else ():
+        client.create_collection(calls.C, **(WIDE if wide else COLLECTION))
+        for field, kind in INDEXES.items() if wide else ():
             client.create_payload_index(calls.C, field, field_schema=kind)
         client.upsert(calls.C, points, wait=True)
     different = 0
     for at in range(args.calls):
-        begun = not args.edge or at >= args.calls // 4
-        calls.RARE = "words" if begun and args.edge else "rare"
+        begun = not wide or at >= args.calls // 4
+        calls.RARE = "words" if begun and wide else "rare"
         name, call = calls.step(r, writes=begun)
         answers = []
         for client in (first, second):

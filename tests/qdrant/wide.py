@@ -150,6 +150,9 @@ def query(r, vector, sparse, many, condition, filter_of, rare, by_examples, unli
     using = r.choice(["one", "far", "dot", "taxi"])
     made = {"query_filter": filter_of(r) if r.random() < 0.5 else None, "limit": r.randint(1, 12), "with_payload": selector(r)}
     leaf = {"filter": filter_of(r) if r.random() < 0.3 else None, "limit": r.randint(3, 15)}
+    if made["query_filter"] and leaf["filter"]:
+        # What should hold of the one and of the other is one list there; docs/migrating-from-qdrant.md tells it.
+        leaf["filter"] = leaf["filter"].model_copy(update={"should": None})
     prefetch = [
         m.Prefetch(query=vector(r), using="dot", **leaf),
         m.Prefetch(query=sparse(r), using=rare, **leaf),
