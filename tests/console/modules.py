@@ -79,6 +79,21 @@ PLANE = """async () => {
     return [explained, Math.max(...along), plane([[1, 2]]).explained];
 }"""
 
+SCATTER = """async () => {
+    const { scatter } = await import('/console/scatter.js');
+    const told = [];
+    const points = [{x: 0, y: 0, series: 'a'}, {x: 1, y: 1, series: 'a'}];
+    const canvas = scatter(points, { open: () => {}, tell: (at, place) => told.push([at, place?.length]), signal: new AbortController().signal });
+    const key = () => canvas.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight' }));
+    // There is no room for it yet, and then there was no time to draw it.
+    key();
+    canvas.style = 'display: block; width: 200px; height: 200px';
+    document.body.append(canvas);
+    key();
+    canvas.remove();
+    return told;
+}"""
+
 
 def check(tab):
     tab.open("#/")
@@ -112,4 +127,5 @@ def check(tab):
     assert told == "n12345678901234567891of1, 9007199254740993", told
     explained, longest, single = tab.page.evaluate(PLANE)
     assert explained > 0.999 and 4.1 < longest < 4.5 and single == 1, (explained, longest, single)
+    assert (told := tab.page.evaluate(SCATTER)) == [[0, 2]], told
     assert not tab.wrong, tab.wrong

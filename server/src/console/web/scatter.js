@@ -39,6 +39,9 @@ export function scatter(points, { open, tell, signal }) {
   canvas.addEventListener("blur", () => look(-1));
   canvas.addEventListener("keydown", (event) => {
     const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    // A key may come before the first picture: it is made then, or there is no room yet and nothing to look at.
+    if (way && !places.length) draw();
+    if (way && !places.length) return;
     if (way) look(at < 0 ? middle(places, canvas) : onward(places, at, way));
     else if (event.key === "Enter" && at >= 0) open(at);
     else return;
