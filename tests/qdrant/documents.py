@@ -125,10 +125,10 @@ def main():
     def write(vector):
         return lambda: client.upsert(C, [m.PointStruct(id=1, vector=vector)], wait=True)
 
-    bad, internal = ("INVALID_ARGUMENT", "INTERNAL") if grpc else ("400", "500")
+    bad, unknown = ("INVALID_ARGUMENT", "UNIMPLEMENTED") if grpc else ("400", "400")
     refused(write({"": one}), bad)
     refused(write(one), bad)
-    refused(write({"words": m.Document(text="x", model="another/model")}), internal, "no inference service")
+    refused(write({"words": m.Document(text="x", model="another/model")}), unknown, "no inference service")
     for wrong in [{"k": -1}, {"b": 2}, {"avg_len": 0}, {"language": "klingon"}, {"tokenizer": "words"}, {"lang": "german"}]:
         document = m.Document(text="x", model="qdrant/bm25", options=wrong)
         refused(write({"words": document}), bad, next(iter(wrong)))

@@ -131,8 +131,8 @@ async fn texts_that_become_no_vector_say_why() {
     let other = json!({"text": "x", "model": "sentence-transformers/all-minilm-l6-v2"});
     let image = json!({"image": "http://somewhere/x.png", "model": "Qdrant/clip"});
     for vector in [other.clone(), json!({"s": other}), image.clone(), json!({"": image})] {
-        let error = door.bad(500, "PUT", "/points", write(vector)).await;
-        assert!(error.contains("no inference service for the model `"), "{error}");
+        let error = door.bad(400, "PUT", "/points", write(vector)).await;
+        assert!(error.contains("no inference service beside"), "{error}");
     }
     let wrong = json!({"text": "x", "model": "qdrant/bm25", "options": {"b": 7}});
     let error = door.bad(400, "PUT", "/points", write(json!({"s": wrong}))).await;
@@ -143,7 +143,7 @@ async fn texts_that_become_no_vector_say_why() {
     door.bad(400, "POST", "/points/query", ask(document("x"), "m")).await;
     door.bad(400, "POST", "/points/query", ask(json!({"recommend": {"positive": [document("x")]}}), "")).await;
     door.bad(400, "POST", "/points/query", ask(json!({"text": "x"}), "s")).await;
-    let error = door.bad(500, "POST", "/points/query", ask(other, "s")).await;
+    let error = door.bad(400, "POST", "/points/query", ask(other, "s")).await;
     assert!(error.contains("no inference service"), "{error}");
     let error = door.bad(400, "POST", "/points/query", ask(wrong, "s")).await;
     assert!(error.contains("b is 7"), "{error}");
@@ -208,9 +208,9 @@ async fn messages_bring_texts_too() {
     for (name, vector, asked, code) in [
         ("s", Vector::Document(wrong.clone()), Variant::Document(wrong), Code::InvalidArgument),
         ("s", Vector::Document(later.clone()), Variant::Document(later), Code::Unimplemented),
-        ("s", Vector::Document(other.clone()), Variant::Document(other), Code::Internal),
-        ("", Vector::Image(image.clone()), Variant::Image(image), Code::Internal),
-        ("s", Vector::Object(object.clone()), Variant::Object(object), Code::Internal),
+        ("s", Vector::Document(other.clone()), Variant::Document(other), Code::Unimplemented),
+        ("", Vector::Image(image.clone()), Variant::Image(image), Code::Unimplemented),
+        ("s", Vector::Object(object.clone()), Variant::Object(object), Code::Unimplemented),
         ("", Vector::Document(dense.clone()), Variant::Document(dense), Code::InvalidArgument),
     ] {
         let status = door.points.upsert(upsert(name, vector)).await.unwrap_err();

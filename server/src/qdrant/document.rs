@@ -47,8 +47,9 @@ pub(super) fn read(value: &Value, weighing: Weighing) -> Result<Given> {
     let model = some(value, "model").and_then(Value::as_str).ok_or_else(|| Fault::format("a document has a model"))?;
     if !model.eq_ignore_ascii_case(MODEL) {
         let model: String = model.chars().take(64).collect();
-        return Err(Fault::internal(format_args!(
-            "there is no inference service for the model `{model}`; the server itself makes vectors by {MODEL} only"
+        // Not an error of the server's own, whatever an API without a service for it says: nobody has to be woken up.
+        return Err(Fault::not_supported(format_args!(
+            "a vector of the model `{model}`, for which there is no inference service beside {MODEL},"
         )));
     }
     let Some(text) = some(value, "text") else {
@@ -278,7 +279,7 @@ mod tests {
             json!({"image": "http://x/y.png", "model": "Qdrant/clip"}),
         ] {
             let fault = read(&document, Weighing::Kept).unwrap_err();
-            assert!(fault.kind == Kind::Internal && fault.text.contains("no inference service"), "{}", fault.text);
+            assert!(fault.kind == Kind::NotSupported && fault.text.contains("no inference service"), "{}", fault.text);
         }
         for (document, kind) in [
             (json!({"image": "http://x/y.png", "model": "qdrant/bm25"}), Kind::BadRequest),
