@@ -31,6 +31,10 @@ const SETTINGS: &[&str] = &[
     "QuantizationConfigDiff",
     "Disabled",
     "StrictModeConfig",
+    "StrictModeMultivectorConfig",
+    "StrictModeMultivector",
+    "StrictModeSparseConfig",
+    "StrictModeSparse",
     "DenseVectorCreationConfig",
     "SparseVectorCreationConfig",
     "KeywordIndexParams",
@@ -43,18 +47,21 @@ const SETTINGS: &[&str] = &[
     "UuidIndexParams",
 ];
 
-/// Of them, the fields whose JSON has another shape: they are not shown in the other form.
-const UNLIKE: &[&str] = &[
-    "max_optimization_threads",
-    "deprecated_max_optimization_threads",
-    "query_encoding",
-    "stopwords",
-    "stemmer",
-    "scoring",
-    "prefix",
-    "multivector_config:StrictModeConfig",
-    "sparse_config",
+/// Of them, those that are a map and nothing else: their JSON is the map.
+const MAPS: &[&str] = &["StrictModeMultivectorConfig", "StrictModeSparseConfig"];
+
+/// Of the fields, those whose JSON has another shape, by what turns one into the other.
+const SHAPED: &[(&str, &str)] = &[
+    ("max_optimization_threads", "threads"),
+    ("query_encoding", "query_encoding"),
+    ("stopwords", "stopwords"),
+    ("stemmer", "stemmer"),
+    ("scoring", "scoring"),
+    ("prefix", "prefix"),
 ];
+
+/// The older number of a field beside the newer one: only the wire has it.
+const OLDER: &str = "deprecated_max_optimization_threads";
 
 /// Lists of messages that are unpacked one by one, by whoever reads them: on the wire a message is its bytes.
 const PACKED: &[&str] = &[".qdrant.UpsertPoints.points", ".qdrant.PointsUpdateOperation.PointStructList.points"];
@@ -124,7 +131,8 @@ fn keep_packed(descriptors: &mut FileDescriptorSet, path: &str) -> Option<()> {
 fn as_json(mut builder: Builder, message: &DescriptorProto) -> Builder {
     let path = format!(".qdrant.{}", message.name());
     let derive = "#[derive(serde::Serialize, serde::Deserialize)]";
-    builder = builder.message_attribute(&path, format!("{derive}\n#[serde(default)]"));
+    let form = if MAPS.contains(&message.name()) { "transparent" } else { "default" };
+    builder = builder.message_attribute(&path, format!("{derive}\n#[serde({form})]"));
     for oneof in message.oneof_decl.iter().filter(|oneof| !oneof.name().starts_with('_')) {
         // Without the dot before it a path stands for itself alone, and not for what lies below it.
         let oneof = format!("qdrant.{}.{}", message.name(), oneof.name());
@@ -133,7 +141,7 @@ fn as_json(mut builder: Builder, message: &DescriptorProto) -> Builder {
             .field_attribute(&oneof, "#[serde(flatten)]");
     }
     for field in message.field.iter().filter(|field| !in_oneof(field)) {
-        if let Some(attribute) = attribute(message.name(), field) {
+        if let Some(attribute) = attribute(field) {
             builder = builder.field_attribute(format!("{path}.{}", field.name()), attribute);
         }
     }
@@ -145,14 +153,20 @@ fn in_oneof(field: &FieldDescriptorProto) -> bool {
     field.oneof_index.is_some() && !field.proto3_optional()
 }
 
-fn attribute(message: &str, field: &FieldDescriptorProto) -> Option<String> {
-    if UNLIKE.contains(&field.name()) || UNLIKE.contains(&&format!("{}:{message}", field.name())[..]) {
+fn attribute(field: &FieldDescriptorProto) -> Option<String> {
+    if field.name() == OLDER {
         return Some("#[serde(skip)]".to_owned());
     }
     let optional = field.proto3_optional() || (field.r#type() == Type::Message && field.label() != Label::Repeated);
     let mut said = Vec::new();
     if optional {
         said.push("skip_serializing_if = \"Option::is_none\"".to_owned());
+    }
+    if let Some((_, shape)) = SHAPED.iter().find(|(name, _)| *name == field.name()) {
+        said.push(format!("with = \"crate::shaped::{shape}\""));
+    }
+    if field.name() == "tokenizer" {
+        said.push("skip_serializing_if = \"crate::shaped::unset\"".to_owned());
     }
     if field.r#type() == Type::Enum {
         let name = field.type_name().rsplit('.').next()?;

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod shaped;
 pub mod spelling;
 pub mod weighed;
 

@@ -137,6 +137,35 @@ def snapshots(server, url):
         server.delete_collection(collection)
 
 
+def settings(url, grpc):
+    """What is set over one transport is shown back over both, where the two have different shapes for it too."""
+    name = "every_setting"
+    both = [QdrantClient(url=url, check_compatibility=False, **over) for over in ({}, {"prefer_grpc": True, "grpc_port": int(grpc)})]
+    strict = m.StrictModeConfig(
+        enabled=True, sparse_config={"s": m.StrictModeSparse(max_length=3)},
+        multivector_config={"m": m.StrictModeMultivector(max_vectors=2)},
+    )
+    words = m.TextIndexParams(
+        type="text", tokenizer="word", stopwords=m.StopwordsSet(languages=["english"], custom=["rag"]),
+        stemmer=m.SnowballParams(type="snowball", language="english"),
+    )
+    for client in both:
+        client.delete_collection(name)
+        client.create_collection(
+            name, vectors_config={}, sparse_vectors_config={"s": m.SparseVectorParams()}, strict_mode_config=strict,
+            optimizers_config=m.OptimizersConfigDiff(max_optimization_threads=3),
+        )
+        client.create_payload_index(name, "words", words)
+        for reader in both:
+            shown = reader.get_collection(name)
+            limits = shown.config.strict_mode_config
+            assert limits.sparse_config["s"].max_length == 3 and limits.multivector_config["m"].max_vectors == 2, limits
+            assert shown.config.optimizer_config.max_optimization_threads == 3, shown.config
+            told = shown.payload_schema["words"].params
+            assert told.model_dump(exclude_none=True) == words.model_dump(exclude_none=True), told
+        client.delete_collection(name)
+
+
 def main():
     url, grpc, *transport = sys.argv[1:]
     over = {"prefer_grpc": True, "grpc_port": int(grpc)} if transport else {}
@@ -165,6 +194,7 @@ def main():
             one = json.load(urllib.request.urlopen(f"{url}/collections/{C}/points/3"))["result"]
             assert (one["id"], one["payload"]["a"]) == (3, 3), one
     snapshots(server, url)
+    settings(url, grpc)
     print(f"every call: {made} made, {left} unknown to this client")
 
 

@@ -1,6 +1,6 @@
 //! How a collection is set up: messages as JSON, and JSON as messages.
 //!
-//! Settings are kept as JSON. What came over REST with a shape that messages have no place for is left out of them.
+//! Settings are kept as JSON, in the shape that they have over REST.
 
 use super::value::{self, given};
 use crate::qdrant::fault::{Fault, Result};
