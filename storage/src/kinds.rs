@@ -8,7 +8,7 @@ use crate::error::{Error, Result, doing};
 use crate::frame::Kind;
 use crate::point::Point;
 use crate::prepare::{NewRow, Schema};
-use crate::schema::VectorPlace;
+use crate::schema::{CollectionSpec, VectorPlace};
 use crate::segment::build::{Builder, Rows};
 use crate::{manifest::FileEntry, part::Part};
 use bytes::Bytes;
@@ -80,7 +80,7 @@ impl OtherVectors {
 
     /// Of a segment; `body` opens a file by its name, where the segment has it.
     pub(crate) fn open(
-        schema: &crate::schema::CollectionSpec,
+        schema: &CollectionSpec,
         rows: u32,
         folder: &Path,
         body: impl Fn(&str, Kind) -> Result<Option<Bytes>>,
@@ -124,6 +124,24 @@ pub fn with_vector(part: &dyn Part, place: VectorPlace) -> Option<Bitmap> {
             others.multi(usize::from(field)).map_or(Some(Bitmap::new()), |own| own.present().cloned())
         }
     }
+}
+
+/// Bytes of the numbers of a part's vectors as they were written, those of dead rows among them: 4 for each of a dense
+/// vector, 8 with its index for each of a sparse one.
+pub(crate) fn vector_bytes(part: &dyn Part, spec: &CollectionSpec) -> u64 {
+    let others = part.others();
+    let bytes = |place: VectorPlace| match place {
+        VectorPlace::Dense(at) => {
+            let rows = part.nearest(at.into()).present().map_or(u64::from(part.rows()), Bitmap::len);
+            rows * u64::from(spec.vectors[usize::from(at)].spec.size) * 4
+        }
+        VectorPlace::Sparse(at) => others.sparse(at.into()).map_or(0, |own| own.numbers() * 8),
+        VectorPlace::Multi(at) => {
+            let size = u64::from(spec.multi[usize::from(at)].spec.size);
+            others.multi(at.into()).map_or(0, |own| own.count() * size * 4)
+        }
+    };
+    spec.fields().map(|(place, _)| bytes(place)).sum()
 }
 
 /// The file of a sparse field.

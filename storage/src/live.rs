@@ -25,6 +25,7 @@ pub(crate) struct LivePart {
     /// The same ids, sorted, each with its row.
     sorted: Vec<(PointId, Row)>,
     payloads: Vec<Bytes>,
+    payload_bytes: u64,
     fields: LiveFields,
     /// `None` where the field was dropped.
     vectors: Vec<Option<LiveVectors>>,
@@ -106,13 +107,15 @@ impl LivePart {
         let mut sorted: Vec<_> = ids.iter().enumerate().map(|(row, id)| (*id, Row(row as u32))).collect();
         sorted.sort_unstable();
         let own = size_of::<PointId>() + size_of::<(PointId, Row)>() + size_of::<u64>() + size_of::<Bytes>();
-        let bytes = payloads.iter().map(|payload| (payload.len() + own) as u64).sum::<u64>()
+        let payload_bytes = payloads.iter().map(|payload| payload.len() as u64).sum::<u64>();
+        let bytes = payload_bytes
+            + (payloads.len() * own) as u64
             + fields.memory_bytes()
             + expiries.as_ref().map_or(0, Expiries::memory_bytes)
             + vectors.iter().flatten().map(LiveVectors::memory_bytes).sum::<u64>()
             + others.memory_bytes()
             + texts.iter().map(LiveText::memory_bytes).sum::<u64>();
-        Self { ids, versions, expiries, sorted, payloads, fields, vectors, others, texts, bytes }
+        Self { ids, versions, expiries, sorted, payloads, payload_bytes, fields, vectors, others, texts, bytes }
     }
 }
 
@@ -194,6 +197,10 @@ impl Part for LivePart {
     fn ids_from(&self, from: &PointId) -> Box<dyn Iterator<Item = (PointId, Row)> + '_> {
         let at = self.sorted.partition_point(|(have, _)| have < from);
         Box::new(self.sorted[at..].iter().copied())
+    }
+
+    fn payload_bytes(&self) -> u64 {
+        self.payload_bytes
     }
 
     fn payload(&self, row: Row) -> Result<Bytes> {

@@ -43,6 +43,9 @@ pub trait Part: Send + Sync {
     /// The payload of a row: the text of a JSON object, as it was written.
     fn payload(&self, row: Row) -> Result<Bytes>;
 
+    /// Bytes of all payloads, those of dead rows among them.
+    fn payload_bytes(&self) -> u64;
+
     /// Whether all that was read of it until now was what had been written. What a segment holds is checked as it is
     /// touched: whoever answers from vectors asks this before the answer leaves.
     ///

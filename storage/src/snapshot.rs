@@ -1,7 +1,7 @@
 //! One state of a collection: parts, and the rows that are dead in each.
 
 use crate::error::{Error, Result};
-use crate::kinds::with_vector;
+use crate::kinds::{vector_bytes, with_vector};
 use crate::part::Part;
 use crate::schema::CollectionSpec;
 use crate::selections::Selections;
@@ -52,6 +52,16 @@ impl Snapshot {
     /// [`Error::Corrupt`], with the file and the place.
     pub fn sound(&self) -> Result<()> {
         self.parts.iter().try_for_each(|view| view.part.sound())
+    }
+
+    /// Bytes of vectors as they were written: what was deleted or replaced counts until its part is written anew.
+    pub fn vector_bytes(&self) -> u64 {
+        self.parts.iter().map(|view| vector_bytes(&*view.part, &self.spec)).sum()
+    }
+
+    /// Bytes of payloads, likewise.
+    pub fn payload_bytes(&self) -> u64 {
+        self.parts.iter().map(|view| view.part.payload_bytes()).sum()
     }
 
     /// How many points there are.

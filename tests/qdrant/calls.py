@@ -173,10 +173,17 @@ def unlike(r):
     return m.NearestQuery(nearest=make(r), mmr=mmr), r.choice(using)
 
 
+def rarity(r, using):
+    """Among which points it is counted how rare a term is, where that counts: among all, or among some."""
+    if using != "rare" or r.random() < 0.5:
+        return None
+    return m.SearchParams(idf=m.IdfCorpusParams(corpus=filter_of(r)))
+
+
 def query(r):
     """Arguments of query_points."""
     if WIDE and r.random() < 0.6:
-        return wide.query(r, vector, sparse, many, condition, filter_of, RARE, by_examples, unlike)
+        return wide.query(r, vector, sparse, many, condition, filter_of, RARE, by_examples, unlike, rarity)
     using = r.choice(["one", "far"])
     kind = r.randint(0, 10)
     prefetch = [
@@ -187,7 +194,8 @@ def query(r):
     if kind <= 2:
         made |= {"query": vector(r), "using": using}
     elif kind == 3:
-        made |= {"query": sparse(r), "using": "words"}
+        field = r.choice(["words", RARE])
+        made |= {"query": sparse(r), "using": field, "search_params": rarity(r, field)}
     elif kind == 4:
         made |= {"prefetch": prefetch, "query": m.RrfQuery(rrf=m.Rrf(k=r.choice([2, 60])))}
     elif kind == 5:
@@ -240,7 +248,7 @@ def look(r):
     chosen, using = maybe_filter(r), r.choice(["one", "far"])
     asked, limit = vector(r), r.randint(1, 8)
     queries = [query(r) for _ in range(2)]
-    names = {"query_filter": "filter", "with_vectors": "with_vector"}
+    names = {"query_filter": "filter", "with_vectors": "with_vector", "search_params": "params"}
     requests = [m.QueryRequest(**{names.get(key, key): value for key, value in one.items()}) for one in queries]
 
 
@@ -253,6 +261,12 @@ def look(r):
         # Of points with equal values the local mode orders the other way round.
         return [p.payload["x"] for p in c.scroll(C, scroll_filter=chosen, order_by=by, limit=limit)[0]]
 
+    def matrix(c):
+        """Of all points; of several that are as near any may be told."""
+        pairs = c.search_matrix_pairs(C, query_filter=chosen, sample=1000, limit=2, using=matrix_using).pairs
+        return [(pair.a, pair.score) for pair in pairs]
+
+    matrix_using = r.choice([*FIELDS, *SEVERAL, "words", RARE])
     formula = m.FormulaQuery(
         formula=m.SumExpression(sum=["$score", m.MultExpression(mult=[0.1, "n"])]), defaults={"n": 0}
     )
@@ -262,6 +276,7 @@ def look(r):
     some = [
         ("batch of queries", lambda c: [hits(one) for one in c.query_batch_points(C, requests)]),
         ("groups", groups),
+        ("matrix", matrix),
         ("facet", lambda c: sorted((str(h.value), h.count) for h in c.facet(C, "kind", facet_filter=chosen).hits)),
         ("ordered", ordered),
         ("query", lambda c: hits(c.query_points(C, prefetch=source, query=formula, limit=limit))),
@@ -269,8 +284,8 @@ def look(r):
         ("query", lambda c: hits(c.query_points(C, query=liked, using=liked_using, limit=limit))),
     ]
     if WIDE:
-        # The engine has no groups.
-        some = [one for one in some if one[0] != "groups"] + wide.looks(r, chosen, C)
+        # The engine has neither.
+        some = [one for one in some if one[0] not in ("groups", "matrix")] + wide.looks(r, chosen, C)
     return r.choice(some)
 
 

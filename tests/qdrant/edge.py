@@ -176,7 +176,10 @@ def query_of(given, using, limit):
 
 
 def params(given):
-    return None if given is None else e.SearchParams(hnsw_ef=given.hnsw_ef, exact=bool(given.exact))
+    if given is None:
+        return None
+    idf = given.idf and e.IdfParams(filter_of(given.idf.corpus))
+    return e.SearchParams(hnsw_ef=given.hnsw_ef, exact=bool(given.exact), idf=idf)
 
 
 def prefetches(given):

@@ -145,7 +145,7 @@ def formula(r, condition):
     return m.FormulaQuery(formula=one(0), defaults={"n": 3, "x": 0.5, "since": "2024-01-01T00:00:00Z"})
 
 
-def query(r, vector, sparse, many, condition, filter_of, rare, by_examples, unlike):
+def query(r, vector, sparse, many, condition, filter_of, rare, by_examples, unlike, rarity):
     """Arguments of query_points; `rare` is the field of sparse vectors."""
     using = r.choice(["one", "far", "dot", "taxi"])
     made = {"query_filter": filter_of(r) if r.random() < 0.5 else None, "limit": r.randint(1, 12), "with_payload": selector(r)}
@@ -155,7 +155,7 @@ def query(r, vector, sparse, many, condition, filter_of, rare, by_examples, unli
         leaf["filter"] = leaf["filter"].model_copy(update={"should": None})
     prefetch = [
         m.Prefetch(query=vector(r), using="dot", **leaf),
-        m.Prefetch(query=sparse(r), using=rare, **leaf),
+        m.Prefetch(query=sparse(r), using=rare, params=rarity(r, rare), **leaf),
         m.Prefetch(query=vector(r), using="far", limit=6, prefetch=[m.Prefetch(query=sparse(r), using="words", limit=15)]),
     ][: r.randint(1, 3)]
     kind = r.randint(0, 13)
@@ -165,7 +165,7 @@ def query(r, vector, sparse, many, condition, filter_of, rare, by_examples, unli
         scale = {"one": 0.2, "far": 2.0, "dot": 0.1, "taxi": 5.0}[using]
         made |= {"query": vector(r), "using": using, "score_threshold": scale}
     elif kind == 3:
-        made |= {"query": sparse(r), "using": rare, "score_threshold": r.choice([None, 0.5])}
+        made |= {"query": sparse(r), "using": rare, "score_threshold": r.choice([None, 0.5]), "search_params": rarity(r, rare)}
     elif kind == 4:
         made |= {"query": many(r), "using": r.choice(["many", "lots"]), "score_threshold": r.choice([None, 1.0])}
     elif kind == 5:

@@ -224,6 +224,7 @@ fn queries(spec: &CollectionSpec, ask: Ask) -> Vec<(String, Query)> {
         sources: Vec::new(),
         limit: 10,
         filter: None,
+        corpus: None,
         score_threshold: None,
     };
     for (field, vector) in spec.vectors.iter().enumerate() {

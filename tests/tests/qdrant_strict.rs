@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use nigh_proto::qdrant as q;
+use nigh_proto::qdrant::collections_client::CollectionsClient;
 use nigh_proto::qdrant::points_client::PointsClient;
 use nigh_tests::http;
 use nigh_tests::server::{Server, Tuning};
@@ -58,7 +59,7 @@ async fn what_goes_beyond_a_limit_is_refused() {
         "enabled": true, "max_query_limit": 4, "max_timeout": 10, "unindexed_filtering_retrieve": false,
         "unindexed_filtering_update": false, "search_max_hnsw_ef": 50, "search_allow_exact": false,
         "search_max_batchsize": 2, "upsert_max_batchsize": 2, "filter_max_conditions": 2, "condition_max_size": 3,
-        "max_payload_index_count": 1, "sparse_config": {"s": {"max_length": 2}}, "multivector_config": {"m": {"max_vectors": 1}},
+        "search_max_oversampling": 2.5, "max_payload_index_count": 1, "sparse_config": {"s": {"max_length": 2}}, "multivector_config": {"m": {"max_vectors": 1}},
     }))
     .await;
     let query = |more: Value| {
@@ -68,6 +69,10 @@ async fn what_goes_beyond_a_limit_is_refused() {
     };
     strict.check(200, "POST", QUERY, query(json!({"filter": matching("kind"), "params": {"hnsw_ef": 50}}))).await;
     strict.check(200, "POST", SCROLL, json!({"limit": 4, "filter": matching("kind")})).await;
+    let oversampled = |by: f64| json!({"params": {"quantization": {"oversampling": by}}});
+    strict.check(200, "POST", QUERY, query(oversampled(2.5))).await;
+    let text = strict.check(400, "POST", QUERY, query(oversampled(3.0))).await;
+    assert_eq!(text, "Bad request: Limit exceeded 3 > 2.5 for \"oversampling\"");
     let text = strict.check(400, "POST", QUERY, query(json!({"limit": 5}))).await;
     assert_eq!(text, "Bad request: Limit exceeded 5 > 4 for \"limit\"");
     for (path, wrong) in [
@@ -76,6 +81,7 @@ async fn what_goes_beyond_a_limit_is_refused() {
         (QUERY, query(json!({"filter": {"must": [{"nested": {"key": "kind", "filter": matching("kind")}}]}}))),
         (QUERY, query(json!({"params": {"hnsw_ef": 51}}))),
         (QUERY, query(json!({"params": {"exact": true}}))),
+        (QUERY, json!({"query": {"fusion": "rrf"}, "limit": 2, "prefetch": query(oversampled(2.6))})),
         (QUERY, json!({"limit": 5})),
         ("/collections/c/points/query/batch", json!({"searches": [{"limit": 1}, {"limit": 1}, {"limit": 1}]})),
         ("/collections/c/points/query/groups", query(json!({"group_by": "kind", "limit": 3, "group_size": 2}))),
@@ -109,6 +115,56 @@ async fn what_goes_beyond_a_limit_is_refused() {
     let scroll = |limit| q::ScrollPoints { collection_name: "c".into(), limit: Some(limit), ..Default::default() };
     client.scroll(scroll(4)).await.unwrap();
     assert_eq!(client.scroll(scroll(5)).await.unwrap_err().code(), tonic::Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn bytes_of_vectors_and_of_payloads_are_limited_until_what_was_deleted_is_gone() {
+    // Five vectors of two numbers, and payloads of 18 bytes: {"kind":"a","n":1}.
+    let strict = Strict::with(json!({"enabled": true, "max_collection_vector_size_bytes": 60})).await;
+    let point = |id: u64| json!({"points": [{"id": id, "vector": {"v": [1, 2], "m": [[1, 2], [3, 4]]}}]});
+    strict.check(200, "PUT", UPSERT, point(9)).await;
+    let text = strict.check(400, "PUT", UPSERT, point(10)).await;
+    assert_eq!(text, "Bad request: Max vector storage size of 60 bytes reached, there are 64");
+    let vectors = json!({"points": [{"id": 9, "vector": {"v": [2, 2]}}]});
+    strict.check(400, "PUT", "/collections/c/points/vectors", vectors).await;
+    let set = json!({"payload": {"n": 1}, "points": [1]});
+    strict.check(200, "POST", "/collections/c/points/payload?wait=true", set.clone()).await;
+    strict.check(200, "POST", DELETE, json!({"points": [9]})).await;
+
+    let payloads = json!({"strict_mode_config": {"max_collection_vector_size_bytes": 6000, "max_collection_payload_size_bytes": 80}});
+    strict.check(200, "PATCH", "/collections/c", payloads).await;
+    let text = strict.check(400, "POST", "/collections/c/points/payload?wait=true", set).await;
+    assert!(text.starts_with("Bad request: Max payload storage size of 80 bytes reached, there are "), "{text}");
+    strict.check(400, "PUT", UPSERT, point(10)).await;
+    let vectors = json!({"points": [{"id": 1, "vector": {"v": [2, 2]}}]});
+    strict.check(200, "PUT", "/collections/c/points/vectors?wait=true", vectors).await;
+    strict.check(200, "POST", "/collections/c/points/payload/clear?wait=true", json!({"points": [1]})).await;
+}
+
+#[tokio::test]
+async fn limits_by_field_are_the_same_over_both_ways() {
+    let strict = Strict::with(json!({"enabled": true})).await;
+    let by_name = |most| [("s".to_owned(), q::StrictModeSparse { max_length: Some(most) })].into_iter().collect();
+    let config = q::StrictModeConfig {
+        sparse_config: Some(q::StrictModeSparseConfig { sparse_config: by_name(2) }),
+        ..Default::default()
+    };
+    let update =
+        q::UpdateCollection { collection_name: "c".into(), strict_mode_config: Some(config), ..Default::default() };
+    let mut collections = CollectionsClient::connect(strict.server.url.clone()).await.unwrap();
+    collections.update(update).await.unwrap();
+    let of = |indices: &[u64]| json!({"points": [{"id": 1, "vector": {"s": {"indices": indices, "values": indices}}}]});
+    strict.check(200, "PUT", UPSERT, of(&[1, 2])).await;
+    strict.check(400, "PUT", UPSERT, of(&[1, 2, 3])).await;
+
+    let multi = json!({"strict_mode_config": {"multivector_config": {"m": {"max_vectors": 1}}}});
+    strict.check(200, "PATCH", "/collections/c", multi).await;
+    let asked = q::GetCollectionInfoRequest { collection_name: "c".into() };
+    let shown = collections.get(asked).await.unwrap().into_inner().result.unwrap().config.unwrap();
+    let shown = shown.strict_mode_config.unwrap();
+    assert_eq!(shown.enabled, Some(true));
+    assert_eq!(shown.sparse_config.unwrap().sparse_config, by_name(2));
+    assert_eq!(shown.multivector_config.unwrap().multivector_config["m"].max_vectors, Some(1));
 }
 
 #[tokio::test]

@@ -98,8 +98,15 @@ impl Opened {
 
     async fn query(&self, target: Target, payload: PayloadSelection) -> Result<Vec<(PointId, f32, Record)>> {
         let kind = Kind::Dense { field: 0, target, params: SearchParams::default() };
-        let root =
-            Retriever { name: "v".into(), kind, sources: vec![], limit: 10, filter: None, score_threshold: None };
+        let root = Retriever {
+            name: "v".into(),
+            kind,
+            sources: vec![],
+            limit: 10,
+            filter: None,
+            corpus: None,
+            score_threshold: None,
+        };
         let query = Query { payload, ..Query::new(root, 10) };
         let answer = self.engine.query(self.collection.clone(), query, &Deadline::default()).await?;
         Ok(answer.hits.into_iter().map(|hit| (hit.record.id, hit.score, hit.record)).collect())

@@ -120,7 +120,7 @@ impl SparseVectors {
     }
 
     /// Numbers of all rows.
-    pub(super) fn numbers(&self) -> u64 {
+    pub fn numbers(&self) -> u64 {
         self.numbers.len() as u64
     }
 

@@ -193,6 +193,12 @@ impl MultiVectors {
         self.present.as_ref()
     }
 
+    /// Vectors of all rows.
+    pub fn count(&self) -> u64 {
+        // The table ends with their number: seen to at open.
+        self.offsets.last().copied().unwrap_or_default()
+    }
+
     /// Bytes in memory, where it stands there.
     pub fn memory_bytes(&self) -> u64 {
         let present = self.present.as_ref().map_or(0, Bitmap::memory_bytes);

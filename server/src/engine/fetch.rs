@@ -4,6 +4,7 @@ use crate::engine::error::Result;
 use crate::engine::pool::{Deadline, Spare};
 use crate::engine::query::answer::PartRun;
 use crate::engine::ranking::{Placed, by_score};
+use nigh_index::bitmap::Bitmap;
 use nigh_index::filter::condition::Condition;
 use nigh_index::id::PointId;
 use nigh_index::params::{Found, Plan, Route, SearchParams, Standing};
@@ -39,6 +40,20 @@ pub(crate) struct Allowed {
     pub(crate) matching: u64,
 }
 
+impl Allowed {
+    /// The rows of the part that are not among them.
+    pub(crate) fn others(&self, view: &PartView) -> Bitmap {
+        match &self.rows {
+            None => Bitmap::new(),
+            Some(rows) => {
+                let mut others = Bitmap::full(view.part.rows());
+                others.minus(rows.rows());
+                others
+            }
+        }
+    }
+}
+
 /// What a filter left of a snapshot.
 pub(crate) struct Filtered {
     /// One for each part.
@@ -52,6 +67,15 @@ impl Filtered {
     pub(crate) fn matching(&self) -> u64 {
         self.parts.iter().map(|part| part.matching).sum()
     }
+}
+
+/// What a retriever may find, and among what it counts.
+#[derive(Copy, Clone)]
+pub(crate) struct Scope<'f> {
+    /// What may be found.
+    pub(crate) allowed: &'f Filtered,
+    /// The points among which a term is rare or is not; all of them where that is left out.
+    pub(crate) corpus: Option<&'f Filtered>,
 }
 
 /// Evaluates a filter over all parts; dead rows are not in what it leaves.

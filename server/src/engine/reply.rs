@@ -130,7 +130,8 @@ mod tests {
         let query = async |limit: usize, grouping: Option<Grouping>| {
             let (kind, name) = (Kind::Sample { seed: 1 }, "s".to_owned());
             let filter = Some(nigh_index::filter::parse::parse("of < 6").unwrap());
-            let root = Retriever { name, kind, sources: Vec::new(), limit, filter, score_threshold: None };
+            let root =
+                Retriever { name, kind, sources: Vec::new(), limit, filter, corpus: None, score_threshold: None };
             let query = Query { grouping, payload: PayloadSelection::All, ..Query::new(root, limit) };
             engine.query(collection.clone(), query, &deadline).await
         };

@@ -5,7 +5,7 @@
 //! algorithm (Fagin, Lotem & Naor 2003): the best of each field are scored in all of them, until no other row can be better.
 
 use crate::engine::error::{Error, Result};
-use crate::engine::fetch::{Allowed, Filtered, Retrieved, untied};
+use crate::engine::fetch::{Allowed, Filtered, Retrieved, Scope, untied};
 use crate::engine::pool::Deadline;
 use nigh_index::bitmap::Bitmap;
 use nigh_index::params::{Found, Route, Work};
@@ -98,7 +98,7 @@ impl Words {
 /// The `k` best of what is allowed.
 pub(crate) fn search(
     snapshot: &Snapshot,
-    allowed: &Filtered,
+    Scope { allowed, corpus }: Scope<'_>,
     words: &Words,
     k: usize,
     deadline: &Deadline,
@@ -106,7 +106,7 @@ pub(crate) fn search(
     let asked = words.read(&snapshot.spec)?;
     let mut weighted = Vec::with_capacity(asked.len());
     for one in &asked {
-        let within = words.rarity_under_filter.then_some(allowed);
+        let within = corpus.or_else(|| words.rarity_under_filter.then_some(allowed));
         weighted.push((one.field, weigh(snapshot, within, one, deadline)?));
     }
     let mut retrieved = Retrieved::over(snapshot);
@@ -143,13 +143,9 @@ fn weigh(snapshot: &Snapshot, within: Option<&Filtered>, asked: &Asked, deadline
     let mut statistics = Statistics::default();
     for (at, view) in snapshot.parts.iter().enumerate() {
         deadline.check()?;
-        statistics += &match within.and_then(|filtered| filtered.parts[at].rows.as_ref()) {
+        statistics += &match within.map(|filtered| &filtered.parts[at]).filter(|allowed| allowed.rows.is_some()) {
             None => view.statistics(asked.field, &terms)?,
-            Some(rows) => {
-                let mut others = Bitmap::full(view.part.rows());
-                others.minus(rows.rows());
-                view.part.text(asked.field).statistics(&terms, &others)?
-            }
+            Some(allowed) => view.part.text(asked.field).statistics(&terms, &allowed.others(view))?,
         };
     }
     let mut weighted = Weighted::new(&terms, &statistics, &snapshot.spec.texts[asked.field].spec);

@@ -60,6 +60,7 @@ pub(super) fn query(
                 sources: retrievers,
                 limit: least,
                 filter: None,
+                corpus: None,
                 score_threshold: None,
             }
         }
@@ -124,6 +125,7 @@ impl Reader<'_> {
             sources,
             limit,
             filter: filter::optional(request.filter)?,
+            corpus: None,
             score_threshold: request.score_threshold,
             name,
         })

@@ -15,6 +15,8 @@ use super::{document, filter, formula, ids, path, vectors};
 use crate::engine::Engine;
 use crate::engine::error::Error;
 use crate::engine::query::retriever::{Count, Kind, Retriever, Target};
+use crate::engine::words::Words;
+use nigh_index::filter::condition::Condition;
 use nigh_index::filter::datetime;
 use nigh_index::filter::number::Real;
 use nigh_index::id::PointId;
@@ -109,7 +111,8 @@ impl<'a> Asking<'a> {
             }
         };
         let filter = filter::optional(some(request, "filter"))?;
-        Ok(Retriever { name, kind, sources, limit, filter, score_threshold: threshold })
+        let corpus = corpus(request)?;
+        Ok(Retriever { name, kind, sources, limit, filter, corpus, score_threshold: threshold })
     }
 
     fn own_limit(&self, request: &Value) -> Result<usize> {
@@ -149,8 +152,8 @@ impl<'a> Asking<'a> {
         }
         let mut given = FORMS.iter().filter(|form| some(query, form).is_some());
         let (Some(form), None) = (given.next(), given.next()) else {
-            if object.contains_key("text") {
-                return Err(Fault::not_supported("a query by text"));
+            if let Some(text) = object.get("text") {
+                return words(self.spec, text, request);
             }
             return Err(Fault::format(format_args!("a query has one of {}", FORMS.join(", "))));
         };
@@ -269,6 +272,33 @@ fn stored(collection: &Collection, place: VectorPlace, id: PointId) -> Result<Gi
     given.ok_or_else(missing)
 }
 
+/// By the words of a text field that the collection has, with the constants that the field has.
+fn words(spec: &CollectionSpec, text: &Value, request: &Value) -> Result<Kind> {
+    let query = text.as_str().or_else(|| some(text, "query")?.as_str());
+    let query = query.ok_or_else(|| Fault::format("text is a string, or has a query, which is one"))?.to_owned();
+    let using = some(request, "using").and_then(Value::as_str).unwrap_or_default();
+    let Some(field) = spec.texts.iter().position(|field| field.name == using) else {
+        let what = format!(
+            "a query by text of `{using}`, which is no text field of the collection (they are declared when it is \
+             created, over nigh's own API),"
+        );
+        return Err(Fault::not_supported(what));
+    };
+    let known = &spec.texts[field].spec;
+    for (name, own) in [("k", known.k1), ("b", known.b)] {
+        let given = some(text, "scoring").and_then(|of| of.get("bm25")).and_then(|of| some(of, name));
+        if let Some(given) = given {
+            let given = given.as_f64().ok_or_else(|| Fault::format(format_args!("bm25.{name} is a number")))? as f32;
+            if given != own {
+                return Err(Fault::not_supported(format_args!(
+                    "{name} {given} of a query by text: the field has {own},"
+                )));
+            }
+        }
+    }
+    Ok(Kind::Text(Words { fields: vec![(field, 1.0)], query, ..Words::default() }))
+}
+
 /// A beginning for chance: another one for every request.
 pub(super) fn seed() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
@@ -310,6 +340,16 @@ pub(super) fn order_by(value: &Value) -> Result<OrderBy> {
         Some(_) => return Err(Fault::format("start_from is a number or a date and time")),
     };
     Ok(OrderBy { path, direction, from })
+}
+
+/// The points among which it is counted how rare a term is: `global`, all of them, where nobody says.
+fn corpus(request: &Value) -> Result<Option<Condition>> {
+    match some(request, "params").and_then(|params| some(params, "idf")) {
+        None => Ok(None),
+        Some(Value::String(scope)) if scope == "global" => Ok(None),
+        Some(Value::Object(of)) if of.contains_key("corpus") => filter::optional(of.get("corpus")),
+        Some(_) => Err(Fault::format("params.idf is `global`, or has a corpus, which is a filter")),
+    }
 }
 
 /// How hard to try. `nigh_recall` is nigh's own: the recall to reach, from which the effort follows.

@@ -11,6 +11,7 @@ use crate::engine::query::retriever::{Kind, Retriever, Target};
 use nigh_index::filter::condition::Condition;
 use nigh_index::id::PointId;
 use nigh_index::params::SearchParams;
+use nigh_storage::schema::VectorPlace;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -80,8 +81,28 @@ pub(super) async fn offsets(call: Call, request: Value) -> Result<Offsets> {
 }
 
 fn alone(kind: Kind, filter: Option<Condition>, limit: usize) -> Query {
-    let root = Retriever { name: "0".to_owned(), kind, sources: Vec::new(), limit, filter, score_threshold: None };
+    let root = Retriever {
+        name: "0".to_owned(),
+        kind,
+        sources: Vec::new(),
+        limit,
+        filter,
+        corpus: None,
+        score_threshold: None,
+    };
     Query::new(root, limit)
+}
+
+/// What is nearest to the vector, or the vectors, of a point; all is compared.
+fn near_to(place: VectorPlace, point: PointId) -> Kind {
+    match place {
+        VectorPlace::Dense(at) => {
+            let params = SearchParams { exact: true, ..SearchParams::default() };
+            Kind::Dense { field: at.into(), target: Target::Point(point), params }
+        }
+        VectorPlace::Sparse(at) => Kind::SparseOf { field: at.into(), point },
+        VectorPlace::Multi(at) => Kind::MultiOf { field: at.into(), point },
+    }
 }
 
 /// The sample by rising id, and each of its points with the nearest others.
@@ -89,7 +110,7 @@ async fn near(call: &Call, request: &Value) -> Result<(Vec<PointId>, Vec<Pair>)>
     let collection = call.open()?;
     let spec = collection.spec().clone();
     let using = some(request, "using").and_then(Value::as_str).unwrap_or_default();
-    let field = vectors::dense_place(&spec, using)?;
+    let place = vectors::place(&spec, using)?;
     let (sample, nearest) = (count(request, "sample", SAMPLE)?, count(request, "limit", NEAREST)?);
     if sample > SAMPLE_MAX {
         return Err(Fault::invalid("sample", format_args!("it is {sample}; at most {SAMPLE_MAX}")));
@@ -109,9 +130,7 @@ async fn near(call: &Call, request: &Value) -> Result<(Vec<PointId>, Vec<Pair>)>
         if others.is_empty() {
             break;
         }
-        let params = SearchParams { exact: true, ..SearchParams::default() };
-        let kind = Kind::Dense { field, target: Target::Point(*id), params };
-        let query = alone(kind, Some(Condition::HasId(others)), nearest.min(ids.len()));
+        let query = alone(near_to(place, *id), Some(Condition::HasId(others)), nearest.min(ids.len()));
         let found = call.engine.query(collection.clone(), query, &call.deadline).await?;
         pairs.extend(found.hits.into_iter().map(|hit| Pair { a: *id, b: hit.record.id, score: hit.score }));
     }

@@ -129,7 +129,7 @@ impl<'c> Writing<'c> {
     fn permitted(call: &'c Call, operation: &Operation) -> Result<Self> {
         let writing = Self::of(call, call.open()?);
         if let Some(strict) = Strict::of(call) {
-            strict.write(call, operation, writing.collection.snapshot().points())?;
+            strict.write(call, operation, &writing.collection.snapshot())?;
         }
         Ok(writing)
     }

@@ -139,6 +139,7 @@ impl Searching {
         let root = asking.node(&self.request, limit.saturating_add(offset))?;
         if let Some(strict) = Strict::of(&self.call) {
             strict.search(&root)?;
+            strict.oversampled(&self.request)?;
         }
         let mut query = Query::new(root, limit);
         query.offset = offset;

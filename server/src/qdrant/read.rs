@@ -198,7 +198,15 @@ async fn in_order(
     let kind = Kind::Order(ask::order_by(order)?);
     let filter = filter::optional(request.filter.as_ref())?;
     held(call, filter.as_ref(), limit)?;
-    let root = Retriever { name: "order".into(), kind, sources: Vec::new(), limit, filter, score_threshold: None };
+    let root = Retriever {
+        name: "order".into(),
+        kind,
+        sources: Vec::new(),
+        limit,
+        filter,
+        corpus: None,
+        score_threshold: None,
+    };
     let mut query = Query::new(root, limit);
     (query.payload, query.vectors) = wanted.asked();
     let spec = collection.spec().clone();

@@ -4,13 +4,14 @@
 //! |---|---|
 //! | `max_query_limit` | points of an answer, and of every prefetch |
 //! | `max_timeout` | seconds that a caller gives |
-//! | `search_max_hnsw_ef`, `search_allow_exact` | effort of a search |
+//! | `search_max_hnsw_ef`, `search_allow_exact`, `search_max_oversampling` | effort of a search |
 //! | `search_max_batchsize`, `upsert_max_batchsize` | searches of a batch, points of an upsert |
 //! | `unindexed_filtering_retrieve`, `unindexed_filtering_update` | whether conditions may ask fields without a declared index |
 //! | `filter_max_conditions`, `condition_max_size` | conditions of a filter, values of one condition |
 //! | `read_rate_limit` | queries a minute, each of a batch, and points that are got by id; a page, a count, a facet and a matrix are one |
 //! | `write_rate_limit` | points a minute that are given or named by id; a write by a filter is one |
 //! | `max_points_count`, `max_payload_index_count` | of the collection |
+//! | `max_collection_vector_size_bytes`, `max_collection_payload_size_bytes` | of its vectors and payloads as they were written; a write begins below them. What was deleted counts until it is merged away |
 //! | `multivector_config`, `sparse_config` | vectors, and terms, of a point |
 
 use super::call::Call;
@@ -21,6 +22,7 @@ use super::vectors::Given;
 use crate::engine::query::retriever::{Kind, Retriever};
 use crate::engine::rates::Counted;
 use nigh_index::filter::condition::{Condition, Test};
+use nigh_storage::snapshot::Snapshot;
 use nigh_storage::write::Selector;
 use serde_json::{Map, Value};
 use std::time::Instant;
@@ -64,6 +66,19 @@ impl Strict {
 
     fn most(&self, name: &str) -> Option<u64> {
         self.limits.get(name)?.as_u64()
+    }
+
+    /// How much room a search gives itself to rank again, with all that it fetches first. nigh chooses that by itself.
+    pub(super) fn oversampled(&self, request: &Value) -> Result<()> {
+        let Some(most) = self.limits.get("search_max_oversampling").and_then(Value::as_f64) else { return Ok(()) };
+        if let Some(given) = request["params"]["quantization"]["oversampling"].as_f64().filter(|given| *given > most) {
+            return Err(Fault::bad_request(format_args!("Limit exceeded {given} > {most} for \"oversampling\"")));
+        }
+        match &request["prefetch"] {
+            Value::Array(several) => several.iter().try_for_each(|one| self.oversampled(one)),
+            one if one.is_object() => self.oversampled(one),
+            _ => Ok(()),
+        }
     }
 
     fn at_most(&self, name: &str, given: usize, what: &str) -> Result<()> {
@@ -122,6 +137,7 @@ impl Strict {
     /// A search: the limit of its root is looked at by [`Strict::read`].
     pub(super) fn search(&self, root: &Retriever) -> Result<()> {
         self.filter(root.filter.as_ref(), For::Reading)?;
+        self.filter(root.corpus.as_ref(), For::Reading)?;
         if let Kind::Dense { params, .. } | Kind::Diverse { params, .. } | Kind::Average { params, .. } = &root.kind {
             if params.exact && self.limits.get("search_allow_exact").and_then(Value::as_bool) == Some(false) {
                 return Err(Fault::bad_request("Exact search disabled!"));
@@ -187,11 +203,34 @@ impl Strict {
         }
     }
 
-    /// A write to a collection of so many points.
-    pub(super) fn write(&self, call: &Call, operation: &Operation, points: u64) -> Result<()> {
+    /// A write to a collection that stands so.
+    pub(super) fn write(&self, call: &Call, operation: &Operation, snapshot: &Snapshot) -> Result<()> {
         self.asked()?;
-        self.allowed(operation, points)?;
+        self.allowed(operation, snapshot.points())?;
+        self.room(operation, snapshot)?;
         self.counted(call, For::Writing, operation.points())
+    }
+
+    /// Whether there is room for what an operation brings along.
+    fn room(&self, operation: &Operation, snapshot: &Snapshot) -> Result<()> {
+        let below = |name: &str, what: &str, bytes: &dyn Fn() -> u64| match self.most(name) {
+            Some(most) if bytes() >= most => {
+                let why = format!("Max {what} storage size of {most} bytes reached, there are {}", bytes());
+                Err(Fault::bad_request(why))
+            }
+            _ => Ok(()),
+        };
+        let vectors = || below("max_collection_vector_size_bytes", "vector", &|| snapshot.vector_bytes());
+        let payloads = || below("max_collection_payload_size_bytes", "payload", &|| snapshot.payload_bytes());
+        match operation {
+            Operation::Upsert { .. } => vectors().and_then(|()| payloads()),
+            Operation::UpdateVectors { .. } => vectors(),
+            Operation::SetPayload { .. } | Operation::OverwritePayload { .. } => payloads(),
+            Operation::Delete(_)
+            | Operation::ClearPayload(_)
+            | Operation::DeletePayload { .. }
+            | Operation::DeleteVectors { .. } => Ok(()),
+        }
     }
 
     fn allowed(&self, operation: &Operation, points: u64) -> Result<()> {

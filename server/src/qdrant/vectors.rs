@@ -21,14 +21,6 @@ pub(super) fn place(spec: &CollectionSpec, name: &str) -> Result<VectorPlace> {
     spec.field(name).ok_or_else(|| Fault::wrong_input(format_args!("Not existing vector name error: {name}")))
 }
 
-/// The place of a field of one vector a point.
-pub(super) fn dense_place(spec: &CollectionSpec, name: &str) -> Result<usize> {
-    match place(spec, name)? {
-        VectorPlace::Dense(at) => Ok(at.into()),
-        _ => Err(Fault::wrong_input(format_args!("vector {name} is not a single dense vector"))),
-    }
-}
-
 /// A vector on its way in.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Given {

@@ -307,6 +307,10 @@ impl Part for Segment {
         Box::new(self.ids.from(from))
     }
 
+    fn payload_bytes(&self) -> u64 {
+        self.payloads.bytes()
+    }
+
     fn payload(&self, row: Row) -> Result<Bytes> {
         self.payloads
             .payload(row)

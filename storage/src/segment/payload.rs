@@ -59,6 +59,11 @@ impl Payloads {
         Ok(Self { text, guard, offsets })
     }
 
+    /// Bytes of all of them.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.text.len() as u64
+    }
+
     /// The text of a row's payload, sharing the file's memory.
     pub(crate) fn payload(&self, row: Row) -> Result<Bytes> {
         let range = self.offsets[row.at()] as usize..self.offsets[row.at() + 1] as usize;

@@ -26,6 +26,9 @@ pub struct Retriever {
     pub limit: usize,
     /// Narrows the filters of the query and of all retrievers above; holds for its sources too.
     pub filter: Option<Condition>,
+    /// The points among which it is counted how rare a term is, where its field weighs by that: all of them where this is
+    /// left out.
+    pub corpus: Option<Condition>,
     /// The worst score that is a hit, as the caller sees scores.
     pub score_threshold: Option<f32>,
 }

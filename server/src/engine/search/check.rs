@@ -74,8 +74,12 @@ fn retriever(one: &Retriever, spec: &CollectionSpec, limits: &Limits, depth: usi
     left.one_more()?;
     at_most("limit", one.limit, limits.hits_max.saturating_add(limits.offset_max))?;
     threshold("score_threshold", one.score_threshold)?;
-    if let Some(filter) = &one.filter {
+    for filter in one.filter.iter().chain(&one.corpus) {
         eval::check(filter)?;
+    }
+    if one.corpus.is_some() && !weighs_by_rarity(&one.kind, spec) {
+        let limit = "it goes with texts, and with sparse vectors of a field that weighs by rarity (`idf`)";
+        return Err(Error::invalid("corpus", "given", limit));
     }
     let kind = |err: Error| err.inside(one.kind.name());
     match &one.kind {
@@ -122,6 +126,16 @@ fn retriever(one: &Retriever, spec: &CollectionSpec, limits: &Limits, depth: usi
         Kind::Fuse(_) | Kind::Formula(_) | Kind::Order(_) | Kind::Sample { .. } => {}
     }
     sources(one, spec, limits, depth + 1, left)
+}
+
+fn weighs_by_rarity(kind: &Kind, spec: &CollectionSpec) -> bool {
+    match kind {
+        Kind::Text(_) => true,
+        Kind::Sparse { field, .. } | Kind::SparseOf { field, .. } => spec.sparse[*field].spec.idf,
+        Kind::Average { field: VectorPlace::Sparse(at), .. }
+        | Kind::Examples { field: VectorPlace::Sparse(at), .. } => spec.sparse[usize::from(*at)].spec.idf,
+        _ => false,
+    }
 }
 
 fn effort(params: &SearchParams, limits: &Limits) -> Result<()> {

@@ -12,7 +12,7 @@
 use super::kinds::{ROWS_A_CHECK, compared, prune, rows_of};
 use super::walk::{Walk, Worked};
 use crate::engine::error::{Error, Result};
-use crate::engine::fetch::{Allowed, Filtered, side_by_side};
+use crate::engine::fetch::{Allowed, Filtered, Scope, side_by_side};
 use crate::engine::pool::Deadline;
 use crate::engine::query::retriever::{Example, Vector};
 use crate::engine::ranking::{Placed, Ranking, Sight, by_score};
@@ -112,7 +112,7 @@ impl Walk<'_> {
     /// The `k` nearest to one vector.
     pub(super) fn near(
         &self,
-        allowed: &Filtered,
+        scope: Scope<'_>,
         field: VectorPlace,
         vector: &Vector,
         k: usize,
@@ -122,14 +122,14 @@ impl Walk<'_> {
         let more = k + left_out.len();
         match (field, vector) {
             (VectorPlace::Dense(at), Vector::Dense(vector)) => {
-                self.nearest(allowed, at.into(), vector, k, params, left_out)
+                self.nearest(scope.allowed, at.into(), vector, k, params, left_out)
             }
             (VectorPlace::Sparse(at), Vector::Sparse(vector)) => {
-                let found = vectors::sparse(self.snapshot, allowed, at.into(), vector, more, self.deadline)?;
+                let found = vectors::sparse(self.snapshot, scope, at.into(), vector, more, self.deadline)?;
                 Ok(Worked::found(found.without(left_out, k), Sight::Plain))
             }
             (VectorPlace::Multi(at), Vector::Multi(several)) => {
-                let found = vectors::multi(self.snapshot, allowed, at.into(), several, more, self.deadline)?;
+                let found = vectors::multi(self.snapshot, scope.allowed, at.into(), several, more, self.deadline)?;
                 let metric = self.snapshot.spec.multi[usize::from(at)].spec.metric;
                 Ok(Worked::found(found.without(left_out, k), Sight::Metric(metric)))
             }
@@ -140,7 +140,7 @@ impl Walk<'_> {
     /// By the similarity to every example: `positives` of the vectors are positive ones, the first.
     pub(super) fn alike(
         &self,
-        allowed: &Filtered,
+        Scope { allowed, corpus }: Scope<'_>,
         field: VectorPlace,
         likeness: &Likeness,
         (vectors, positives): (&[Vector], usize),
@@ -148,7 +148,7 @@ impl Walk<'_> {
         left_out: &[PointId],
     ) -> Result<Worked> {
         let parts: Vec<(&PartView, &Allowed)> = self.snapshot.parts.iter().zip(&allowed.parts).collect();
-        let examples = vectors.iter().map(|vector| self.compared(field, vector)).collect::<Result<Vec<_>>>()?;
+        let examples = vectors.iter().map(|vector| self.compared(field, vector, corpus)).collect::<Result<Vec<_>>>()?;
         // What has the numbers of a sparse example is read from lists, for all rows of a lot at once.
         let lot = match field {
             VectorPlace::Sparse(_) => (SIMILARITIES_A_LOT / examples.len().max(1)).max(ROWS_A_CHECK),
@@ -191,11 +191,11 @@ impl Walk<'_> {
         Ok(Worked { ranking: Ranking::new(all, Sight::Plain), parts: runs })
     }
 
-    fn compared<'v>(&self, field: VectorPlace, vector: &'v Vector) -> Result<Compared<'v>> {
+    fn compared<'v>(&self, field: VectorPlace, vector: &'v Vector, corpus: Option<&Filtered>) -> Result<Compared<'v>> {
         match (field, vector) {
             (VectorPlace::Dense(at), Vector::Dense(vector)) => Ok(Compared::Dense(at.into(), vector)),
             (VectorPlace::Sparse(at), Vector::Sparse(vector)) => {
-                let numbers = vectors::weighed(self.snapshot, at.into(), vector, self.deadline)?;
+                let numbers = vectors::weighed(self.snapshot, at.into(), vector, corpus, self.deadline)?;
                 Ok(Compared::Sparse(at.into(), numbers))
             }
             (VectorPlace::Multi(at), Vector::Multi(several)) => Ok(Compared::Multi(at.into(), several)),
@@ -264,7 +264,7 @@ impl Walk<'_> {
     fn similar_to(&self, field: VectorPlace, vector: &Vector, candidates: &[Placed]) -> Result<Vec<f32>> {
         let example = match (field, vector) {
             (VectorPlace::Sparse(at), Vector::Sparse(vector)) => Compared::Sparse(at.into(), weights::plain(vector)),
-            _ => self.compared(field, vector)?,
+            _ => self.compared(field, vector, None)?,
         };
         let places: HashMap<(usize, Row), usize> =
             candidates.iter().enumerate().map(|(at, one)| ((one.part, one.row), at)).collect();

@@ -3,7 +3,7 @@
 use super::examples::named;
 use super::walk::{Trail, Walk, Worked};
 use crate::engine::error::{Error, Result};
-use crate::engine::fetch::{self, Allowed, Dense, Filtered};
+use crate::engine::fetch::{self, Allowed, Dense, Filtered, Scope};
 use crate::engine::query::answer::PartRun;
 use crate::engine::query::retriever::{Kind, Retriever, Target};
 use crate::engine::ranking::{Placed, Ranking, Sight, Spot, by_score};
@@ -39,6 +39,8 @@ impl Walk<'_> {
         exact: bool,
         trail: &mut Trail,
     ) -> Result<Worked> {
+        let corpus = retriever.corpus.as_ref().map(|corpus| self.filtered(Some(corpus.clone()), trail)).transpose()?;
+        let scope = Scope { allowed, corpus: corpus.as_deref() };
         let effort = |params: &SearchParams| match exact {
             true => SearchParams { exact: true, ..SearchParams::default() },
             false => *params,
@@ -52,12 +54,12 @@ impl Walk<'_> {
                 self.nearest(allowed, *field, &vector, k, effort(params), left_out.as_slice())
             }
             Kind::Sparse { field, vector } => {
-                let found = vectors::sparse(self.snapshot, allowed, *field, vector, k, self.deadline)?;
+                let found = vectors::sparse(self.snapshot, scope, *field, vector, k, self.deadline)?;
                 Ok(Worked::found(found, Sight::Plain))
             }
             Kind::SparseOf { field, point } => {
                 let vector = self.own(point, |view, row| view.part.others().sparse(*field)?.vector(row))?;
-                let found = vectors::sparse(self.snapshot, allowed, *field, &vector, k + 1, self.deadline)?;
+                let found = vectors::sparse(self.snapshot, scope, *field, &vector, k + 1, self.deadline)?;
                 Ok(Worked::found(found.without(&[*point], k), Sight::Plain))
             }
             Kind::Multi { field, vectors: several } => {
@@ -71,23 +73,23 @@ impl Walk<'_> {
                 Ok(Worked::found(found.without(&[*point], k), Sight::Metric(metric)))
             }
             Kind::Text(words) => {
-                let found = words::search(self.snapshot, allowed, words, k, self.deadline)?;
+                let found = words::search(self.snapshot, scope, words, k, self.deadline)?;
                 Ok(Worked::found(found, Sight::Plain))
             }
             Kind::Average { field, positive, negative, params } => {
                 let vector = self.averaged(*field, positive, negative)?;
                 let left_out = named(positive.iter().chain(negative));
-                self.near(allowed, *field, &vector, k, effort(params), &left_out)
+                self.near(scope, *field, &vector, k, effort(params), &left_out)
             }
             Kind::Examples { field, likeness, positive, negative } => {
                 let vectors = self.vectors(*field, positive.iter().chain(negative))?;
                 let names = named(positive.iter().chain(negative));
-                self.alike(allowed, *field, likeness, (&vectors, positive.len()), k, &names)
+                self.alike(scope, *field, likeness, (&vectors, positive.len()), k, &names)
             }
             Kind::Diverse { field, target, params, diversity, candidates } => {
                 let vector = self.vector(*field, target)?;
                 let from = (*candidates).max(k);
-                let worked = self.near(allowed, *field, &vector, from, effort(params), &named([target]))?;
+                let worked = self.near(scope, *field, &vector, from, effort(params), &named([target]))?;
                 self.diversified(*field, &vector, worked, k, *diversity)
             }
             Kind::Order(order) => self.ordered(order, allowed, k, trail),

@@ -153,7 +153,7 @@ impl Walk<'_> {
     }
 
     /// The rows that match, evaluated once for retrievers of one filter.
-    fn filtered(&self, filter: Option<Condition>, trail: &mut Trail) -> Result<Arc<Filtered>> {
+    pub(super) fn filtered(&self, filter: Option<Condition>, trail: &mut Trail) -> Result<Arc<Filtered>> {
         if let Some(known) = trail.filtered.iter().find(|known| known.0 == filter) {
             return Ok(known.1.clone());
         }

@@ -9,10 +9,17 @@ use nigh_proto::qdrant::expression::Variant as Term;
 use nigh_proto::qdrant::query::Variant;
 use serde_json::{Value, json};
 
-/// How hard to try.
-fn params(of: Option<q::SearchParams>) -> Option<Value> {
-    let of = of?;
-    Some(given([("hnsw_ef", of.hnsw_ef.map(Value::from)), ("exact", of.exact.map(Value::Bool))]))
+/// How hard to try, and among what terms are rare.
+fn params(of: Option<q::SearchParams>) -> Result<Option<Value>> {
+    let Some(of) = of else { return Ok(None) };
+    let oversampling = of.quantization.and_then(|of| of.oversampling).map(number).transpose()?;
+    let corpus = of.idf.map(|of| optional(of.corpus)).transpose()?.flatten();
+    Ok(Some(given([
+        ("hnsw_ef", of.hnsw_ef.map(Value::from)),
+        ("exact", of.exact.map(Value::Bool)),
+        ("quantization", oversampling.map(|by| json!({ "oversampling": by }))),
+        ("idf", corpus.map(|of| json!({ "corpus": of }))),
+    ])))
 }
 
 fn threshold(of: Option<f32>) -> Result<Option<Value>> {
@@ -26,7 +33,7 @@ pub(super) fn points(of: q::QueryPoints) -> Result<Value> {
         ("query", of.query.map(query).transpose()?),
         ("using", of.using.map(Value::String)),
         ("filter", optional(of.filter)?),
-        ("params", params(of.params)),
+        ("params", params(of.params)?),
         ("score_threshold", threshold(of.score_threshold)?),
         ("limit", of.limit.map(Value::from)),
         ("offset", of.offset.map(Value::from)),
@@ -43,7 +50,7 @@ pub(super) fn groups(of: q::QueryPointGroups) -> Result<Value> {
         ("query", of.query.map(query).transpose()?),
         ("using", of.using.map(Value::String)),
         ("filter", optional(of.filter)?),
-        ("params", params(of.params)),
+        ("params", params(of.params)?),
         ("score_threshold", threshold(of.score_threshold)?),
         ("limit", of.limit.map(Value::from)),
         ("group_size", of.group_size.map(Value::from)),
@@ -71,7 +78,7 @@ fn prefetch(of: Vec<q::PrefetchQuery>) -> Result<Option<Value>> {
             ("query", of.query.map(query).transpose()?),
             ("using", of.using.map(Value::String)),
             ("filter", optional(of.filter)?),
-            ("params", params(of.params)),
+            ("params", params(of.params)?),
             ("score_threshold", threshold(of.score_threshold)?),
             ("limit", of.limit.map(Value::from)),
             ("lookup_from", lookup(of.lookup_from)),
@@ -123,7 +130,16 @@ fn query(of: q::Query) -> Result<Value> {
             json!({"formula": formula, "defaults": value::object(of.defaults)})
         }
         Variant::RelevanceFeedback(of) => json!({"relevance_feedback": feedback(of)?}),
-        Variant::Text(_) => return Err(Fault::not_supported("a query by text")),
+        Variant::Text(of) => {
+            let scoring = match of.scoring {
+                None => json!({}),
+                Some(q::text_query::Scoring::Bm25(of)) => {
+                    let constant = |of: Option<f32>| of.map(|number_of| number(number_of.into())).transpose();
+                    json!({"bm25": given([("k", constant(of.k)?), ("b", constant(of.b)?)])})
+                }
+            };
+            json!({"text": {"query": of.query, "scoring": scoring}})
+        }
     })
 }
 
@@ -244,7 +260,7 @@ pub(super) fn search(of: q::SearchPoints) -> Result<Value> {
     Ok(given([
         ("vector", Some(searched(of.vector, of.sparse_indices, of.vector_name)?)),
         ("filter", optional(of.filter)?),
-        ("params", params(of.params)),
+        ("params", params(of.params)?),
         ("score_threshold", threshold(of.score_threshold)?),
         ("limit", Some(of.limit.into())),
         ("offset", of.offset.map(Value::from)),
@@ -258,7 +274,7 @@ pub(super) fn search_groups(of: q::SearchPointGroups) -> Result<Value> {
     Ok(given([
         ("vector", Some(searched(of.vector, of.sparse_indices, of.vector_name)?)),
         ("filter", optional(of.filter)?),
-        ("params", params(of.params)),
+        ("params", params(of.params)?),
         ("score_threshold", threshold(of.score_threshold)?),
         ("limit", Some(of.limit.into())),
         ("group_size", Some(of.group_size.into())),
@@ -281,7 +297,7 @@ pub(super) fn recommend(of: q::RecommendPoints) -> Result<Value> {
         ("negative", Some(examples(of.negative, of.negative_vectors)?)),
         ("strategy", of.strategy.map(strategy).transpose()?),
         ("filter", optional(of.filter)?),
-        ("params", params(of.params)),
+        ("params", params(of.params)?),
         ("score_threshold", threshold(of.score_threshold)?),
         ("limit", Some(of.limit.into())),
         ("offset", of.offset.map(Value::from)),
@@ -299,7 +315,7 @@ pub(super) fn recommend_groups(of: q::RecommendPointGroups) -> Result<Value> {
         ("negative", Some(examples(of.negative, of.negative_vectors)?)),
         ("strategy", of.strategy.map(strategy).transpose()?),
         ("filter", optional(of.filter)?),
-        ("params", params(of.params)),
+        ("params", params(of.params)?),
         ("score_threshold", threshold(of.score_threshold)?),
         ("limit", Some(of.limit.into())),
         ("group_size", Some(of.group_size.into())),
@@ -332,7 +348,7 @@ pub(super) fn discover(of: q::DiscoverPoints) -> Result<Value> {
         ("target", Some(example(target)?)),
         ("context", Some(context)),
         ("filter", optional(of.filter)?),
-        ("params", params(of.params)),
+        ("params", params(of.params)?),
         ("limit", Some(of.limit.into())),
         ("offset", of.offset.map(Value::from)),
         ("using", of.using.map(Value::String)),
