@@ -45,6 +45,7 @@ pub(crate) fn retriever_out(retriever: Retriever, of_query: SearchParams) -> v1:
         kind: Some(kind),
         limit: retriever.limit,
         filter: retriever.filter.map(filter_out),
+        corpus: retriever.corpus.map(filter_out),
         score_threshold: retriever.score_threshold,
         sources: retriever.sources.into_iter().map(|source| retriever_out(source, of_query)).collect(),
     }

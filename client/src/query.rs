@@ -174,6 +174,8 @@ pub struct Retriever {
     pub weight: f32,
     /// Narrows the query's own filter.
     pub filter: Option<Filter>,
+    /// The points among which words, and terms of sparse vectors, are rare or are not; all of them where left out.
+    pub corpus: Option<Filter>,
     /// How it searches, where not as the query says.
     pub params: Option<SearchParams>,
     /// Its hits below this (distances: above it) are left out.
@@ -315,7 +317,7 @@ impl Retriever {
     }
 
     fn new(field: String, wanted: Target) -> Self {
-        let (name, filter, params, score_threshold) = (String::new(), None, None, None);
+        let (name, filter, corpus, params, score_threshold) = (String::new(), None, None, None, None);
         Self {
             name,
             field,
@@ -323,6 +325,7 @@ impl Retriever {
             limit: 0,
             weight: 1.0,
             filter,
+            corpus,
             params,
             score_threshold,
             sources: Vec::new(),
@@ -363,6 +366,12 @@ impl Retriever {
     /// Narrows the query's own filter.
     pub fn filter(mut self, filter: impl Into<Filter>) -> Self {
         self.filter = Some(filter.into());
+        self
+    }
+
+    /// Counts how rare words, and terms of sparse vectors, are among these points; it narrows no hits.
+    pub fn corpus(mut self, filter: impl Into<Filter>) -> Self {
+        self.corpus = Some(filter.into());
         self
     }
 

@@ -147,6 +147,13 @@ async fn texts_are_shown_and_words_are_rare_under_a_filter() {
     let under = score(Retriever::text("body", "letters").rarity_under_filter()).await;
     let over = score(Retriever::text("body", "letters")).await;
     assert!(under < over, "one of four is less rare than one of seven: {under} {over}");
+    // The same points in a corpus of its own, whose filter narrows no hits.
+    let among = Retriever::text("body", "letters").corpus(even.clone());
+    assert_eq!(score(among.clone()).await, under);
+    let all = client.query(C, Query::default().with(among)).await.unwrap().hits;
+    assert_eq!(all.len(), ids(&client, Retriever::text("body", "letters")).await.len());
+    let both = Retriever::text("body", "letters").rarity_under_filter().corpus(even.clone());
+    assert!(scores_err(&client, both).await.contains("corpus"));
 
     let tokens = client.analyze("pl+fold", "Książki, książka!").await.unwrap();
     assert_eq!(tokens.len(), 2);

@@ -54,6 +54,7 @@ EAST = [1.0, 0.0, 0.0]
         (nigh.Dense(EAST, filter=field("kind") == "essay"), [3]),
         (nigh.Text("war peace", field="title"), [2]),
         (nigh.Text("+pride -war", syntax=True), [1]),
+        (nigh.Text("war peace", field="title", corpus=field("kind") == "essay"), [2]),
         (nigh.Fusion(nigh.ReciprocalRank(weights=[1, 0]), sources=[nigh.Dense(EAST, limit=2), nigh.Text("war")]), [1, 4, 2]),
         (nigh.Fusion(nigh.ScoreFusion("min_max"), sources=[nigh.Dense(EAST, limit=2), nigh.Text("peace")]), [1, 2, 4]),
         (

@@ -125,7 +125,7 @@ impl Reader<'_> {
             sources,
             limit,
             filter: filter::optional(request.filter)?,
-            corpus: None,
+            corpus: filter::optional(request.corpus).map_err(|err| err.inside("corpus"))?,
             score_threshold: request.score_threshold,
             name,
         })

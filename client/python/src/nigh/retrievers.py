@@ -35,6 +35,8 @@ class Retriever:
     limit: int = 0
     #: Narrows the query's own filter; holds for the sources too.
     filter: FilterLike | None = None
+    #: The points among which words, and terms of sparse vectors with ``idf``, are rare or are not; all of them where left out.
+    corpus: FilterLike | None = None
     #: What is worse is left out: distances above it, other scores below it.
     score_threshold: float | None = None
     #: Where there are some, only what they found is ranked.
@@ -50,6 +52,7 @@ class Retriever:
             name=self.name,
             limit=self.limit,
             filter=filter_out(self.filter),
+            corpus=filter_out(self.corpus),
             score_threshold=self.score_threshold,
             sources=[one.wire for one in self.sources],
             **self._kind(),

@@ -110,6 +110,10 @@ fn retriever(one: &Retriever, spec: &CollectionSpec, limits: &Limits, depth: usi
                 return Err(kind(Error::invalid("number of weights", weights.len(), limit)));
             }
         }
+        Kind::Text(words) if words.rarity_under_filter && one.corpus.is_some() => {
+            let limit = "given beside a corpus; rarity is counted among the points of one of the two";
+            return Err(kind(Error::invalid("rarity_under_filter", true, limit)));
+        }
         Kind::Text(words) => {
             at_most("bytes of text.query", words.query.len(), limits.query_text_bytes_max as u32)?;
             words.check()?;

@@ -212,7 +212,7 @@ class QueryRequest(_message.Message):
     def __init__(self, collection: _Optional[str] = ..., retrievers: _Optional[_Iterable[_Union[Retriever, _Mapping]]] = ..., filter: _Optional[_Union[_common_pb2.Filter, _Mapping]] = ..., fusion: _Optional[_Union[_ranking_pb2.Fusion, _Mapping]] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ..., payload: _Optional[_Union[_common_pb2.PayloadSelection, _Mapping]] = ..., vectors: _Optional[_Union[_common_pb2.VectorSelection, _Mapping]] = ..., explain: bool = ..., score_threshold: _Optional[float] = ..., version: _Optional[str] = ..., group_by: _Optional[_Union[_ranking_pb2.GroupBy, _Mapping]] = ..., paging: _Optional[_Union[_ranking_pb2.Paging, _Mapping]] = ...) -> None: ...
 
 class Retriever(_message.Message):
-    __slots__ = ("name", "dense", "text", "sparse", "multi", "fusion", "formula", "mmr", "recommend", "discover", "context", "order_by", "sample", "limit", "filter", "score_threshold", "sources")
+    __slots__ = ("name", "dense", "text", "sparse", "multi", "fusion", "formula", "mmr", "recommend", "discover", "context", "order_by", "sample", "limit", "filter", "score_threshold", "sources", "corpus")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DENSE_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
@@ -230,6 +230,7 @@ class Retriever(_message.Message):
     FILTER_FIELD_NUMBER: _ClassVar[int]
     SCORE_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     SOURCES_FIELD_NUMBER: _ClassVar[int]
+    CORPUS_FIELD_NUMBER: _ClassVar[int]
     name: str
     dense: Dense
     text: Text
@@ -247,7 +248,8 @@ class Retriever(_message.Message):
     filter: _common_pb2.Filter
     score_threshold: float
     sources: _containers.RepeatedCompositeFieldContainer[Retriever]
-    def __init__(self, name: _Optional[str] = ..., dense: _Optional[_Union[Dense, _Mapping]] = ..., text: _Optional[_Union[Text, _Mapping]] = ..., sparse: _Optional[_Union[Sparse, _Mapping]] = ..., multi: _Optional[_Union[Multi, _Mapping]] = ..., fusion: _Optional[_Union[_ranking_pb2.Fusion, _Mapping]] = ..., formula: _Optional[_Union[_ranking_pb2.Formula, _Mapping]] = ..., mmr: _Optional[_Union[_ranking_pb2.Mmr, _Mapping]] = ..., recommend: _Optional[_Union[_ranking_pb2.Recommend, _Mapping]] = ..., discover: _Optional[_Union[_ranking_pb2.Discover, _Mapping]] = ..., context: _Optional[_Union[_ranking_pb2.Context, _Mapping]] = ..., order_by: _Optional[_Union[_ranking_pb2.OrderBy, _Mapping]] = ..., sample: _Optional[_Union[_ranking_pb2.Sample, _Mapping]] = ..., limit: _Optional[int] = ..., filter: _Optional[_Union[_common_pb2.Filter, _Mapping]] = ..., score_threshold: _Optional[float] = ..., sources: _Optional[_Iterable[_Union[Retriever, _Mapping]]] = ...) -> None: ...
+    corpus: _common_pb2.Filter
+    def __init__(self, name: _Optional[str] = ..., dense: _Optional[_Union[Dense, _Mapping]] = ..., text: _Optional[_Union[Text, _Mapping]] = ..., sparse: _Optional[_Union[Sparse, _Mapping]] = ..., multi: _Optional[_Union[Multi, _Mapping]] = ..., fusion: _Optional[_Union[_ranking_pb2.Fusion, _Mapping]] = ..., formula: _Optional[_Union[_ranking_pb2.Formula, _Mapping]] = ..., mmr: _Optional[_Union[_ranking_pb2.Mmr, _Mapping]] = ..., recommend: _Optional[_Union[_ranking_pb2.Recommend, _Mapping]] = ..., discover: _Optional[_Union[_ranking_pb2.Discover, _Mapping]] = ..., context: _Optional[_Union[_ranking_pb2.Context, _Mapping]] = ..., order_by: _Optional[_Union[_ranking_pb2.OrderBy, _Mapping]] = ..., sample: _Optional[_Union[_ranking_pb2.Sample, _Mapping]] = ..., limit: _Optional[int] = ..., filter: _Optional[_Union[_common_pb2.Filter, _Mapping]] = ..., score_threshold: _Optional[float] = ..., sources: _Optional[_Iterable[_Union[Retriever, _Mapping]]] = ..., corpus: _Optional[_Union[_common_pb2.Filter, _Mapping]] = ...) -> None: ...
 
 class Dense(_message.Message):
     __slots__ = ("field", "vector", "point", "params")
