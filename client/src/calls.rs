@@ -368,19 +368,16 @@ pub(crate) fn vector_out(field: schema::VectorField) -> v1::VectorField {
     }
 }
 
+pub(crate) fn text_field_out(field: schema::TextField) -> v1::TextField {
+    v1::TextField { name: field.name, paths: field.paths, analyzer: field.analyzer, k1: field.k1, b: field.b }
+}
+
 fn spec_out(spec: CollectionSpec) -> v1::CollectionSpec {
-    let text = |field: schema::TextField| v1::TextField {
-        name: field.name,
-        paths: field.paths,
-        analyzer: field.analyzer,
-        k1: field.k1,
-        b: field.b,
-    };
     v1::CollectionSpec {
         vectors: spec.vectors.into_iter().map(vector_out).collect(),
         sparse: spec.sparse.into_iter().map(vectors::sparse_field_out).collect(),
         multi: spec.multi.into_iter().map(vectors::multi_field_out).collect(),
-        texts: spec.texts.into_iter().map(text).collect(),
+        texts: spec.texts.into_iter().map(text_field_out).collect(),
         no_auto_index: spec.no_auto_index,
     }
 }

@@ -1,10 +1,11 @@
 //! What a text is read as.
 
-use crate::calls::call;
+use crate::calls::{call, text_field_out};
 use crate::client::Client;
 use crate::error::Result;
 use crate::query::Retriever;
 use crate::retry::Repeat;
+use crate::schema::TextField;
 use nigh_proto::v1;
 use std::ops::Range;
 
@@ -30,6 +31,33 @@ impl Client {
             position: token.position,
         };
         Ok(reply.tokens.into_iter().map(token).collect())
+    }
+
+    /// Adds a text field, and waits until all that was written before has been read for it. Fails where a field has this
+    /// name.
+    pub async fn add_text(&self, collection: &str, field: TextField) -> Result<()> {
+        self.text_added(collection, field, false).await.map(|_| ())
+    }
+
+    /// As [`Self::add_text`], but fine where an equal field is there; whether it was added.
+    pub async fn add_text_if_absent(&self, collection: &str, field: TextField) -> Result<bool> {
+        self.text_added(collection, field, true).await
+    }
+
+    /// Drops a text field; payloads keep their texts. Whether there was one of this name.
+    pub async fn drop_text(&self, collection: &str, name: &str) -> Result<bool> {
+        let request = v1::DropTextRequest { collection: collection.to_owned(), name: name.to_owned() };
+        Ok(call!(self, Matters, collections.drop_text, request).await?.dropped)
+    }
+
+    async fn text_added(&self, collection: &str, field: TextField, if_absent: bool) -> Result<bool> {
+        let request =
+            v1::AddTextRequest { collection: collection.to_owned(), field: Some(text_field_out(field)), if_absent };
+        Ok(match if_absent {
+            true => call!(self, Harmless, collections.add_text, request).await?,
+            false => call!(self, Matters, collections.add_text, request).await?,
+        }
+        .added)
     }
 }
 

@@ -38,6 +38,8 @@ pub enum Rpc {
     Analyze,
     AddVectors,
     DropVectors,
+    AddText,
+    DropText,
     Scrub,
     Erase,
     Write,
@@ -60,7 +62,7 @@ pub enum Rpc {
     Restore,
 }
 
-const RPCS: [(Rpc, &str); 31] = [
+const RPCS: [(Rpc, &str); 33] = [
     (Rpc::Create, "Create"),
     (Rpc::Drop, "Drop"),
     (Rpc::Describe, "Describe"),
@@ -73,6 +75,8 @@ const RPCS: [(Rpc, &str); 31] = [
     (Rpc::Analyze, "Analyze"),
     (Rpc::AddVectors, "AddVectors"),
     (Rpc::DropVectors, "DropVectors"),
+    (Rpc::AddText, "AddText"),
+    (Rpc::DropText, "DropText"),
     (Rpc::Scrub, "Scrub"),
     (Rpc::Erase, "Erase"),
     (Rpc::Write, "Write"),
@@ -95,13 +99,19 @@ const RPCS: [(Rpc, &str); 31] = [
 ];
 
 /// What has been counted since the start.
-#[derive(Default)]
 pub struct Metrics {
-    calls: [Calls; RPCS.len()],
+    calls: Box<[Calls]>,
     /// Connections that were closed because there were too many, or were not begun in time.
     pub(crate) connections_refused: Arc<AtomicU64>,
     /// Where requests are counted as they pass.
     turnstile: Option<Arc<Turnstile>>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let calls = RPCS.iter().map(|_| Calls::default()).collect();
+        Self { calls, connections_refused: Arc::default(), turnstile: None }
+    }
 }
 
 #[derive(Default)]

@@ -4,18 +4,19 @@ use crate::error::Result;
 use crate::expiry::Expiries;
 use crate::kinds::OtherVectors;
 use crate::part::Part;
-use crate::prepare::{NewRow, Schema};
+use crate::prepare::{NewRow, Schema, TextReader, parse_payload};
 use crate::schema::VectorPlace;
 use bytes::Bytes;
 use nigh_index::filter::field::Fields;
 use nigh_index::filter::live::LiveFields;
 use nigh_index::id::PointId;
 use nigh_index::row::{Kept, Row};
-use nigh_index::text::bm25::TextPart;
-use nigh_index::text::live::LiveText;
+use nigh_index::text::bm25::{self, TextPart};
+use nigh_index::text::live::{Analysed, LiveText};
 use nigh_index::vector::live::LiveVectors;
 use nigh_index::vector::nearest::{self, Nearest};
 use nigh_index::vector::sealed::SealedVectors;
+use std::borrow::Cow;
 
 /// Rows in memory. Never changes; small ones are melted into larger ones.
 pub(crate) struct LivePart {
@@ -30,7 +31,8 @@ pub(crate) struct LivePart {
     /// `None` where the field was dropped.
     vectors: Vec<Option<LiveVectors>>,
     others: OtherVectors,
-    texts: Vec<LiveText>,
+    /// `None` where the field was dropped, or was added after the part was made.
+    texts: Vec<Option<LiveText>>,
     bytes: u64,
 }
 
@@ -45,11 +47,11 @@ impl LivePart {
             })
             .collect();
         let others = OtherVectors::build(schema, &rows);
-        let mut parts = Columns::with_capacity(rows.len(), schema.texts.len());
+        let mut parts = Columns::with_capacity(rows.len(), schema);
         for row in rows {
-            parts.push(row);
+            parts.push(row, schema);
         }
-        let texts = parts.texts.into_iter().map(LiveText::build).collect();
+        let texts = parts.texts.into_iter().map(|column| column.map(LiveText::build)).collect();
         let fields = LiveFields::build(parts.extracted, &schema.rules);
         let known = Known { ids: parts.ids, versions: parts.versions, expiring: parts.expiring };
         Self::assemble(known, parts.payloads, fields, (vectors, others), texts)
@@ -83,16 +85,24 @@ impl LivePart {
             .collect();
         let of: Vec<_> = kept.iter().map(|from| Kept { part: &from.part.others, rows: from.rows }).collect();
         let others = OtherVectors::concat(schema, &of);
-        let texts = (0..schema.texts.len())
-            .map(|field| {
-                let of: Vec<_> =
-                    kept.iter().map(|from| Kept { part: &from.part.texts[field], rows: from.rows }).collect();
-                LiveText::concat(&of)
-            })
-            .collect();
+        let texts = schema.texts.iter().enumerate().map(|(field, reader)| {
+            let reader = reader.as_ref()?;
+            let own: Vec<Cow<'_, LiveText>> = kept.iter().map(|from| from.part.read_text(field, reader)).collect();
+            let of: Vec<_> = own.iter().zip(kept).map(|(text, from)| Kept { part: &**text, rows: from.rows }).collect();
+            Some(LiveText::concat(&of))
+        });
+        let texts = texts.collect();
         let of: Vec<_> = kept.iter().map(|from| Kept { part: &from.part.fields, rows: from.rows }).collect();
         let fields = LiveFields::concat(&of, &schema.rules);
         Self::assemble(known, payloads, fields, (vectors, others), texts)
+    }
+
+    /// The text of a field, which is read now where the part was made before the field was added.
+    fn read_text(&self, field: usize, reader: &TextReader) -> Cow<'_, LiveText> {
+        match self.texts.get(field) {
+            Some(Some(text)) => Cow::Borrowed(text),
+            _ => Cow::Owned(LiveText::build(self.payloads.iter().map(|payload| analysed(reader, payload)))),
+        }
     }
 
     fn assemble(
@@ -100,7 +110,7 @@ impl LivePart {
         payloads: Vec<Bytes>,
         fields: LiveFields,
         (vectors, others): (Vec<Option<LiveVectors>>, OtherVectors),
-        texts: Vec<LiveText>,
+        texts: Vec<Option<LiveText>>,
     ) -> Self {
         let Known { ids, versions, expiring } = known;
         let expiries = Expiries::build(&expiring);
@@ -114,7 +124,7 @@ impl LivePart {
             + expiries.as_ref().map_or(0, Expiries::memory_bytes)
             + vectors.iter().flatten().map(LiveVectors::memory_bytes).sum::<u64>()
             + others.memory_bytes()
-            + texts.iter().map(LiveText::memory_bytes).sum::<u64>();
+            + texts.iter().flatten().map(LiveText::memory_bytes).sum::<u64>();
         Self { ids, versions, expiries, sorted, payloads, payload_bytes, fields, vectors, others, texts, bytes }
     }
 }
@@ -134,32 +144,42 @@ struct Columns {
     expiring: Vec<(u32, u64)>,
     payloads: Vec<Bytes>,
     extracted: Vec<nigh_index::filter::live::Extracted>,
-    texts: Vec<Vec<Option<nigh_index::text::live::Analysed>>>,
+    /// `None` where the field was dropped.
+    texts: Vec<Option<Vec<Option<Analysed>>>>,
 }
 
 impl Columns {
-    fn with_capacity(rows: usize, texts: usize) -> Self {
+    fn with_capacity(rows: usize, schema: &Schema) -> Self {
         Self {
             ids: Vec::with_capacity(rows),
             versions: Vec::with_capacity(rows),
             expiring: Vec::new(),
             payloads: Vec::with_capacity(rows),
             extracted: Vec::with_capacity(rows),
-            texts: (0..texts).map(|_| Vec::with_capacity(rows)).collect(),
+            texts: schema.texts.iter().map(|reader| reader.as_ref().map(|_| Vec::with_capacity(rows))).collect(),
         }
     }
 
-    fn push(&mut self, row: NewRow) {
+    fn push(&mut self, row: NewRow, schema: &Schema) {
         let at = self.ids.len() as u32;
         self.expiring.extend(row.point.expires_at_ms.map(|time_ms| (at, time_ms)));
         self.ids.push(row.point.id);
         self.versions.push(row.version);
+        let mut texts = row.texts.into_iter();
+        for (column, reader) in self.texts.iter_mut().zip(&schema.texts) {
+            let known = texts.next();
+            let (Some(column), Some(reader)) = (column, reader) else { continue };
+            // A row that was prepared before the field was added is read for it now.
+            column.push(known.unwrap_or_else(|| analysed(reader, &row.point.payload)));
+        }
         self.payloads.push(row.point.payload);
         self.extracted.push(row.extracted);
-        for (column, text) in self.texts.iter_mut().zip(row.texts) {
-            column.push(text);
-        }
     }
+}
+
+fn analysed(reader: &TextReader, payload: &Bytes) -> Option<Analysed> {
+    // It was parsed before it was written.
+    reader.analyse(&parse_payload("payload", payload).ok()?)
 }
 
 fn vector_of(row: &NewRow, field: usize) -> Option<&[f32]> {
@@ -227,7 +247,14 @@ impl Part for LivePart {
     }
 
     fn text(&self, field: usize) -> &dyn TextPart {
-        &self.texts[field]
+        match self.texts.get(field) {
+            Some(Some(text)) => text,
+            _ => bm25::absent(),
+        }
+    }
+
+    fn has_text(&self, field: usize) -> bool {
+        self.texts.get(field).is_some_and(Option::is_some)
     }
 
     fn bytes(&self) -> u64 {

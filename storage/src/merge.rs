@@ -4,6 +4,7 @@ use crate::collection::Inner;
 use crate::error::{Error, Result};
 use crate::memory::{Budget, Building};
 use crate::part::Part;
+use crate::schema::CollectionSpec;
 use crate::seal::{self, Built, rows_without, save_dead, translate};
 use crate::segment::build::Rows;
 use crate::segment::{Segment, folder};
@@ -46,7 +47,7 @@ struct Size {
     place: usize,
     alive: u64,
     dead: u64,
-    /// Whether it holds vectors of a field that was dropped.
+    /// Whether fields were dropped that it holds vectors of, or were added whose texts it was not read for.
     stale: bool,
 }
 
@@ -87,6 +88,31 @@ pub(crate) fn rewrite(inner: &Inner, reason: &str) -> Result<Option<(u64, u64)>>
         true => Ok(Some((number, rows))),
         false => Err(inner.poisoned().unwrap_or(Error::Closed { name: inner.name.clone() })),
     }
+}
+
+/// Writes one segment anew that was made before a text field was added, so that it is read for it. False where there is none.
+pub(crate) fn reread(inner: &Inner, reason: &str) -> Result<bool> {
+    let _one = inner.merging.lock();
+    if inner.stop.load(Ordering::Relaxed) {
+        return Err(Error::Closed { name: inner.name.clone() });
+    }
+    let spec = inner.schema.load().spec.clone();
+    let input = {
+        let state = inner.state.lock();
+        state.entries.iter().filter_map(sealed).find(|(segment, _)| lacks_text(&**segment, &spec))
+    };
+    let Some(input) = input else { return Ok(false) };
+    let inputs = [input];
+    let room = inner.options.memory.build(Budget::build_bytes(&spec, alive(&inputs)));
+    match merge_these(inner, &inputs, &room, reason)? {
+        true => Ok(true),
+        false => Err(inner.poisoned().unwrap_or(Error::Closed { name: inner.name.clone() })),
+    }
+}
+
+/// Whether texts of a field were never read for a part, for the field was added after it was made.
+pub(crate) fn lacks_text(part: &dyn Part, spec: &CollectionSpec) -> bool {
+    spec.text_fields().any(|(at, _)| !part.has_text(at))
 }
 
 /// False where it was called off.
@@ -232,7 +258,7 @@ pub(crate) fn due(inner: &Inner, idle: Duration) -> Option<Due> {
     let (alive, dead) = chosen().fold((0, 0), |(alive, dead), size| (alive + size.alive, dead + size.dead));
     let reason = match places.len() {
         0 => return None,
-        1 if chosen().any(|size| size.stale) => "a vector field was dropped".to_owned(),
+        1 if chosen().any(|size| size.stale) => "fields were added or dropped".to_owned(),
         1 => format!("{dead} of {} rows are dead", alive + dead),
         count => format!("{count} segments with {alive} rows can be one"),
     };
@@ -263,7 +289,8 @@ fn sealed(entry: &Entry) -> Option<Input> {
 fn sizes(state: &State) -> Vec<Size> {
     let size = |(place, (segment, dead)): (usize, Input)| {
         let dead = dead.len();
-        let stale = segment.places().iter().any(|place| state.schema.spec.is_dropped(*place));
+        let spec = &state.schema.spec;
+        let stale = segment.places().iter().any(|place| spec.is_dropped(*place)) || lacks_text(&*segment, spec);
         Size { place, alive: u64::from(segment.rows()) - dead, dead, stale }
     };
     state.entries.iter().map_while(sealed).enumerate().map(size).collect()
@@ -299,7 +326,7 @@ mod tests {
     use super::*;
     use crate::disk::cruel::CruelDisk;
     use crate::point::Point;
-    use crate::schema::{CollectionSpec, VectorField};
+    use crate::schema::VectorField;
     use crate::store::{Options, Store};
     use crate::write::{Durability, Selector, Write};
     use nigh_index::vector::metric::Metric;

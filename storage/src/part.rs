@@ -71,6 +71,9 @@ pub trait Part: Send + Sync {
     /// The text of a field, by its place in the spec.
     fn text(&self, field: usize) -> &dyn TextPart;
 
+    /// Whether texts were read for the field; not where it was added after the part was made.
+    fn has_text(&self, field: usize) -> bool;
+
     /// Bytes on disk, or in memory for a live part.
     fn bytes(&self) -> u64;
 

@@ -34,7 +34,8 @@ const FILTER_BYTES: u64 = 64;
 pub(crate) struct Schema {
     pub(crate) spec: Arc<CollectionSpec>,
     pub(crate) rules: FieldRules,
-    pub(crate) texts: Vec<TextReader>,
+    /// By the places of the text fields; `None` where one was dropped.
+    pub(crate) texts: Vec<Option<TextReader>>,
 }
 
 /// Reads one text field out of a payload.
@@ -55,7 +56,7 @@ impl TextReader {
         }
     }
 
-    fn analyse(&self, payload: &Value) -> Option<Analysed> {
+    pub(crate) fn analyse(&self, payload: &Value) -> Option<Analysed> {
         let mut texts = Vec::new();
         self.each(payload, &mut |text| texts.push(text));
         Analysed::of(&self.analyzer, &mut texts.into_iter())
@@ -69,6 +70,7 @@ pub(crate) struct NewRow {
     /// The operation that wrote it; the fold says which.
     pub(crate) version: u64,
     pub(crate) extracted: Extracted,
+    /// By the places of the text fields that there were when the row was prepared.
     pub(crate) texts: Vec<Option<Analysed>>,
 }
 
@@ -120,10 +122,14 @@ impl Batch {
 
 impl Schema {
     pub(crate) fn new(spec: Arc<CollectionSpec>) -> Result<Self> {
-        let read = |field: &crate::schema::TextField| {
-            Ok(TextReader { paths: field.parsed_paths()?, analyzer: Analyzer::new(&field.spec.analyzer)? })
+        let read = |(at, field): (usize, &crate::schema::TextField)| {
+            if spec.is_dropped_text(at) {
+                return Ok(None);
+            }
+            let (paths, analyzer) = (field.parsed_paths()?, Analyzer::new(&field.spec.analyzer)?);
+            Ok(Some(TextReader { paths, analyzer }))
         };
-        let texts = spec.texts.iter().map(read).collect::<Result<_>>()?;
+        let texts = spec.texts.iter().enumerate().map(read).collect::<Result<_>>()?;
         Ok(Self { rules: FieldRules { auto: !spec.no_auto_index }, texts, spec })
     }
 
@@ -201,7 +207,7 @@ impl Schema {
     pub(crate) fn row_of(&self, point: Point, payload: &Value) -> NewRow {
         NewRow {
             extracted: Extracted::of(payload, &self.rules),
-            texts: self.texts.iter().map(|reader| reader.analyse(payload)).collect(),
+            texts: self.texts.iter().map(|reader| reader.as_ref()?.analyse(payload)).collect(),
             point,
             version: 0,
         }

@@ -13,7 +13,7 @@ pub const FIELDS_MAX: usize = 64;
 /// A name has at most this many characters.
 pub const NAME_CHARS_MAX: usize = 128;
 
-/// What a collection holds; fixed when it is created, other than its vector fields (see [`crate::evolve`]).
+/// What a collection holds; fixed when it is created, other than its vector and text fields (see [`crate::evolve`]).
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct CollectionSpec {
     /// Its vector fields; a point's vectors name them by their place here.
@@ -31,6 +31,9 @@ pub struct CollectionSpec {
     /// Its text fields.
     #[serde(default)]
     pub texts: Vec<TextField>,
+    /// Text fields that were dropped, by their places, which they keep; by name only [`Self::text_fields`] finds what is there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped_texts: Vec<u16>,
     /// Whether scalar payload fields are left without an index.
     #[serde(default)]
     pub no_auto_index: bool,
@@ -121,7 +124,7 @@ impl TextField {
 impl CollectionSpec {
     /// Whether such a collection can be served.
     pub fn validate(&self) -> Result<()> {
-        for (kind, count) in [("vectors", self.fields().count()), ("texts", self.texts.len())] {
+        for (kind, count) in [("vectors", self.fields().count()), ("texts", self.text_fields().count())] {
             if count > FIELDS_MAX {
                 return Err(Error::invalid(
                     kind,
@@ -131,7 +134,7 @@ impl CollectionSpec {
             }
         }
         unique("vectors", self.fields().map(|(_, name)| name))?;
-        unique("texts", self.texts.iter().map(|field| &field.name[..]))?;
+        unique("texts", self.text_fields().map(|(_, field)| &field.name[..]))?;
         for field in &self.vectors {
             field.spec.validate(&field.name)?;
         }
@@ -176,7 +179,18 @@ impl CollectionSpec {
 
     /// The place of a text field; an empty name means the only one.
     pub fn text(&self, name: &str) -> Result<usize> {
-        place("text field", name, self.texts.iter().map(|field| &field.name[..]))
+        let there: Vec<(usize, &TextField)> = self.text_fields().collect();
+        Ok(there[place("text field", name, there.iter().map(|(_, field)| &field.name[..]))?].0)
+    }
+
+    /// The text fields that were not dropped, with their places.
+    pub fn text_fields(&self) -> impl Iterator<Item = (usize, &TextField)> {
+        self.texts.iter().enumerate().filter(|(at, _)| !self.is_dropped_text(*at))
+    }
+
+    /// Whether the text field of this place was dropped.
+    pub fn is_dropped_text(&self, place: usize) -> bool {
+        self.dropped_texts.iter().any(|dropped| usize::from(*dropped) == place)
     }
 }
 

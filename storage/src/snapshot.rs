@@ -54,6 +54,11 @@ impl Snapshot {
         self.parts.iter().try_for_each(|view| view.part.sound())
     }
 
+    /// Points whose texts were not read for a field yet, which was added after they were written.
+    pub fn unread_texts(&self, field: usize) -> u64 {
+        self.parts.iter().filter(|view| !view.part.has_text(field)).map(PartView::alive).sum()
+    }
+
     /// Bytes of vectors as they were written: what was deleted or replaced counts until its part is written anew.
     pub fn vector_bytes(&self) -> u64 {
         self.parts.iter().map(|view| vector_bytes(&*view.part, &self.spec)).sum()

@@ -4,6 +4,7 @@
 //! parts by others that hold the same points. Readers take what [`State::snapshot`] made.
 
 use crate::live::LivePart;
+use crate::merge::lacks_text;
 use crate::part::Part;
 use crate::prepare::{NewRow, Schema};
 use crate::segment::Segment;
@@ -11,7 +12,7 @@ use crate::selections::Selections;
 use crate::snapshot::{PartView, Snapshot};
 use nigh_index::bitmap::Bitmap;
 use nigh_index::id::PointId;
-use nigh_index::row::Row;
+use nigh_index::row::{Kept, Row};
 use parking_lot::Mutex;
 use std::sync::Arc;
 
@@ -168,7 +169,15 @@ impl State {
                 (entry.dead, entry.selections) = (Arc::new(dead), Arc::default());
             }
         }
-        self.entries.extend(change.part.map(Entry::live));
+        // A text field may have been added since the part was made: what is written from then on has it.
+        let part = change.part.map(|part| match lacks_text(&part, &self.schema.spec) {
+            true => {
+                let rows: Vec<Row> = (0..part.rows()).map(Row).collect();
+                LivePart::concat(&self.schema, &[Kept { part: &part, rows: &rows }])
+            }
+            false => part,
+        });
+        self.entries.extend(part.map(Entry::live));
         self.seq = seq;
         self.time_ms = self.time_ms.max(time_ms);
     }

@@ -112,6 +112,7 @@ STAGES = {
     "docs/memory.md": served(),
     "docs/migrating-from-qdrant.md": served(),
     "docs/python.md": python,
+    "docs/text-and-hybrid.md": served("news"),
     "docs/tuning.md": served("passages"),
     "docs/vector-indexes.md": served("others"),
     "docs/vectors.md": served("news"),

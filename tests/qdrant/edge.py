@@ -146,6 +146,9 @@ def query_of(given, using, limit):
             return e.Query.Nearest(vector(given.nearest), using)
         diversity = 0.5 if given.mmr.diversity is None else given.mmr.diversity
         return e.Mmr(vector(given.nearest), 1 - diversity, given.mmr.candidates_limit or limit, using)
+    if isinstance(given, m.TextQuery):
+        bm25 = given.text.scoring and given.text.scoring.bm25
+        return e.TextQuery(using, given.text.query, bm25 and e.Bm25Params(bm25.k, bm25.b))
     if isinstance(given, m.FusionQuery):
         return e.Fusion.Dbsf() if given.fusion == m.Fusion.DBSF else e.Fusion.Rrf(2)
     if isinstance(given, m.RrfQuery):
@@ -249,7 +252,7 @@ class Edge:
 
     def create_payload_index(self, _name, field_name, field_schema):
         if isinstance(field_schema, m.TextIndexParams):
-            schema = e.TextIndexParams(tokenizer=e.TokenizerType.Word, lowercase=True, phrase_matching=True)
+            schema = e.TextIndexParams(tokenizer=e.TokenizerType.Word, lowercase=True, phrase_matching=True, scoring=True)
         else:
             schema = getattr(e.PayloadSchemaType, field_schema.value.title())
         self.shard.update(e.UpdateOperation.create_field_index(field_name, schema))

@@ -39,7 +39,7 @@ INDEXES = {
     "kind": m.PayloadSchemaType.KEYWORD, "tags": m.PayloadSchemaType.KEYWORD, "x": m.PayloadSchemaType.FLOAT,
     "n": m.PayloadSchemaType.INTEGER, "flag": m.PayloadSchemaType.BOOL, "when": m.PayloadSchemaType.DATETIME,
     "uuid": m.PayloadSchemaType.UUID,
-    "text": m.TextIndexParams(type="text", tokenizer="word", lowercase=True, phrase_matching=True),
+    "text": m.TextIndexParams(type="text", tokenizer="word", lowercase=True, phrase_matching=True, scoring=True),
 }
 
 

@@ -145,6 +145,18 @@ def formula(r, condition):
     return m.FormulaQuery(formula=one(0), defaults={"n": 3, "x": 0.5, "since": "2024-01-01T00:00:00Z"})
 
 
+def by_words(r):
+    """A query by text; a word that is said twice counts once."""
+    params = m.Bm25Params(k=r.choice([None, 0.0, 1.7]), b=r.choice([None, 0.0, 1.0]))
+    scoring = m.Bm25Scoring(bm25=params) if r.random() < 0.5 else None
+    return m.TextQuery(text=m.TextQueryInput(query=sentence(r), scoring=scoring))
+
+
+def among(r, filter_of):
+    """Among which points it is counted how rare a word is."""
+    return m.SearchParams(idf=m.IdfCorpusParams(corpus=filter_of(r))) if r.random() < 0.3 else None
+
+
 def query(r, vector, sparse, many, condition, filter_of, rare, by_examples, unlike, rarity):
     """Arguments of query_points; `rare` is the field of sparse vectors."""
     using = r.choice(["one", "far", "dot", "taxi"])
@@ -158,8 +170,15 @@ def query(r, vector, sparse, many, condition, filter_of, rare, by_examples, unli
         m.Prefetch(query=sparse(r), using=rare, params=rarity(r, rare), **leaf),
         m.Prefetch(query=vector(r), using="far", limit=6, prefetch=[m.Prefetch(query=sparse(r), using="words", limit=15)]),
     ][: r.randint(1, 3)]
-    kind = r.randint(0, 13)
-    if kind <= 1:
+    # Words of texts that were overwritten count there, too, until the index is built anew.
+    kind = r.randint(0, 14 if rare == "rare" else 13)
+    if kind == 14:
+        # Many texts score the same: fused, they would stand in any order.
+        made |= {"query": by_words(r), "using": "text", "search_params": among(r, filter_of), "score_threshold": r.choice([None, 0.5])}
+        if r.random() < 0.3:
+            source = m.Prefetch(query=made["query"], using="text", params=made["search_params"], limit=100)
+            made |= {"prefetch": source, "query": formula(r, condition(r)), "using": None, "search_params": None, "score_threshold": None}
+    elif kind <= 1:
         made |= {"query": vector(r), "using": using, "offset": r.choice([None, 0, 3]), "with_vectors": r.choice([True, ["one", "many"]])}
     elif kind == 2:
         scale = {"one": 0.2, "far": 2.0, "dot": 0.1, "taxi": 5.0}[using]

@@ -145,18 +145,83 @@ async fn texts_are_asked_by_their_words() {
     close(&door.hits(of(same_constants)).await, &own);
     let asked = |query: &str, scoring| query_by_text(q::TextQuery { query: query.to_owned(), scoring });
     close(&ids_of(door.points.query(asked("boats stone", None)).await.unwrap().into_inner().result), &own);
+    // Among no points at all every word is as rare, and every length as good.
+    let nowhere = json!({"idf": {"corpus": {"must": [{"key": "kind", "match": {"value": "none"}}]}}});
+    let one = json!({"query": {"text": "stone"}, "using": "body", "params": nowhere});
+    close(&door.hits(one).await, &[(1, rarity(0.0, 0.0))]);
     // Beside a dense one, as a hybrid query has it.
     let sources = json!([of(json!("boats stone")), {"query": [1.0], "using": "v"}]);
     assert_eq!(door.hits(json!({"prefetch": sources, "query": {"fusion": "rrf"}})).await.len(), 4);
 
-    let other = Some(q::text_query::Scoring::Bm25(q::Bm25Params { k: Some(2.0), b: None }));
-    let refused = door.points.query(asked("boats", other)).await.unwrap_err();
-    assert_eq!(refused.code(), Code::Unimplemented, "{refused}");
-    for (using, text) in [("v", json!("boats")), ("nowhere", json!("boats"))] {
-        let why = door.ask(400, "POST", "/points/query", json!({"query": {"text": text}, "using": using})).await;
-        assert!(why.as_str().unwrap().contains("no text field"), "{why}");
+    // Constants of the query's own: without saturation and lengths a word counts as often as it stands there.
+    let plain = Some(q::text_query::Scoring::Bm25(q::Bm25Params { k: Some(0.0), b: None }));
+    let flat = ids_of(door.points.query(asked("boats boats", plain)).await.unwrap().into_inner().result);
+    let expected = rarity(3.0, 4.0);
+    close(&flat, &[(1, expected), (2, expected), (4, expected)]);
+    let wrong = Some(q::text_query::Scoring::Bm25(q::Bm25Params { k: None, b: Some(2.0) }));
+    assert_eq!(door.points.query(asked("boats", wrong)).await.unwrap_err().code(), Code::InvalidArgument);
+    for using in ["v", "nowhere"] {
+        let why = door.ask(400, "POST", "/points/query", json!({"query": {"text": "boats"}, "using": using})).await;
+        assert!(why.as_str().unwrap().contains("Index required but not found"), "{why}");
     }
     door.ask(400, "POST", "/points/query", of(json!({"query": 1}))).await;
+}
+
+#[tokio::test]
+async fn an_index_with_scoring_ranks_what_was_there_and_what_comes() {
+    let door = Door::open().await;
+    door.ask(200, "PUT", "", json!({"vectors": {"": {"size": 1, "distance": "Dot"}}})).await;
+    let points = async |from: u64, texts: &[&str]| {
+        let point = |(id, text): (u64, &&str)| json!({"id": id, "vector": [id], "payload": {"a": {"b": text}}});
+        let points: Vec<Value> = (from..).zip(texts).map(point).collect();
+        door.ask(200, "PUT", "/points?wait=true", json!({ "points": points })).await;
+    };
+    points(1, &["old boats", "The boat is running", "wind"]).await;
+    let index = async |more: Value| {
+        let mut schema = json!({"type": "text"});
+        schema.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        door.ask(200, "PUT", "/index?wait=true", json!({"field_name": "a.b", "field_schema": schema})).await
+    };
+    let of = |text: &str| json!({"query": {"text": text}, "using": "a.b"});
+    let found = async |text: &str| {
+        let mut found: Vec<u64> = door.hits(of(text)).await.into_iter().map(|(id, _)| id).collect();
+        found.sort_unstable();
+        found
+    };
+    // Without scoring an index is declared and no more.
+    index(json!({})).await;
+    door.ask(400, "POST", "/points/query", of("boats")).await;
+    index(json!({"scoring": true})).await;
+    points(4, &["boats and boats"]).await;
+    assert_eq!(found("boats").await, [1, 4]);
+    close(&door.hits(of("wind")).await[..1], &[(3, door.hits(of("WIND wind")).await[0].1)]);
+    // Declared in another way it is read anew.
+    index(json!({"scoring": {"type": "bm25"}, "stemmer": {"type": "snowball", "language": "english"}, "stopwords": "english"})).await;
+    assert_eq!(found("boats").await, [1, 2, 4]);
+    assert_eq!(found("running").await, [2]);
+    assert_eq!(found("the").await, [0_u64; 0]);
+    let shown = door.ask(200, "GET", "", Value::Null).await["payload_schema"]["a.b"]["params"].clone();
+    assert_eq!((&shown["scoring"]["type"], &shown["stopwords"]), (&json!("bm25"), &json!("english")));
+    let unlike =
+        json!({"field_name": "a.b", "field_schema": {"type": "text", "scoring": true, "tokenizer": "multilingual"}});
+    let why = door.ask(400, "PUT", "/index?wait=true", unlike).await;
+    assert!(why.as_str().unwrap().contains("not supported"), "{why}");
+    assert_eq!(found("running").await, [2], "what was refused changed nothing");
+    door.ask(200, "DELETE", "/index/a.b?wait=true", Value::Null).await;
+    door.ask(400, "POST", "/points/query", of("boats")).await;
+
+    // What nigh's own API made stays as it is.
+    door.wire.create("d", wire::spec(&[], &[("title", "english")])).await.unwrap();
+    let (addr, own) =
+        (door.server.http.clone(), json!({"field_name": "title", "field_schema": {"type": "text", "scoring": true}}));
+    let asked = move || {
+        let put = http::json(&addr, "PUT", "/collections/d/index?wait=true", &own).0;
+        (put, http::json(&addr, "DELETE", "/collections/d/index/title?wait=true", &Value::Null).0)
+    };
+    assert_eq!(tokio::task::spawn_blocking(asked).await.unwrap(), (200, 200));
+    let texts = door.wire.status("d").await.unwrap();
+    drop(texts);
+    door.wire.query(wire::query("d", vec![wire::text("title", "x")], 1)).await.unwrap();
 }
 
 fn query_by_text(text: q::TextQuery) -> q::QueryPoints {

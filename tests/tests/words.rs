@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+use nigh_client::schema::TextField;
 use nigh_client::words::Highlighting;
 use nigh_client::{Client, CollectionSpec, Filter, Point, PointId, Query, Retriever, field};
 use nigh_tests::server::{Server, Tuning};
@@ -115,6 +116,50 @@ async fn several_fields_are_a_weighted_sum() {
 
 async fn scores_err(client: &Client, retriever: Retriever) -> String {
     client.query(C, Query::default().with(retriever)).await.unwrap_err().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_text_field_comes_and_goes_while_a_collection_lives() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_in(folder.path(), &Tuning::default()).await;
+    let client = filled(&server).await;
+    let both = || TextField {
+        name: "both".to_owned(),
+        paths: vec!["title".to_owned(), "body".to_owned()],
+        analyzer: "english".to_owned(),
+        ..TextField::default()
+    };
+    assert!(client.query(C, Query::default().with(Retriever::text("both", "boats"))).await.is_err());
+    client.add_text(C, both()).await.unwrap();
+    assert!(client.add_text(C, both()).await.is_err(), "it is there");
+    assert!(!client.add_text_if_absent(C, both()).await.unwrap());
+    let other = TextField { analyzer: "standard".to_owned(), ..both() };
+    assert!(client.add_text_if_absent(C, other).await.is_err(), "an unlike one has the name");
+    let wrong = TextField { name: "more".to_owned(), analyzer: "klingon".to_owned(), ..TextField::default() };
+    assert!(client.add_text(C, wrong).await.unwrap_err().to_string().contains("klingon"));
+    let expected = |word: &str| {
+        let has = |(title, body): &(&str, &str)| format!("{title} {body}").to_lowercase().contains(word);
+        (0..TEXTS.len() as u64).filter(|id| has(&TEXTS[*id as usize])).collect::<Vec<_>>()
+    };
+    let found = async |client: &Client, word: &str| {
+        let mut found = ids(client, Retriever::text("both", word)).await;
+        found.sort_unstable();
+        found
+    };
+    for word in ["boat", "letter"] {
+        assert!(!expected(word).is_empty());
+        assert_eq!(found(&client, word).await, expected(word), "{word}");
+    }
+    server.stop().await;
+    let server = Server::start_in(folder.path(), &Tuning::default()).await;
+    let client = Client::connect(server.url.clone()).await.unwrap();
+    assert_eq!(found(&client, "boat").await, expected("boat"));
+    assert!(client.drop_text(C, "both").await.unwrap());
+    assert!(!client.drop_text(C, "both").await.unwrap());
+    assert!(client.query(C, Query::default().with(Retriever::text("both", "boats"))).await.is_err());
+    let described = client.describe_collection(C).await.unwrap();
+    assert_eq!(described.spec.texts.iter().map(|field| &field.name[..]).collect::<Vec<_>>(), ["title", "body"]);
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

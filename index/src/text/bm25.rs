@@ -53,12 +53,12 @@ impl Weighted {
             let idf = (1.0 + (docs - frequency + 0.5) / (frequency + 0.5)).ln();
             (term.clone(), (idf * f64::from(*times)) as f32)
         };
-        Self {
-            terms: distinct.iter().enumerate().map(weigh).collect(),
-            average: if statistics.docs == 0 { 0.0 } else { (statistics.tokens as f64 / docs) as f32 },
-            k1: spec.k1,
-            b: spec.b,
-        }
+        // Of no rows no average is known: every length is as good then.
+        let (average, b) = match statistics.docs {
+            0 => (1.0, 0.0),
+            _ => ((statistics.tokens as f64 / docs) as f32, spec.b),
+        };
+        Self { terms: distinct.iter().enumerate().map(weigh).collect(), average, k1: spec.k1, b }
     }
 
     /// The score that one term adds: `weight` from [`Self::terms`], `times` in a row of `length` terms.
@@ -97,4 +97,29 @@ pub trait TextPart: Send + Sync {
     /// The `k` best rows of `allowed` (of all rows where it is `None`), best first; rows that have
     /// none of the terms are not hits. The caller has taken the dead rows out of `allowed`.
     fn search(&self, query: &Weighted, k: usize, allowed: Option<&Selection>) -> Result<Found>;
+}
+
+/// The text of a field that a part knows nothing of: no row has any.
+pub fn absent() -> &'static dyn TextPart {
+    &Absent
+}
+
+struct Absent;
+
+impl TextPart for Absent {
+    fn statistics(&self, terms: &[(String, u32)], _dead: &Bitmap) -> Result<Statistics> {
+        Ok(Statistics { frequencies: vec![0; terms.len()], ..Statistics::default() })
+    }
+
+    fn rows(&self, _ask: &Ask) -> Result<Bitmap> {
+        Ok(Bitmap::new())
+    }
+
+    fn terms_from(&self, _prefix: &str, _most: usize) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    fn search(&self, _query: &Weighted, _k: usize, _allowed: Option<&Selection>) -> Result<Found> {
+        Ok(Found::nothing())
+    }
 }

@@ -72,6 +72,8 @@ pub(crate) const RPCS: &[Call] = &[
     call("/nigh.v1.Collections/Analyze", Need::Any),
     long("/nigh.v1.Collections/AddVectors", ADMIN),
     long("/nigh.v1.Collections/DropVectors", ADMIN),
+    long("/nigh.v1.Collections/AddText", ADMIN),
+    long("/nigh.v1.Collections/DropText", ADMIN),
     long("/nigh.v1.Integrity/Scrub", ADMIN),
     long("/nigh.v1.Integrity/Erase", ADMIN),
     call("/nigh.v1.Points/Write", WRITE),

@@ -28,6 +28,7 @@ mod source;
 mod sources;
 mod spec;
 mod status;
+mod texts;
 mod vectors;
 mod verify;
 mod versions;
@@ -72,6 +73,7 @@ enum Command {
     Optimize(status::Optimize),
     Analyze(analyze::Args),
     Vectors(vectors::Args),
+    Texts(texts::Args),
     Sources(sources::Args),
     Pin(versions::Pin),
     Pins(versions::Pins),
@@ -196,6 +198,7 @@ async fn command(cli: Cli) -> Result<()> {
         Command::Optimize(args) => status::optimize(args, out).await,
         Command::Analyze(args) => analyze::run(&args, out),
         Command::Vectors(args) => vectors::run(args, out).await,
+        Command::Texts(args) => texts::run(args, out).await,
         Command::Sources(args) => sources::run(args, out).await,
         Command::Pin(args) => versions::pin(args, out).await,
         Command::Pins(args) => versions::pins(args, out).await,
@@ -284,6 +287,9 @@ mod tests {
             ("nigh vectors add -c c --vector e:3 --sparse s:idf --multi m:2:dot", true),
             ("nigh vectors drop -c c e", true),
             ("nigh vectors drop -c c", false),
+            ("nigh texts add -c c --text t:english --text both:standard:a,b.c", true),
+            ("nigh texts drop -c c t", true),
+            ("nigh texts drop -c c", false),
             ("nigh analyze --language pl words", true),
             ("nigh analyze --analyzer german+fold", false),
             ("nigh drop", false),

@@ -8,7 +8,7 @@ use nigh_storage::collection::Collection;
 use nigh_storage::error::Error as Storage;
 use nigh_storage::estimate::{self, Estimate, Load};
 use nigh_storage::opening::Opening;
-use nigh_storage::schema::{CollectionSpec, NewField};
+use nigh_storage::schema::{CollectionSpec, NewField, TextField};
 use nigh_storage::status::Status;
 use nigh_storage::store::State;
 use nigh_storage::store::names::AliasChange;
@@ -147,6 +147,35 @@ impl Engine {
             Ok(dropped)
         };
         self.writes.run(deadline, work).await
+    }
+
+    /// Adds a text field and reads all that was written before for it; false where an equal one was there and that is fine.
+    /// Whoever gives up before that leaves the rest to upkeep.
+    pub async fn add_text(
+        self: Arc<Self>,
+        collection: Arc<Collection>,
+        field: TextField,
+        if_absent: bool,
+        deadline: &Deadline,
+    ) -> Result<bool> {
+        let (name, adding) = (field.name.clone(), collection.clone());
+        let work = move || match adding.add_text(field)? {
+            false if !if_absent => Err(Error::Exists(format!("text field `{name}` is there already"))),
+            added => Ok(added),
+        };
+        let added = self.writes.run(deadline, work).await?;
+        self.chores.run(deadline, move || Ok(collection.read_texts()?)).await?;
+        Ok(added)
+    }
+
+    /// Drops a text field; false where there was none.
+    pub async fn drop_text(
+        self: Arc<Self>,
+        collection: Arc<Collection>,
+        name: String,
+        deadline: &Deadline,
+    ) -> Result<bool> {
+        self.writes.run(deadline, move || Ok(collection.drop_text(&name)?)).await
     }
 
     /// Drops a collection; false where there was none.

@@ -14,6 +14,7 @@ use nigh_index::selection::Selection;
 use nigh_index::text::analyzer::Analyzer;
 use nigh_index::text::bm25::{self, Statistics, Weighted};
 use nigh_index::text::highlight::{self, Wanted};
+use nigh_index::text::spec::TextSpec;
 use nigh_index::text::syntax::{Ask, Parsed};
 use nigh_storage::schema::CollectionSpec;
 use nigh_storage::snapshot::{PartView, Snapshot};
@@ -39,6 +40,10 @@ pub struct Words {
     pub syntax: bool,
     /// Whether words are as rare as they are among the points that the filter leaves.
     pub rarity_under_filter: bool,
+    /// Whether a word that is said twice counts once.
+    pub once: bool,
+    /// BM25's k1 and b, where not those of the fields.
+    pub constants: Option<(f32, f32)>,
     /// What of the texts is shown; nothing where it is left out.
     pub highlight: Option<Highlight>,
 }
@@ -71,6 +76,9 @@ struct Asked {
     weight: f32,
     analyzer: Analyzer,
     parsed: Parsed,
+    once: bool,
+    /// As it is scored.
+    spec: TextSpec,
 }
 
 impl Words {
@@ -81,13 +89,18 @@ impl Words {
                 true => Parsed::read(&analyzer, &self.query)?,
                 false => Parsed::plain(&analyzer, &self.query),
             };
-            Ok(Asked { field: *field, weight: *weight, analyzer, parsed })
+            let mut known = spec.texts[*field].spec.clone();
+            (known.k1, known.b) = self.constants.unwrap_or((known.k1, known.b));
+            Ok(Asked { field: *field, weight: *weight, analyzer, parsed, once: self.once, spec: known })
         };
         self.fields.iter().map(read).collect()
     }
 
     /// Whether it can be asked.
     pub(crate) fn check(&self) -> Result<()> {
+        if let Some((k1, b)) = self.constants {
+            TextSpec { k1, b, ..TextSpec::default() }.validate("text")?;
+        }
         match self.fields.iter().find(|(_, weight)| !(*weight > 0.0 && weight.is_finite())) {
             Some((_, weight)) => Err(Error::invalid("text.fields.weight", weight, "a weight is above 0 and finite")),
             None => Ok(()),
@@ -104,6 +117,7 @@ pub(crate) fn search(
     deadline: &Deadline,
 ) -> Result<Retrieved> {
     let asked = words.read(&snapshot.spec)?;
+    asked.iter().try_for_each(|one| was_read(snapshot, one.field))?;
     let mut weighted = Vec::with_capacity(asked.len());
     for one in &asked {
         let within = corpus.or_else(|| words.rarity_under_filter.then_some(allowed));
@@ -124,6 +138,18 @@ pub(crate) fn search(
     Ok(retrieved.best(k))
 }
 
+/// Whether every text of a field was read: of one that was just added, what was written before may still have to be.
+fn was_read(snapshot: &Snapshot, field: usize) -> Result<()> {
+    match snapshot.unread_texts(field) {
+        0 => Ok(()),
+        points => Err(Error::Condition {
+            field: format!("text field `{}`", snapshot.spec.texts[field].name),
+            found: format!("{points} points were written before it was added and are not read yet"),
+            wanted: "ask again when they are".to_owned(),
+        }),
+    }
+}
+
 /// The terms of a field with their weights, by one set of statistics over all parts.
 fn weigh(snapshot: &Snapshot, within: Option<&Filtered>, asked: &Asked, deadline: &Deadline) -> Result<Weighted> {
     let mut terms = asked.parsed.terms.clone();
@@ -139,7 +165,10 @@ fn weigh(snapshot: &Snapshot, within: Option<&Filtered>, asked: &Asked, deadline
         }
         terms.extend(begun);
     }
-    let terms = bm25::distinct(terms);
+    let mut terms = bm25::distinct(terms);
+    if asked.once {
+        terms.iter_mut().for_each(|(_, times)| *times = 1);
+    }
     let mut statistics = Statistics::default();
     for (at, view) in snapshot.parts.iter().enumerate() {
         deadline.check()?;
@@ -148,7 +177,7 @@ fn weigh(snapshot: &Snapshot, within: Option<&Filtered>, asked: &Asked, deadline
             Some(allowed) => view.part.text(asked.field).statistics(&terms, &allowed.others(view))?,
         };
     }
-    let mut weighted = Weighted::new(&terms, &statistics, &snapshot.spec.texts[asked.field].spec);
+    let mut weighted = Weighted::new(&terms, &statistics, &asked.spec);
     weighted.terms.iter_mut().for_each(|(_, weight)| *weight *= asked.weight);
     Ok(weighted)
 }

@@ -1,5 +1,6 @@
 //! The calls of `Collections`.
 
+use super::filter::left_out;
 use super::{Door, deadline, schema, vectors};
 use crate::metrics::Rpc;
 use nigh_index::text::analyzer::Place;
@@ -155,6 +156,28 @@ impl Collections for Door {
             Ok(v1::DropVectorsReply { dropped })
         };
         self.call(Rpc::DropVectors, work).await
+    }
+
+    async fn add_text(&self, request: Request<v1::AddTextRequest>) -> Result<Response<v1::AddTextReply>, Status> {
+        let (deadline, request) = (deadline(request.metadata()), request.into_inner());
+        let work = async move {
+            let collection = self.engine.collection(&request.collection)?;
+            let field = request.field.ok_or_else(|| left_out("field", "it is a text field"))?;
+            let field = schema::text_field(field);
+            let added = self.engine.clone().add_text(collection, field, request.if_absent, &deadline).await?;
+            Ok(v1::AddTextReply { added })
+        };
+        self.call(Rpc::AddText, work).await
+    }
+
+    async fn drop_text(&self, request: Request<v1::DropTextRequest>) -> Result<Response<v1::DropTextReply>, Status> {
+        let (deadline, request) = (deadline(request.metadata()), request.into_inner());
+        let work = async move {
+            let collection = self.engine.collection(&request.collection)?;
+            let dropped = self.engine.clone().drop_text(collection, request.name, &deadline).await?;
+            Ok(v1::DropTextReply { dropped })
+        };
+        self.call(Rpc::DropText, work).await
     }
 
     async fn list(

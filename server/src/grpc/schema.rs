@@ -18,20 +18,23 @@ use nigh_storage::store::names::AliasChange;
 pub(super) fn spec(spec: v1::CollectionSpec) -> Result<CollectionSpec> {
     let vector = |(at, field)| vector_field(field).map_err(|err| at_place(err, "spec.vectors", at));
     let multi = |(at, field)| vectors::multi_field(field).map_err(|err| at_place(err, "spec.multi", at));
-    let text = |field: v1::TextField| {
-        let default = TextSpec::default();
-        let analyzer = if field.analyzer.is_empty() { default.analyzer } else { field.analyzer };
-        let (k1, b) = (field.k1.unwrap_or(default.k1), field.b.unwrap_or(default.b));
-        TextField { name: field.name, paths: field.paths, spec: TextSpec { analyzer, k1, b } }
-    };
     Ok(CollectionSpec {
         vectors: spec.vectors.into_iter().enumerate().map(vector).collect::<Result<_>>()?,
         sparse: spec.sparse.into_iter().map(vectors::sparse_field).collect(),
         multi: spec.multi.into_iter().enumerate().map(multi).collect::<Result<_>>()?,
         dropped: Vec::new(),
-        texts: spec.texts.into_iter().map(text).collect(),
+        texts: spec.texts.into_iter().map(text_field).collect(),
+        dropped_texts: Vec::new(),
         no_auto_index: spec.no_auto_index,
     })
+}
+
+/// A text field.
+pub(super) fn text_field(field: v1::TextField) -> TextField {
+    let default = TextSpec::default();
+    let analyzer = if field.analyzer.is_empty() { default.analyzer } else { field.analyzer };
+    let (k1, b) = (field.k1.unwrap_or(default.k1), field.b.unwrap_or(default.b));
+    TextField { name: field.name, paths: field.paths, spec: TextSpec { analyzer, k1, b } }
 }
 
 /// A dense vector field.
@@ -120,7 +123,7 @@ pub(super) fn spec_out(spec: &CollectionSpec) -> v1::CollectionSpec {
         vectors: dense.map(|(_, field)| vector(field)).collect(),
         sparse,
         multi,
-        texts: spec.texts.iter().map(text).collect(),
+        texts: spec.text_fields().map(|(_, field)| text(field)).collect(),
         no_auto_index: spec.no_auto_index,
     }
 }

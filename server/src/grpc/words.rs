@@ -15,16 +15,16 @@ const PIECES: (u32, u32) = (3, 64);
 
 /// A retriever by words.
 pub(super) fn text(wire: v1::Text, spec: &CollectionSpec) -> Result<Kind> {
-    let names: Vec<&str> = spec.texts.iter().map(|field| &field.name[..]).collect();
+    let (at, names): (Vec<usize>, Vec<&str>) = spec.text_fields().map(|(at, field)| (at, &field.name[..])).unzip();
     let fields = match wire.fields.is_empty() {
-        true => vec![(query::place("text", &wire.field, &names)?, 1.0)],
+        true => vec![(at[query::place("text", &wire.field, &names)?], 1.0)],
         false if !wire.field.is_empty() => {
             return Err(Error::invalid("text.field", "given beside fields", "a retriever has one of the two"));
         }
         false => {
-            let one = |(at, one): (usize, v1::TextWeight)| {
+            let one = |(number, one): (usize, v1::TextWeight)| {
                 let place = query::place("text", &one.field, &names);
-                Ok((place.map_err(|err| at_place(err, "text.fields", at))?, one.weight))
+                Ok((at[place.map_err(|err| at_place(err, "text.fields", number))?], one.weight))
             };
             wire.fields.into_iter().enumerate().map(one).collect::<Result<Vec<(usize, f32)>>>()?
         }
@@ -45,6 +45,7 @@ pub(super) fn text(wire: v1::Text, spec: &CollectionSpec) -> Result<Kind> {
         syntax: wire.syntax,
         rarity_under_filter: wire.rarity_under_filter,
         highlight: highlight.transpose()?,
+        ..Words::default()
     }))
 }
 

@@ -272,31 +272,24 @@ fn stored(collection: &Collection, place: VectorPlace, id: PointId) -> Result<Gi
     given.ok_or_else(missing)
 }
 
-/// By the words of a text field that the collection has, with the constants that the field has.
+/// By the words of a text field: one that an index with `scoring` stands for, or that nigh's own API made.
 fn words(spec: &CollectionSpec, text: &Value, request: &Value) -> Result<Kind> {
     let query = text.as_str().or_else(|| some(text, "query")?.as_str());
     let query = query.ok_or_else(|| Fault::format("text is a string, or has a query, which is one"))?.to_owned();
     let using = some(request, "using").and_then(Value::as_str).unwrap_or_default();
-    let Some(field) = spec.texts.iter().position(|field| field.name == using) else {
-        let what = format!(
-            "a query by text of `{using}`, which is no text field of the collection (they are declared when it is \
-             created, over nigh's own API),"
-        );
-        return Err(Fault::not_supported(what));
+    let Some((at, field)) = spec.text_fields().find(|(_, field)| field.name == using) else {
+        let why =
+            format!("Index required but not found for \"{using}\": a query by text asks a text index with scoring");
+        return Err(Fault::bad_request(why));
     };
-    let known = &spec.texts[field].spec;
-    for (name, own) in [("k", known.k1), ("b", known.b)] {
+    let constant = |name: &str| {
         let given = some(text, "scoring").and_then(|of| of.get("bm25")).and_then(|of| some(of, name));
-        if let Some(given) = given {
-            let given = given.as_f64().ok_or_else(|| Fault::format(format_args!("bm25.{name} is a number")))? as f32;
-            if given != own {
-                return Err(Fault::not_supported(format_args!(
-                    "{name} {given} of a query by text: the field has {own},"
-                )));
-            }
-        }
-    }
-    Ok(Kind::Text(Words { fields: vec![(field, 1.0)], query, ..Words::default() }))
+        let number =
+            |given: &Value| given.as_f64().ok_or_else(|| Fault::format(format_args!("bm25.{name} is a number")));
+        Ok::<_, Fault>(given.map(number).transpose()?.map(|number| number as f32))
+    };
+    let constants = (constant("k")?.unwrap_or(field.spec.k1), constant("b")?.unwrap_or(field.spec.b));
+    Ok(Kind::Text(Words { fields: vec![(at, 1.0)], query, once: true, constants: Some(constants), ..Words::default() }))
 }
 
 /// A beginning for chance: another one for every request.

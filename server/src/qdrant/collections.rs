@@ -5,8 +5,8 @@ use super::call::{Call, Update};
 use super::fault::{Fault, Result};
 use super::note::{Note, SETTINGS, distance};
 use super::operation::list as list_of;
-use super::path;
 use super::strict::Strict;
+use super::{path, scored};
 use crate::engine::error::Error;
 use nigh_index::sparse::spec::SparseSpec;
 use nigh_index::vector::multi::MultiSpec;
@@ -273,13 +273,24 @@ pub(super) async fn create_index(call: Call, request: Value) -> Result<Update> {
     if let Some(strict) = Strict::of(&call) {
         strict.index()?;
     }
-    Note::change(&call, |note| drop(note.indexes.insert(name, schema))).await?;
+    let text = scored::settle(&call, &name, scored::field(&name, &schema)?).await?;
+    let declare = move |note: &mut Note| {
+        note.texts.remove(&name);
+        note.texts.extend(text.then(|| name.clone()));
+        note.indexes.insert(name, schema);
+    };
+    Note::change(&call, declare).await?;
     Ok(call.done(seq))
 }
 
 pub(super) async fn delete_index(call: Call, field: String) -> Result<Update> {
     let seq = call.open()?.snapshot().seq;
-    Note::change(&call, move |note| drop(note.indexes.shift_remove(&field))).await?;
+    scored::settle(&call, &field, None).await?;
+    let forget = move |note: &mut Note| {
+        note.texts.remove(&field);
+        note.indexes.shift_remove(&field);
+    };
+    Note::change(&call, forget).await?;
     Ok(call.done(seq))
 }
 

@@ -16,7 +16,7 @@
 //! strict     limits of a collection              snapshots  files of a collection, made and taken back
 //! read       points by id, pages, counts         query ask older  searches of every form; formula matrix
 //! filter     conditions                          ids vectors selector path  parts of points
-//! document   texts in the place of vectors
+//! document   texts in the place of vectors        scored  indexes that rank: text fields
 //! ```
 
 mod ask;
@@ -37,6 +37,7 @@ mod points;
 mod query;
 mod read;
 pub(crate) mod rest;
+mod scored;
 mod selector;
 mod snapshots;
 mod strict;

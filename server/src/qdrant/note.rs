@@ -7,6 +7,7 @@ use nigh_index::vector::metric::Metric;
 use nigh_storage::schema::CollectionSpec;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// Settings that are shown back; what nigh does is decided by nigh.
 pub(super) const SETTINGS: [&str; 7] = [
@@ -32,6 +33,9 @@ pub(super) struct Note {
     /// Declared indexes: a field's name, and its schema as it was given.
     #[serde(default)]
     pub(super) indexes: Map<String, Value>,
+    /// Of those, the ones that text fields were made for.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) texts: BTreeSet<String>,
 }
 
 impl Note {

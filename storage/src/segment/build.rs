@@ -187,6 +187,7 @@ impl Builder<'_> {
         let body = SealedFields::build(rows.len(), &self.schema.rules, &mut extracted)?;
         files.push(self.file(folder, "fields", Kind::Fields, &body)?);
         for (at, reader) in self.schema.texts.iter().enumerate() {
+            let Some(reader) = reader else { continue };
             self.task.making(&text_file(at));
             let mut texts = |row: Row, see: &mut dyn FnMut(&str)| {
                 let payload = rows.payload(self.disk, row).map_err(index_error)?;

@@ -31,7 +31,7 @@ use nigh_index::id::PointId;
 use nigh_index::layout::Body;
 use nigh_index::row::Row;
 use nigh_index::sums::Sums;
-use nigh_index::text::bm25::TextPart;
+use nigh_index::text::bm25::{self, TextPart};
 use nigh_index::text::sealed::SealedText;
 use nigh_index::vector::nearest::{self, Nearest};
 use nigh_index::vector::sealed::SealedVectors;
@@ -60,7 +60,8 @@ pub(crate) struct Segment {
     places: Vec<VectorPlace>,
     vectors: Vec<Option<SealedVectors>>,
     others: OtherVectors,
-    texts: Vec<SealedText>,
+    /// `None` where the field was dropped, or was added after the segment was made.
+    texts: Vec<Option<SealedText>>,
     /// The bodies of all files, to be let go of.
     bodies: Vec<Bytes>,
     unread: Vec<Unread>,
@@ -146,8 +147,11 @@ impl Segment {
         let others = OtherVectors::open(spec, rows, &folder, |name, kind| {
             opener.names(name).then(|| opener.bytes(name, kind)).transpose()
         })?;
-        let texts = (0..spec.texts.len())
-            .map(|at| opener.wing(&text_file(at), Kind::Text, |body| SealedText::open(body, rows)));
+        let texts = (0..spec.texts.len()).map(|at| {
+            let name = text_file(at);
+            let there = !spec.is_dropped_text(at) && opener.names(&name);
+            there.then(|| opener.wing(&name, Kind::Text, |body| SealedText::open(body, rows))).transpose()
+        });
         let opened = Self {
             number: entry.number,
             rows,
@@ -341,7 +345,14 @@ impl Part for Segment {
     }
 
     fn text(&self, field: usize) -> &dyn TextPart {
-        &self.texts[field]
+        match self.texts.get(field) {
+            Some(Some(text)) => text,
+            _ => bm25::absent(),
+        }
+    }
+
+    fn has_text(&self, field: usize) -> bool {
+        self.texts.get(field).is_some_and(Option::is_some)
     }
 
     fn bytes(&self) -> u64 {

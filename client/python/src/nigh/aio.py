@@ -78,6 +78,8 @@ class AsyncClient(Configured):
     estimate = awaited(of_collections.estimate)
     analyze = awaited(of_collections.analyze)
     add_vectors = awaited(of_collections.add_vectors)
+    add_text = awaited(of_collections.add_text)
+    drop_text = awaited(of_collections.drop_text)
     drop_vectors = awaited(of_collections.drop_vectors)
 
     write = awaited(of_points.write)

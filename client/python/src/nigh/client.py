@@ -75,6 +75,8 @@ class Client(Configured):
     estimate = blocking(of_collections.estimate)
     analyze = blocking(of_collections.analyze)
     add_vectors = blocking(of_collections.add_vectors)
+    add_text = blocking(of_collections.add_text)
+    drop_text = blocking(of_collections.drop_text)
     drop_vectors = blocking(of_collections.drop_vectors)
 
     write = blocking(of_points.write)

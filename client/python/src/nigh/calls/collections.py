@@ -15,6 +15,7 @@ from nigh.schema import (
     Estimate,
     MultiField,
     SparseField,
+    TextField,
     Token,
     VectorField,
 )
@@ -190,6 +191,27 @@ def add_vectors(collection: str, field: AnyField, *, if_absent: bool = False) ->
     elif isinstance(field, MultiField):
         mirror.write(field, request.multi).SetInParent()
     return Call("Collections.AddVectors", request, lambda reply: bool(reply.added), harmless=if_absent)
+
+
+def add_text(collection: str, field: TextField, *, if_absent: bool = False) -> Call[bool]:
+    """Adds a text field: whether it did. It returns when all that was written before has been read for it.
+
+    >>> client.add_text("books", nigh.TextField("about", analyzer="english"))
+    True
+    """
+    request = v1.AddTextRequest(collection=collection, if_absent=if_absent)
+    mirror.write(field, request.field).SetInParent()
+    return Call("Collections.AddText", request, lambda reply: bool(reply.added), harmless=if_absent)
+
+
+def drop_text(collection: str, name: str) -> Call[bool]:
+    """Drops a text field: whether there was one. Payloads keep their texts.
+
+    >>> client.drop_text("books", "nothing")
+    False
+    """
+    request = v1.DropTextRequest(collection=collection, name=name)
+    return Call("Collections.DropText", request, lambda reply: bool(reply.dropped), harmless=False)
 
 
 def drop_vectors(collection: str, name: str) -> Call[bool]:

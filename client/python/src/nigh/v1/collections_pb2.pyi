@@ -298,6 +298,36 @@ class DropVectorsReply(_message.Message):
     dropped: bool
     def __init__(self, dropped: bool = ...) -> None: ...
 
+class AddTextRequest(_message.Message):
+    __slots__ = ("collection", "field", "if_absent")
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    IF_ABSENT_FIELD_NUMBER: _ClassVar[int]
+    collection: str
+    field: TextField
+    if_absent: bool
+    def __init__(self, collection: _Optional[str] = ..., field: _Optional[_Union[TextField, _Mapping]] = ..., if_absent: bool = ...) -> None: ...
+
+class AddTextReply(_message.Message):
+    __slots__ = ("added",)
+    ADDED_FIELD_NUMBER: _ClassVar[int]
+    added: bool
+    def __init__(self, added: bool = ...) -> None: ...
+
+class DropTextRequest(_message.Message):
+    __slots__ = ("collection", "name")
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    collection: str
+    name: str
+    def __init__(self, collection: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class DropTextReply(_message.Message):
+    __slots__ = ("dropped",)
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    dropped: bool
+    def __init__(self, dropped: bool = ...) -> None: ...
+
 class ListCollectionsRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
