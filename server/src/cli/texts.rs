@@ -48,13 +48,13 @@ pub(crate) async fn run(args: Args, out: Output) -> Result<()> {
             for field in fields {
                 let name = field.name.clone();
                 client.add_text(&collection, field).await?;
-                out.either(|| json!({"added": name}), || format!("added {name}"))?;
+                out.either(|| json!({"added": name}), || format!("added {name}\n"))?;
             }
             Ok(())
         }
         Deed::Drop { name, collection, server } => {
             let dropped = server.connect().await?.drop_text(&collection, &name).await?;
-            let told = || if dropped { format!("dropped {name}") } else { format!("there was no {name}") };
+            let told = || if dropped { format!("dropped {name}\n") } else { format!("there was no {name}\n") };
             out.either(|| json!({"name": name, "dropped": dropped}), told)
         }
     }

@@ -52,13 +52,13 @@ pub(crate) async fn run(args: Args, out: Output) -> Result<()> {
             let client = server.connect().await?;
             for (name, field) in fields {
                 client.add_vectors(&collection, field).await?;
-                out.either(|| json!({"added": name}), || format!("added {name}"))?;
+                out.either(|| json!({"added": name}), || format!("added {name}\n"))?;
             }
             Ok(())
         }
         Deed::Drop { name, collection, server } => {
             let dropped = server.connect().await?.drop_vectors(&collection, &name).await?;
-            let told = || if dropped { format!("dropped {name}") } else { format!("there was no {name}") };
+            let told = || if dropped { format!("dropped {name}\n") } else { format!("there was no {name}\n") };
             out.either(|| json!({"name": name, "dropped": dropped}), told)
         }
     }
