@@ -6,8 +6,22 @@
 use nigh_client::schema::TextField;
 use nigh_client::words::Highlighting;
 use nigh_client::{Client, CollectionSpec, Filter, Point, PointId, Query, Retriever, field};
+use nigh_index::text::spec::TextSpec;
+use nigh_server::config::Limits;
+use nigh_server::engine::Engine;
+use nigh_server::engine::error::Error;
+use nigh_server::engine::pool::Deadline;
+use nigh_server::engine::query as asked;
+use nigh_server::engine::query::retriever::{self, Kind};
+use nigh_server::engine::words::Words;
+use nigh_storage::disk::FsDisk;
+use nigh_storage::point::Point as StoredPoint;
+use nigh_storage::schema;
+use nigh_storage::store::{Options, Store};
+use nigh_storage::write::{Durability, Write};
 use nigh_tests::server::{Server, Tuning};
 use serde_json::json;
+use std::sync::Arc;
 
 const C: &str = "c";
 
@@ -160,6 +174,42 @@ async fn a_text_field_comes_and_goes_while_a_collection_lives() {
     let described = client.describe_collection(C).await.unwrap();
     assert_eq!(described.spec.texts.iter().map(|field| &field.name[..]).collect::<Vec<_>>(), ["title", "body"]);
     server.stop().await;
+}
+
+/// An engine over a store that does nothing by itself: what is not read yet stays so until somebody asks for it.
+#[tokio::test]
+async fn a_text_field_that_was_not_read_yet_is_no_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { background: false, scrub_every: None, ..Options::default() };
+    let store = Store::open(Arc::new(FsDisk), folder.path(), options).unwrap();
+    store.create("c", schema::CollectionSpec::default()).unwrap();
+    let collection = store.collection("c").unwrap();
+    let saying = |id| Write::Upsert(StoredPoint { payload: r#"{"body":"old boats"}"#.into(), ..StoredPoint::new(id) });
+    collection.write(vec![saying(1)], Durability::Durable).unwrap();
+    collection.seal().unwrap();
+    let field = schema::TextField { name: "body".to_owned(), paths: Vec::new(), spec: TextSpec::default() };
+    collection.add_text(field.clone()).unwrap();
+    collection.write(vec![saying(2)], Durability::Durable).unwrap();
+
+    let engine = Arc::new(Engine::new(store, folder.path().to_owned(), Limits::default()));
+    let words = Words { fields: vec![(0, 1.0)], query: "boats".to_owned(), ..Words::default() };
+    let root = retriever::Retriever {
+        name: "words".to_owned(),
+        kind: Kind::Text(words),
+        sources: Vec::new(),
+        limit: 10,
+        filter: None,
+        corpus: None,
+        score_threshold: None,
+    };
+    let query = asked::Query::new(root, 10);
+    let unread = engine.query(collection.clone(), query.clone(), &Deadline::default()).await.unwrap_err();
+    assert!(matches!(&unread, Error::Condition { found, .. } if found.starts_with("1 points")), "{unread}");
+    // Who adds it once more waits for it.
+    let added = engine.clone().add_text(collection.clone(), field, true, &Deadline::default()).await.unwrap();
+    assert!(!added);
+    let hits = engine.query(collection, query, &Deadline::default()).await.unwrap().hits;
+    assert_eq!(hits.iter().map(|hit| hit.record.id).collect::<Vec<_>>(), [1, 2].map(nigh_index::id::PointId::Num));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
