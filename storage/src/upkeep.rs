@@ -231,6 +231,8 @@ fn seal_due(inner: &Inner, idle: Duration) -> Option<Due> {
     let state = inner.state.lock();
     let (rows, bytes) = state.unsealed();
     let dead = state.unsaved_dead();
+    let mut live = state.entries.iter().filter(|entry| entry.is_live());
+    let unread = live.any(|entry| merge::lacks_text(entry.held.part(), &state.schema.spec));
     drop(state);
     let options = &inner.options;
     let log_max = options.log_file_bytes.saturating_mul(LOG_FILES_MAX);
@@ -243,6 +245,10 @@ fn seal_due(inner: &Inner, idle: Duration) -> Option<Due> {
     let (urgency, reason) = reasons.into_iter().max_by(|(one, _), (other, _)| one.total_cmp(other))?;
     if urgency >= 1.0 {
         return Some(Due { urgency, reason });
+    }
+    if unread && idle >= IDLE_AFTER {
+        // Whoever added the field reads them at once; this is for where that was broken off.
+        return Some(Due { urgency: 0.5, reason: "a text field was added".to_owned() });
     }
     let left = rows.max(dead);
     let due = || Due { urgency: urgency.min(0.5), reason: format!("nobody writes, {left} rows wait") };
@@ -400,6 +406,13 @@ impl Drop for Running<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::cruel::CruelDisk;
+    use crate::point::Point;
+    use crate::schema::{CollectionSpec, TextField};
+    use crate::store::Store;
+    use crate::write::{Durability, Write};
+    use nigh_index::text::spec::TextSpec;
+    use std::path::Path;
 
     #[test]
     fn a_merge_is_called_off_and_a_seal_is_not() {
@@ -423,6 +436,22 @@ mod tests {
         assert_eq!(chores.name(), "sealing");
         drop(sealing);
         assert_eq!((chores.name(), chores.tasks().len()), ("idle", 0));
+    }
+
+    #[test]
+    fn live_rows_that_were_not_read_for_a_text_field_are_sealed_when_nobody_writes() {
+        let options = Options { background: false, ..Options::default() };
+        let store = Store::open(Arc::new(CruelDisk::new()), Path::new("/data"), options).unwrap();
+        store.create("c", CollectionSpec::default()).unwrap();
+        let collection = store.collection("c").unwrap();
+        collection.write(vec![Write::Upsert(Point::new(1))], Durability::Durable).unwrap();
+        let due = |idle| seal_due(&collection.inner, idle).map(|due| due.reason);
+        assert_eq!(due(IDLE_AFTER), None, "few rows are left to the log");
+        collection.add_text(TextField { name: "t".into(), paths: Vec::new(), spec: TextSpec::default() }).unwrap();
+        assert_eq!(due(Duration::ZERO), None);
+        assert_eq!(due(IDLE_AFTER).unwrap(), "a text field was added");
+        collection.read_texts().unwrap();
+        assert_eq!(due(IDLE_AFTER), None);
     }
 
     #[test]
